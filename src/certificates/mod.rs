@@ -1,0 +1,1 @@
+//! Certificates on disk and the local CA; published to `state::certificates`.

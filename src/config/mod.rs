@@ -1,0 +1,1 @@
+//! The config file: its text, what it means, and what is wrong with it.

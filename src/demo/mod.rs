@@ -1,0 +1,1 @@
+//! The built-in demo: sample app, sample customers, mailbox.

@@ -1,0 +1,1 @@
+//! Sources and customer lists: email to grants.

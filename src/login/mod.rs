@@ -1,0 +1,1 @@
+//! Side door: logging in by magic link or code.

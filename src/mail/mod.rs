@@ -1,0 +1,1 @@
+//! Outgoing mail: SMTP and the durable outbox.

@@ -1,0 +1,1 @@
+//! The gateway's own pages and answers: templates, texts and Reply.

@@ -1,0 +1,1 @@
+//! Side door: choose a customer, account, log-out.

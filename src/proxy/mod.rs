@@ -1,0 +1,1 @@
+//! The corridor: one request's way from socket to upstream and back.

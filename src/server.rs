@@ -1,0 +1,1 @@
+//! Composition root: Config to state to rooms to listeners.

@@ -1,0 +1,1 @@
+//! Where the planes meet: the running snapshot, caches, certificates, the clock and the ports.

@@ -1,0 +1,1 @@
+//! Names become types: parse or refuse.
