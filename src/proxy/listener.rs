@@ -345,3 +345,7 @@ impl std::fmt::Debug for Tls {
         formatter.debug_struct("Tls").field("certificates", &self.certificates).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "listener_tests.rs"]
+mod tests;
