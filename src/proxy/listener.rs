@@ -347,5 +347,9 @@ impl std::fmt::Debug for Tls {
 }
 
 #[cfg(test)]
+#[path = "listener_house.rs"]
+mod house;
+
+#[cfg(test)]
 #[path = "listener_tests.rs"]
 mod tests;
