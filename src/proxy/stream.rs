@@ -421,6 +421,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_is_under_no_deadline_of_a_head_even_where_no_hook_said_so() {
+        let (mut stream, _client) = pair().await;
+        assert!(stream.connection.turns.awaits_head());
+        stream.write_all(b"HTTP/1.1 400 ").await.expect("written");
+        assert!(!stream.connection.turns.awaits_head());
+    }
+
+    #[tokio::test]
     async fn what_nobody_flushes_leaves_after_a_few_quiet_rounds() {
         let (mut stream, mut client) = pair().await;
         stream.write_all(b"head").await.expect("written");
@@ -466,7 +474,11 @@ mod tests {
         let (mut stream, mut client) = pair().await;
         client.write_all(&[b'x'; 100_000]).await.expect("written");
         stream.write_all(b"answer").await.expect("written");
-        let (_, text) = tokio::join!(Shutdown::shutdown(&mut stream), async {
+        let closing = async move {
+            Shutdown::shutdown(&mut stream).await;
+            drop(stream);
+        };
+        let ((), text) = tokio::join!(closing, async {
             let mut text = Vec::new();
             let mut scrap = [0; 16];
             // Still sending when the answer comes.
