@@ -2,8 +2,10 @@
 
 pub mod assertion;
 pub mod clock;
+pub mod metrics;
 pub mod open_requests;
 pub mod ports;
 pub mod rate_limits;
 pub mod sessions;
 pub mod snapshot;
+pub mod visit;
