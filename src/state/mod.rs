@@ -1,7 +1,9 @@
 //! Where the planes meet: the running snapshot, sessions and their cache, certificates, the clock and the ports.
 
 pub mod assertion;
+pub mod certificates;
 pub mod clock;
+pub mod counters;
 pub mod metrics;
 pub mod open_requests;
 pub mod ports;
