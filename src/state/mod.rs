@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod clock;
+pub mod mail_counters;
 pub mod open_requests;
 pub mod ports;
 pub mod rate_limits;
