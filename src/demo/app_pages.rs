@@ -217,7 +217,7 @@ pub(super) struct Admin<'a> {
     ext = "html",
     source = r##"<p class="lead">Ordered by month, in euro.</p>
 <ul class="bars">{% for (month, amount, width) in months %}
-  <li><span class="label">{{ month }}</span><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect width="{{ width }}" height="10" rx="1"/></svg><span class="amount">{{ amount }}</span></li>{% endfor %}
+  <li><span class="label">{{ month }}</span><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect width="{{ width }}" height="10"/></svg><span class="amount">{{ amount }}</span></li>{% endfor %}
 </ul>"##
 )]
 pub(super) struct Reports {
