@@ -60,7 +60,7 @@ Log out and switch customers at https://orders.localhost:{port}/.access/account
 
 WHAT TO TRY
   - Open the mail's link in another browser: it shows the code and does not let that browser in.
-  - Log in at acme.localhost as sam (no choice to make there) or as nils (not Acme's: the page says so).
+  - Log in at acme.localhost as sam (no choice to make there) or as nils (not Acme's, so no mail comes).
   - Ask the JSON without a session: curl -k https://orders.localhost:{port}/api/orders
   - Take somebody out of people.csv, or change an access_level: it counts two seconds later.
   - Ask why:
@@ -70,7 +70,7 @@ WHAT TO TRY
 WHERE IT STANDS
   {folder}/people.csv       who may enter, and as what
   {folder}/vestibule.toml   the roles, [app.orders.role.*], and all else
-  http://127.0.0.1:{admin}/metrics   and /healthz, /readyz
+  http://127.0.0.1:{admin}/metrics, /healthz and /readyz
 
 Ctrl-C ends the demo and removes the folder.
 "
