@@ -1,1 +1,14 @@
-//! Session and log-in records, their tokens, cookies and expiry; time and keys are arguments.
+//! Session and log-in records, their tokens, cookies and expiry.
+//!
+//! Values and functions: the time and the keys are arguments, and nothing here touches a store. What a token opens is kept
+//! under the token's hash, so that a copy of the store lets nobody in.
+
+mod attempt;
+mod cookie;
+mod record;
+mod token;
+
+pub use attempt::{Attempt, AttemptId, AttemptState, Code, MOST_WRONG_CODES};
+pub use cookie::{CookieName, clearing, cookie, is_ours, setting};
+pub use record::{SessionLimits, SessionRecord};
+pub use token::{SessionId, Token, TokenHash};

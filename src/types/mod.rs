@@ -1,1 +1,20 @@
 //! Names become types: parse or refuse.
+//!
+//! Whatever arrives as text (an address, a host, a request path, a role's name) is turned into one of these types at the
+//! edge and is right from then on. Nothing here reads a clock, a file or a header map, and nothing here uses another room.
+
+mod color;
+mod email;
+mod host;
+mod names;
+mod path;
+mod secret;
+mod smtp;
+
+pub use color::{Color, InvalidColor};
+pub use email::{Email, InvalidEmail};
+pub use host::{HostName, InvalidHostName};
+pub use names::{AppName, ColumnName, CustomerId, DisplayName, InvalidName, RoleName, SourceName, TableName};
+pub use path::{Ambiguity, AmbiguousPath, PathAllowances, RequestPath};
+pub use secret::Secret;
+pub use smtp::{InvalidSenderAddress, InvalidSmtpServer, SenderAddress, SmtpLogin, SmtpSecurity, SmtpServer};

@@ -1,0 +1,138 @@
+//! Names that config and tables give to things.
+
+use std::fmt;
+
+/// A text that may not be the name it should become.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("`{text}` is not a {what}: {rule}")]
+pub struct InvalidName {
+    what: &'static str,
+    rule: &'static str,
+    text: String,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $most:literal, $is_valid:path, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub struct $name(String);
+
+        impl $name {
+            #[doc = concat!("Parses a ", $what, ".")]
+            ///
+            /// # Errors
+            #[doc = concat!("When the text is not ", $rule, ".")]
+            pub fn parse(text: &str) -> Result<Self, InvalidName> {
+                if text.is_empty() || text.len() > $most || !$is_valid(text) {
+                    let text = text.chars().take(80).collect();
+                    return Err(InvalidName { what: $what, rule: $rule, text });
+                }
+                Ok(Self(text.to_owned()))
+            }
+
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of an `[app.NAME]`.
+    AppName, "app name", 64, is_slug, "letters, digits, `-` and `_`"
+);
+name!(
+    /// The name of a role of an app.
+    RoleName, "role name", 64, is_slug, "letters, digits, `-` and `_`"
+);
+name!(
+    /// The name of a `[source.NAME]`.
+    SourceName, "source name", 64, is_slug, "letters, digits, `-` and `_`"
+);
+name!(
+    /// The name of a column of a source's table.
+    ColumnName, "column name", 128, is_printable, "1 to 128 characters without control characters"
+);
+name!(
+    /// The name of a table or view in a source.
+    TableName, "table name", 128, is_printable, "1 to 128 characters without control characters"
+);
+name!(
+    /// A customer's key, as its table has it.
+    CustomerId, "customer", 256, is_printable, "1 to 256 bytes without control characters"
+);
+
+fn is_slug(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+fn is_printable(text: &str) -> bool {
+    !text.chars().any(char::is_control) && text.trim() == text
+}
+
+/// A name for people to read: control characters gone, white space trimmed, at most 200 characters.
+///
+/// It can hold anything else, so whoever shows it escapes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DisplayName(String);
+
+impl DisplayName {
+    const MOST_CHARACTERS: usize = 200;
+
+    /// Tidies a text; `None` when nothing is left of it.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let tidy: String = text.chars().filter(|character| !character.is_control()).collect();
+        let tidy: String = tidy.trim().chars().take(Self::MOST_CHARACTERS).collect();
+        (!tidy.is_empty()).then_some(Self(tidy))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DisplayName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_refuse_what_they_cannot_be() {
+        assert!(RoleName::parse("manager-2").is_ok());
+        for wrong in ["", "a b", "a.b", "é", "a\n"] {
+            assert!(RoleName::parse(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(CustomerId::parse("Müller & Söhne").is_ok());
+        for wrong in ["", " a", "a\r\nX-Access-Role: admin", "a\0"] {
+            assert!(CustomerId::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_display_name_loses_control_characters() {
+        assert_eq!(DisplayName::new(" Ann\r\n Lee\0 ").expect("a name").as_str(), "Ann Lee");
+        assert!(DisplayName::new("\r\n ").is_none());
+    }
+}
