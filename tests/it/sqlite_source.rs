@@ -76,7 +76,7 @@ async fn house() -> (House, Table) {
 async fn people_enter_from_a_database() {
     let (house, _table) = house().await;
     let ann = house.browser("orders.test");
-    ann.log_in(" Ann@Example.COM ").await;
+    ann.log_in_as(" Ann@Example.COM ", "ann@example.com").await;
     ann.navigate("/").await.expect(200);
     let seen = house.upstream.last();
     assert_eq!(seen.header("x-access-customer"), Some("42"), "a number is a customer's name, too");

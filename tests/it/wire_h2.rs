@@ -79,20 +79,6 @@ impl WireH2 {
         tokio::time::timeout(PATIENCE, self.outcome(stream)).await.expect("an answer in time")
     }
 
-    /// Opens a stream and resets it at once.
-    pub(crate) async fn ask_and_reset(&mut self, fields: &[(&str, &str)]) {
-        let stream = self.next_stream;
-        self.next_stream += 2;
-        let mut block = Vec::new();
-        for (name, value) in fields {
-            block.push(0);
-            literal(&mut block, name.as_bytes());
-            literal(&mut block, value.as_bytes());
-        }
-        self.frame(HEADERS, END_HEADERS | END_STREAM, stream, &block).await;
-        self.frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()).await;
-    }
-
     async fn outcome(&mut self, wanted: u32) -> Outcome {
         loop {
             let mut head = [0; 9];
