@@ -97,7 +97,7 @@ fn every_page_has_its_status_and_guards() {
                  frame-ancestors 'none'",
             ),
             ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
+            ("referrer-policy", "same-origin"),
             ("cross-origin-opener-policy", "same-origin"),
         ] {
             assert_eq!(header(&reply, header_name), value, "{name}: {header_name}");
@@ -113,7 +113,7 @@ fn json_text_and_redirects_are_guarded_too() {
         assert_eq!(header(&reply, "cache-control"), "no-store");
         assert!(header(&reply, "content-security-policy").starts_with("default-src 'none'; "));
         assert_eq!(header(&reply, "x-content-type-options"), "nosniff");
-        assert_eq!(header(&reply, "referrer-policy"), "no-referrer");
+        assert_eq!(header(&reply, "referrer-policy"), "same-origin");
     }
 }
 

@@ -191,7 +191,7 @@ pub static ENGLISH: Texts = Texts {
         code: "Code",
         keep_secret: "Tell this code to nobody, whoever asks for it. If you did not ask to log in, close this page.",
         ended_heading: "This link no longer works",
-        ended: "It was used, it is too old, or a newer mail has taken its place. Ask for a new mail to log in.",
+        ended: "It was used, or it is too old. Ask for a new mail to log in.",
         new_mail: "Ask for a new mail",
         wrong_browser_heading: "This is not the browser that asked",
         wrong_browser: "For your safety, the link logs you in only with the browser in which you entered your address.",
@@ -241,9 +241,9 @@ pub static ENGLISH: Texts = Texts {
     },
     mail: MailTexts {
         hello: "Hello,",
-        by_link: "open this link, in the browser where you asked for it, to log in to {title}:",
+        by_link: "to log in to {title}, open this link in the browser where you asked for it:",
         open_here: "Press this button in the browser where you asked to log in.",
-        by_code: "Or type this code there:",
+        by_code: "Or type this code in that browser:",
         valid: |minutes| format!("The link and the code work once, within {}.", english_minutes(minutes)),
         asked_at: "Someone, most likely you, asked for this mail at {host}.",
         ignore: "If it was not you, ignore this mail: without it nobody can log in. Never tell the code to anyone.",
@@ -410,5 +410,15 @@ mod tests {
             }
             assert!(!texts.heading.is_empty());
         }
+    }
+}
+
+/// Why a request was refused, by the reason's name, in plain words.
+#[must_use]
+pub fn reason(name: &str) -> &'static str {
+    match name {
+        "no-grant" => "Your address is no longer on the list of people who may use this service.",
+        "other-customer" => "This address is reserved for the people of another organisation.",
+        _ => "Your role does not include this page.",
     }
 }

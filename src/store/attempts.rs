@@ -91,11 +91,12 @@ pub(super) async fn sealed_code(store: &SqliteStore, id: AttemptId) -> sqlx::Res
     code.flatten().map(|code| code.try_into().map_err(|_| malformed("attempt.code"))).transpose()
 }
 
+/// Counts for an unknown address as for a known one, or the fifth guess would tell them apart.
 pub(super) async fn take_try(store: &SqliteStore, id: AttemptId, now: Timestamp) -> sqlx::Result<Option<u32>> {
     let mut transaction = store.begin().await?;
     let done = query(
         "UPDATE attempt SET wrong_codes = wrong_codes + 1
-         WHERE id = ? AND state = 'mailed' AND expires > ? AND wrong_codes < ?",
+         WHERE id = ? AND state IN ('asked', 'unknown', 'mailed') AND expires > ? AND wrong_codes < ?",
     )
     .bind(id)
     .bind(micros(now))
