@@ -163,7 +163,9 @@ impl Outbox {
             }
             Err(MailError::Temporary(cause)) => self.put_off(ticket, &cause).await,
             Err(MailError::Permanent(cause)) => {
-                self.counters.note_refused();
+                if self.counters.note_refused(&cause, (self.now)()) {
+                    tracing::warn!(cause, "the mail server refuses one mail after the other");
+                }
                 tracing::warn!(mail = id, to, cause, "a mail was refused and is given up");
                 self.forget(*id).await;
             }

@@ -132,14 +132,16 @@ impl SmtpMailer {
                 self.keep(connection);
                 Ok(())
             }
-            Err((step, failure)) => {
-                // After an answer the conversation is in order and ends with a goodbye; after silence it just ends.
-                if matches!(&failure, Failure::Smtp(error) if error.status().is_some()) {
-                    say_goodbye(connection).await;
-                }
-                Err(self.judge(step, &failure))
-            }
+            Err((step, failure)) => Err(self.end(connection, step, &failure).await),
         }
+    }
+
+    /// Ends a conversation that failed: with a goodbye after an answer, just so after silence.
+    async fn end(&self, connection: AsyncSmtpConnection, step: Step, failure: &Failure) -> MailError {
+        if failure.is_reply() {
+            say_goodbye(connection).await;
+        }
+        self.judge(step, failure)
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
@@ -154,7 +156,9 @@ impl SmtpMailer {
         }
         if let Some(credentials) = &self.credentials {
             let login = within(COMMAND, connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials)).await;
-            login.map_err(|failure| self.judge(Step::LogIn, &failure))?;
+            if let Err(failure) = login {
+                return Err(self.end(connection, Step::LogIn, &failure).await);
+            }
         }
         Ok(connection)
     }
@@ -193,17 +197,26 @@ impl SmtpMailer {
     fn judge(&self, step: Step, failure: &Failure) -> MailError {
         let server = &self.server;
         let text = match failure {
-            Failure::Smtp(error) => cause::tidy(&error.to_string()),
+            Failure::Smtp(error) => cause::tidy(error.to_string().trim_start_matches("Connection error: ")),
             Failure::TooLong => "no answer in time".to_owned(),
         };
-        let is_final = matches!(failure, Failure::Smtp(error) if is_final(step, error));
-        match step {
-            _ if is_final => MailError::Permanent(text),
-            Step::Connect => MailError::Temporary(format!("no connection to {server}: {text}")),
-            Step::LogIn => MailError::Temporary(format!("{server} does not accept our user and password: {text}")),
-            Step::Sender => MailError::Temporary(format!("{server} does not accept the sender: {text}")),
-            Step::Recipient | Step::Text => MailError::Temporary(format!("{server} puts the mail off: {text}")),
+        if is_final(step, failure) {
+            return MailError::Permanent(text);
         }
+        MailError::Temporary(match step {
+            Step::Connect => format!("no connection to {server}: {text}{}", remedy(&text)),
+            _ if !failure.is_reply() => format!("the connection to {server} broke off: {text}"),
+            Step::LogIn => format!("{server} does not accept our user and password: {text}"),
+            Step::Sender => format!("{server} does not accept the sender: {text}"),
+            Step::Recipient | Step::Text => format!("{server} puts the mail off: {text}"),
+        })
+    }
+}
+
+impl Failure {
+    /// Whether the server answered, and the conversation is in order.
+    fn is_reply(&self) -> bool {
+        matches!(self, Self::Smtp(error) if error.status().is_some())
     }
 }
 
@@ -231,10 +244,28 @@ async fn hand_over(connection: &mut AsyncSmtpConnection, message: &Message) -> R
 
 /// Whether another try is of no use: a 5yz answer about the recipient or the text, of RFC 5321's category 5 (section
 /// 4.2.1), the mail system's. 50z and 53z are about the conversation and our account.
-fn is_final(step: Step, error: &Error) -> bool {
-    matches!(step, Step::Recipient | Step::Text)
-        && error.is_permanent()
-        && error.status().is_some_and(|code| code.category == Category::MailSystem)
+fn is_final(step: Step, failure: &Failure) -> bool {
+    match failure {
+        Failure::Smtp(error) => {
+            matches!(step, Step::Recipient | Step::Text)
+                && error.is_permanent()
+                && error.status().is_some_and(|code| code.category == Category::MailSystem)
+        }
+        Failure::TooLong => false,
+    }
+}
+
+/// What an operator can do about a connection that fails in a known way.
+fn remedy(text: &str) -> &'static str {
+    const REMEDIES: [(&str, &str); 6] = [
+        ("UnknownIssuer", " (`mail.ca` names a private CA to trust)"),
+        ("CaUsedAsEndEntity", " (the server shows a CA's certificate as its own: give it one with `CA:FALSE`)"),
+        ("not valid for name", " (its certificate is for another name: write that name in `mail.smtp`)"),
+        ("InvalidContentType", " (it does not begin with TLS: `smtp+starttls://` instead of `smtps://`?)"),
+        ("STARTTLS is not supported", " (it offers no STARTTLS: `smtps://` instead?)"),
+        ("no answer in time", " (if it begins with TLS: `smtps://`)"),
+    ];
+    REMEDIES.iter().find(|(part, _)| text.contains(part)).map_or("", |(_, remedy)| remedy)
 }
 
 async fn within<Answer>(limit: Duration, step: impl Future<Output = Result<Answer, Error>>) -> Result<Answer, Failure> {

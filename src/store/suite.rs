@@ -31,6 +31,7 @@ macro_rules! store_suite {
             an_attempt_is_answered_once
             a_failed_answer_leaves_nothing_behind
             tries_run_out
+            an_attempt_without_a_mail_is_never_redeemed
             attack_19_of_many_tries_at_once_five_pass
             attack_19_of_many_redeemers_at_once_one_wins
             the_fifth_try_may_be_right
@@ -245,17 +246,31 @@ pub(super) async fn a_failed_answer_leaves_nothing_behind(store: AnyStore) {
 }
 
 pub(super) async fn tries_run_out(store: AnyStore) {
+    let mailed = mailed(&store, 1).await;
     let asked = store.ask(&attempt(2)).await.expect("stored");
-    assert_eq!(store.take_try(asked, after(2)).await.expect("answered"), None, "there is no code yet");
-    let id = mailed(&store, 1).await;
-    for left in (0..MOST_WRONG_CODES).rev() {
-        assert_eq!(store.take_try(id, after(2)).await.expect("answered"), Some(left));
+    let unknown = store.ask(&attempt(3)).await.expect("stored");
+    store.answer(unknown, None, after(1)).await.expect("answered");
+    // The same for each: the fifth guess must not tell a known address from an unknown one.
+    for (id, browser) in [(mailed, 1), (asked, 2), (unknown, 3)] {
+        for left in (0..MOST_WRONG_CODES).rev() {
+            assert_eq!(store.take_try(id, after(2)).await.expect("answered"), Some(left));
+        }
+        assert_eq!(store.take_try(id, after(2)).await.expect("answered"), None);
+        let ended = store.attempt_of(hash(browser)).await.expect("read").expect("there");
+        assert_eq!(ended.wrong_codes, MOST_WRONG_CODES);
+        assert!(!ended.is_open(after(2)));
     }
-    assert_eq!(store.take_try(id, after(2)).await.expect("answered"), None);
-    let ended = store.attempt_of(hash(1)).await.expect("read").expect("there");
-    assert_eq!(ended.wrong_codes, MOST_WRONG_CODES);
-    assert!(!ended.is_open(after(2)));
     assert_eq!(store.take_try(12_345, after(2)).await.expect("answered"), None);
+}
+
+pub(super) async fn an_attempt_without_a_mail_is_never_redeemed(store: AnyStore) {
+    let asked = store.ask(&attempt(1)).await.expect("stored");
+    let unknown = store.ask(&attempt(2)).await.expect("stored");
+    store.answer(unknown, None, after(1)).await.expect("answered");
+    for id in [asked, unknown, 12_345] {
+        assert!(!store.redeem(id, &session(1), None, after(2)).await.expect("answered"));
+    }
+    assert_eq!(store.session(hash(1)).await.expect("read"), None);
 }
 
 pub(super) async fn attack_19_of_many_tries_at_once_five_pass(store: AnyStore) {
