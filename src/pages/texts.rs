@@ -412,3 +412,13 @@ mod tests {
         }
     }
 }
+
+/// Why a request was refused, by the reason's name, in plain words.
+#[must_use]
+pub fn reason(name: &str) -> &'static str {
+    match name {
+        "no-grant" => "Your address is no longer on the list of people who may use this service.",
+        "other-customer" => "This address is reserved for the people of another organisation.",
+        _ => "Your role does not include this page.",
+    }
+}

@@ -224,3 +224,7 @@ impl std::fmt::Debug for Tie {
         formatter.debug_struct("Tie").field("has_ended", &self.has_ended).field("holds", &self.holds).finish()
     }
 }
+
+#[cfg(test)]
+#[path = "deadlines_tests.rs"]
+mod tests;

@@ -345,3 +345,11 @@ impl std::fmt::Debug for Tls {
         formatter.debug_struct("Tls").field("certificates", &self.certificates).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "listener_house.rs"]
+mod house;
+
+#[cfg(test)]
+#[path = "listener_tests.rs"]
+mod tests;

@@ -365,3 +365,120 @@ impl UniqueID for Downstream {
 }
 
 impl Peek for Downstream {}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::proxy::connection::{Ties, Turns};
+
+    async fn pair() -> (Downstream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+        let address = listener.local_addr().expect("an address");
+        let client = TcpStream::connect(address).await.expect("a connection");
+        let (socket, peer) = listener.accept().await.expect("a connection");
+        let connection = Arc::new(Connection {
+            id: 1,
+            peer,
+            local: address,
+            scheme: Scheme::Http,
+            protocol: Protocol::Http1,
+            server_name: None,
+            certificate: None,
+            tls: None,
+            turns: Turns::default(),
+            ties: Ties::default(),
+        });
+        let minute = Duration::from_secs(60);
+        let counters = Arc::new(ListenerCounters::default());
+        (Downstream::new(Wire::Plain(socket), connection, minute, minute, counters).expect("a stream"), client)
+    }
+
+    /// Polls a read once, as a task does that waits for the client.
+    async fn look(stream: &mut Downstream) {
+        poll_fn(|context| {
+            let mut byte = [0];
+            assert!(Pin::new(&mut *stream).poll_read(context, &mut ReadBuf::new(&mut byte)).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn small_writes_leave_together_at_the_flush() {
+        let (mut stream, mut client) = pair().await;
+        stream.write_all(b"head ").await.expect("written");
+        look(&mut stream).await;
+        stream.write_all(b"body").await.expect("written");
+        assert_eq!(stream.gathered, b"head body"[..]);
+        stream.flush().await.expect("flushed");
+        assert!(stream.gathered.is_empty() && stream.gathered.capacity() > 0);
+        let mut text = [0; 100];
+        assert_eq!(client.read(&mut text).await.expect("read"), 9);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_flushes_leaves_after_a_few_quiet_rounds() {
+        let (mut stream, mut client) = pair().await;
+        stream.write_all(b"head").await.expect("written");
+        for _ in 0..=QUIET_ROUNDS {
+            assert!(stream.unflushed);
+            look(&mut stream).await;
+        }
+        assert!(!stream.unflushed);
+        let mut text = [0; 4];
+        client.read_exact(&mut text).await.expect("read");
+        assert_eq!(&text, b"head");
+    }
+
+    #[tokio::test]
+    async fn large_writes_keep_the_order_and_give_their_buffer_back() {
+        let (mut stream, mut client) = pair().await;
+        let sizes = [1, GATHER_MOST - 1, 1, GATHER_MOST + 1, 3, 1 << 20, 5, GATHER_MOST, 1 << 21, 7];
+        let expected: Vec<u8> = (0..sizes.iter().sum::<usize>()).map(|place| (place % 251) as u8).collect();
+        let reading = async {
+            let mut text = Vec::new();
+            client.read_to_end(&mut text).await.expect("read");
+            text
+        };
+        let writing = async {
+            let mut left = expected.as_slice();
+            for size in sizes {
+                let (part, rest) = left.split_at(size);
+                stream.write_all(part).await.expect("written");
+                left = rest;
+            }
+            stream.flush().await.expect("flushed");
+            let capacity = stream.gathered.capacity();
+            drop(stream);
+            capacity
+        };
+        let (text, capacity) = tokio::join!(reading, writing);
+        assert!(text == expected);
+        assert!(capacity <= KEEP_MOST, "{capacity}");
+    }
+
+    #[tokio::test]
+    async fn a_closed_connection_is_read_on_so_that_its_answer_survives() {
+        let (mut stream, mut client) = pair().await;
+        client.write_all(&[b'x'; 100_000]).await.expect("written");
+        stream.write_all(b"answer").await.expect("written");
+        let (_, text) = tokio::join!(Shutdown::shutdown(&mut stream), async {
+            let mut text = Vec::new();
+            let mut scrap = [0; 16];
+            // Still sending when the answer comes.
+            for _ in 0..10 {
+                client.write_all(&[b'x'; 100_000]).await.expect("not reset");
+            }
+            while let Ok(read @ 1..) = client.read(&mut scrap).await {
+                text.extend_from_slice(scrap.get(..read).expect("what was read"));
+            }
+            drop(client);
+            text
+        });
+        assert_eq!(text, b"answer");
+    }
+}

@@ -13,6 +13,8 @@ mod sessions;
 mod sqlite;
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod tests;
 
 pub use open::{OpenError, OpenProblem, open};
 pub use sqlite::SqliteStore;

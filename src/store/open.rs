@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use zeroize::Zeroize;
 
@@ -237,6 +238,9 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .acquire_timeout(QUEUE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
+        // On a full disk SQLite itself ends the transaction, and then `ROLLBACK` fails and the connection counts as within
+        // one for ever. Such a connection is given up for a new one, or no write would succeed any more.
+        .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
 }
 
 fn options(database: &Path) -> SqliteConnectOptions {
