@@ -148,7 +148,10 @@ fn every_file_says_what_it_is_for() {
         let text = read(&path);
         let first = text.lines().next().unwrap_or_default();
         if !first.starts_with("//! ") || first.len() < 15 {
-            wrong.push(format!("{} begins with {first:?}, not with a `//!` line that says what it is for", shown(&path)));
+            wrong.push(format!(
+                "{} begins with {first:?}, not with a `//!` line that says what it is for",
+                shown(&path)
+            ));
         }
     }
     none(&wrong);
@@ -187,7 +190,9 @@ fn the_core_reads_no_clock_waits_for_nothing_and_opens_nothing() {
             continue;
         }
         let code = code(&read(&path));
-        for word in ["async fn", ".await", "tokio", "std::fs", "std::net::Tcp", "Timestamp::now", "SystemTime", "Instant::now"] {
+        for word in
+            ["async fn", ".await", "tokio", "std::fs", "std::net::Tcp", "Timestamp::now", "SystemTime", "Instant::now"]
+        {
             if code.contains(word) {
                 wrong.push(format!("{}: the core has no `{word}`", shown(&path)));
             }
@@ -216,7 +221,11 @@ fn nothing_unwraps_outside_tests() {
             continue;
         }
         for (number, line) in code(&read(&path)).lines().enumerate() {
-            if line.contains(".unwrap()") || line.contains("panic!(") || line.contains("todo!(") || line.contains("unimplemented!(") {
+            if line.contains(".unwrap()")
+                || line.contains("panic!(")
+                || line.contains("todo!(")
+                || line.contains("unimplemented!(")
+            {
                 wrong.push(format!("{}: near line {}: {}", shown(&path), number + 1, line.trim()));
             }
         }

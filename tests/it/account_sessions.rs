@@ -48,7 +48,8 @@ async fn all_sessions_can_be_ended_at_once() {
 #[tokio::test]
 async fn nobody_ends_another_persons_session() {
     let house = House::start(OPEN).await;
-    let (ann, ann_too, bob) = (house.browser("orders.test"), house.browser("orders.test"), house.browser("orders.test"));
+    let (ann, ann_too, bob) =
+        (house.browser("orders.test"), house.browser("orders.test"), house.browser("orders.test"));
     ann.log_in("ann@example.com").await;
     ann_too.log_in("ann@example.com").await;
     bob.log_in("bob@example.com").await;
@@ -69,7 +70,11 @@ async fn sessions_end_by_themselves() {
     busy.log_in("bob@example.com").await;
     let start = std::time::Instant::now();
     crate::house::eventually("the busy one ends", async || (busy.fetch("/").await.status == 401).then_some(())).await;
-    assert!(start.elapsed() > std::time::Duration::from_millis(2500), "activity keeps a session: {:?}", start.elapsed());
+    assert!(
+        start.elapsed() > std::time::Duration::from_millis(2500),
+        "activity keeps a session: {:?}",
+        start.elapsed()
+    );
     idle.fetch("/").await.expect(401);
 }
 

@@ -41,7 +41,8 @@ async fn nothing_can_be_written_there() {
     let house = House::start(OPEN).await;
     let address = house.admin_address();
     for path in ["/healthz", "/metrics"] {
-        let request = format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         let answer = plain(address, &request).await;
         assert!(matches!(answer.status, 404 | 405), "{path}: {}", answer.status);
     }

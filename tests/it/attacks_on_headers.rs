@@ -95,7 +95,9 @@ async fn attack_06_other_methods_errors_and_upgrades_strip_as_well() {
         "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==".to_owned(),
     ];
     let junk = ["connection: upgrade".to_owned(), "upgrade: junk".to_owned()];
-    for first in ["GET / HTTP/1.1", "OPTIONS / HTTP/1.1", "HEAD / HTTP/1.1", "DELETE /x HTTP/1.1", "GET /status/500 HTTP/1.1"] {
+    for first in
+        ["GET / HTTP/1.1", "OPTIONS / HTTP/1.1", "HEAD / HTTP/1.1", "DELETE /x HTTP/1.1", "GET /status/500 HTTP/1.1"]
+    {
         ask(&house, &bob, first, &forged).await;
         unforged(&house.upstream.last(), first);
     }
@@ -127,7 +129,12 @@ async fn attack_06_trailers_carry_no_identity() {
 async fn attack_07_connection_cannot_name_our_headers_away() {
     let (house, bob) = person(&format!("{OPEN}{EXTRA}"), "bob@example.com").await;
     let all = IDENTITY.join(", ");
-    for listed in ["X-Access-Email", "close, x-access-email, X-Tenant", &all, "keep-alive, X-Forwarded-For, X-Forwarded-Proto, Host, X-Request-Id"] {
+    for listed in [
+        "X-Access-Email",
+        "close, x-access-email, X-Tenant",
+        &all,
+        "keep-alive, X-Forwarded-For, X-Forwarded-Proto, Host, X-Request-Id",
+    ] {
         let before = house.upstream.count();
         for name in ["connection", "proxy-connection"] {
             ask(&house, &bob, "GET / HTTP/1.1", &[format!("{name}: {listed}")]).await;
@@ -142,7 +149,13 @@ async fn attack_07_connection_cannot_name_our_headers_away() {
         assert!(house.upstream.count() > before, "an odd Connection field is no reason to refuse: {listed}");
     }
     // And what it names of the client's own is gone.
-    ask(&house, &bob, "GET / HTTP/1.1", &["connection: x-hop".to_owned(), "x-hop: a".to_owned(), "te: gzip".to_owned()]).await;
+    ask(
+        &house,
+        &bob,
+        "GET / HTTP/1.1",
+        &["connection: x-hop".to_owned(), "x-hop: a".to_owned(), "te: gzip".to_owned()],
+    )
+    .await;
     assert_eq!(house.upstream.last().header("x-hop"), None);
 }
 

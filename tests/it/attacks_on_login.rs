@@ -79,8 +79,7 @@ async fn attack_15_no_return_address_leads_away() {
             continue;
         }
         let mail = house.mail.wait_after("ann@example.com", before).await;
-        let entered =
-            if n % 2 == 0 { person.press_button(&mail).await } else { person.type_code(&mail.code()).await };
+        let entered = if n % 2 == 0 { person.press_button(&mail).await } else { person.type_code(&mail.code()).await };
         if entered.status == 303 {
             stays(entered.location(), away);
         }
@@ -239,8 +238,14 @@ async fn attack_18_spellings_of_an_address_are_one_person_or_none() {
     house.browser("orders.test").log_in("bob@example.com").await;
     let all = house.mail.all().await;
     let sent: Vec<_> = all[mails..].iter().map(|mail| (mail.to.join(","), mail.headers.get("bcc"))).collect();
-    assert!(sent.iter().all(|(to, bcc)| (to == "bob@example.com" || to == "ann@example.com") && bcc.is_none()), "{sent:?}");
-    assert!(sent.iter().filter(|(to, _)| to == "ann@example.com").count() <= 1, "only a trailing dot may fold: {sent:?}");
+    assert!(
+        sent.iter().all(|(to, bcc)| (to == "bob@example.com" || to == "ann@example.com") && bcc.is_none()),
+        "{sent:?}"
+    );
+    assert!(
+        sent.iter().filter(|(to, _)| to == "ann@example.com").count() <= 1,
+        "only a trailing dot may fold: {sent:?}"
+    );
 }
 
 #[tokio::test]

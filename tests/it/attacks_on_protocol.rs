@@ -45,7 +45,11 @@ async fn attack_11_framing_that_two_readers_read_differently_is_refused() {
         ("POST / HTTP/1.1", &["transfer-encoding: \"chunked\""], &chunked),
         ("POST / HTTP/1.1", &["transfer-encoding: gzip, chunked"], &chunked),
         ("POST / HTTP/1.1", &["transfer-encoding : chunked"], &chunked),
-        ("POST / HTTP/1.1", &["transfer_encoding: chunked", "content-length: 4", "transfer-encoding: chunked"], &chunked),
+        (
+            "POST / HTTP/1.1",
+            &["transfer_encoding: chunked", "content-length: 4", "transfer-encoding: chunked"],
+            &chunked,
+        ),
         ("POST / HTTP/1.1", &["transfer-encoding:", " chunked"], &chunked),
         ("POST / HTTP/1.1", &["x: a", " folded: b"], SMUGGLED),
         ("POST / HTTP/1.0", &["transfer-encoding: chunked"], &chunked),
@@ -67,7 +71,12 @@ async fn attack_11_framing_that_two_readers_read_differently_is_refused() {
         let before = house.upstream.count();
         let status = send(&house, &bob, first, lines, after).await;
         assert!(matches!(status, None | Some(400 | 411 | 413 | 431 | 501 | 505)), "{first} {lines:?}: {status:?}");
-        assert_eq!(house.upstream.count(), before, "{first} {lines:?} reached the app: {:#?}", house.upstream.seen().last());
+        assert_eq!(
+            house.upstream.count(),
+            before,
+            "{first} {lines:?} reached the app: {:#?}",
+            house.upstream.seen().last()
+        );
     }
 }
 
@@ -113,7 +122,8 @@ async fn attack_11_bad_chunks_end_the_request() {
     ] {
         let before = house.upstream.count();
         let mut wire = house.wire("orders.test").await;
-        let (host, cookie) = (format!("host: {}", house.host("orders.test")), format!("cookie: {}", bob.cookie_header()));
+        let (host, cookie) =
+            (format!("host: {}", house.host("orders.test")), format!("cookie: {}", bob.cookie_header()));
         wire.send_head(&["POST /c HTTP/1.1", &host, &cookie, "transfer-encoding: chunked"]).await;
         wire.send(format!("{chunks}{SMUGGLED}")).await;
         let answer = wire.answer().await;
@@ -290,9 +300,13 @@ async fn attack_11_http2_fields_that_http1_would_misread_are_refused() {
         (":path", "x"),
         (":scheme", "https://evil.test/"),
     ] {
-        let fields: Vec<(&str, &str)> = good.iter().map(|(n, v)| if *n == name { (*n, value) } else { (*n, *v) }).collect();
+        let fields: Vec<(&str, &str)> =
+            good.iter().map(|(n, v)| if *n == name { (*n, value) } else { (*n, *v) }).collect();
         let outcome = house.wire_h2("orders.test").await.ask(&fields, None).await;
-        assert!(matches!(outcome, Outcome::Refused | Outcome::Status(400 | 403 | 405)), "{name} {value:?}: {outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Refused | Outcome::Status(400 | 403 | 405)),
+            "{name} {value:?}: {outcome:?}"
+        );
         assert_eq!(house.upstream.count(), seen, "{name} {value:?}");
     }
     // A body that is not as long as it says.
@@ -308,8 +322,13 @@ async fn attack_11_http2_fields_that_http1_would_misread_are_refused() {
 async fn attack_11_an_http2_body_becomes_one_http1_body() {
     let (house, bob) = person().await;
     let (own, cookie) = (house.host("orders.test"), bob.cookie_header());
-    let fields =
-        [(":method", "POST"), (":scheme", "https"), (":path", "/down"), (":authority", own.as_str()), ("cookie", &cookie)];
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":path", "/down"),
+        (":authority", own.as_str()),
+        ("cookie", &cookie),
+    ];
     let body = format!("0\r\n\r\n{SMUGGLED}");
     let outcome = house.wire_h2("orders.test").await.ask(&fields, Some(body.as_bytes())).await;
     assert_eq!(outcome, Outcome::Status(200));
@@ -356,7 +375,8 @@ async fn attack_12_an_early_answer_upstream_mixes_nothing_up() {
     // A body cut short: the way to the app that carried it serves nobody else.
     for _ in 0..3 {
         let mut wire = house.wire("orders.test").await;
-        let (host, cookie) = (format!("host: {}", house.host("orders.test")), format!("cookie: {}", bob.cookie_header()));
+        let (host, cookie) =
+            (format!("host: {}", house.host("orders.test")), format!("cookie: {}", bob.cookie_header()));
         wire.send_head(&["POST /cut HTTP/1.1", &host, &cookie, "content-length: 1000"]).await;
         wire.send("GET /hidden HTTP/1.1\r\n\r\n").await;
         let count = house.upstream.count();

@@ -21,7 +21,9 @@ async fn attack_21_what_is_taken_from_the_table_is_taken_from_the_session() {
         house.write("people.csv", PEOPLE.replace(from, to));
         eventually(case, async || (bob.fetch("/").await.status != 200).then_some(())).await;
         let reading = async { while let Some(Ok(_)) = futures_util::StreamExt::next(&mut socket).await {} };
-        tokio::time::timeout(crate::wire::PATIENCE, reading).await.unwrap_or_else(|_| panic!("{case}: the socket lives"));
+        tokio::time::timeout(crate::wire::PATIENCE, reading)
+            .await
+            .unwrap_or_else(|_| panic!("{case}: the socket lives"));
         let seen = house.upstream.count();
         bob.navigate("/").await;
         bob.fetch_with("POST", "/", "").await;
@@ -62,7 +64,8 @@ async fn attack_21_fewer_days_back_hold_for_the_next_request() {
 #[tokio::test]
 async fn attack_21_a_senseless_number_of_days_is_never_unlimited() {
     for days in ["-1", "x", "1e9", "99999999999999999999", "3.5"] {
-        let house = House::plan(OPEN).file("people.csv", PEOPLE.replace(",30,en", &format!(",{days},en"))).start().await;
+        let house =
+            House::plan(OPEN).file("people.csv", PEOPLE.replace(",30,en", &format!(",{days},en"))).start().await;
         house.browser("orders.test").ask_for_mail("ann@example.com").await;
         house.browser("orders.test").log_in("bob@example.com").await;
         assert_eq!(house.mail.count_to("ann@example.com").await, 0, "{days}: a bad row is skipped");
@@ -143,7 +146,8 @@ async fn attack_23_two_people_never_share_an_answer() {
                 let told = person.fetch("/same/path").await.expect(200).json();
                 let header = |name: &str| {
                     let headers = told["headers"].as_array().cloned().unwrap_or_default();
-                    let found = headers.into_iter().find(|h| h[0].as_str().is_some_and(|n| n.eq_ignore_ascii_case(name)));
+                    let found =
+                        headers.into_iter().find(|h| h[0].as_str().is_some_and(|n| n.eq_ignore_ascii_case(name)));
                     found.and_then(|h| h[1].as_str().map(str::to_owned)).unwrap_or_default()
                 };
                 assert_eq!(header("x-access-email"), email);

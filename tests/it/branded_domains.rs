@@ -34,9 +34,10 @@ async fn house() -> House {
 async fn each_domain_shows_its_own_title_logo_and_colour() {
     let house = house().await;
     let at_home = house.browser("orders.test");
-    for (browser, title, logo, color) in
-        [(at_home.clone(), "Acme Orders", ACME, "0b5fff"), (at_home.at("orders.big.test"), "BigCustomer", BIG, "aa0000")]
-    {
+    for (browser, title, logo, color) in [
+        (at_home.clone(), "Acme Orders", ACME, "0b5fff"),
+        (at_home.at("orders.big.test"), "BigCustomer", BIG, "aa0000"),
+    ] {
         let page = browser.navigate("/.access/login").await.expect(200).text();
         assert!(page.contains(title), "{page}");
         let picture = browser.navigate("/.access/logo").await.expect(200);

@@ -89,7 +89,15 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
     let value = tag[start..].split('"').next()?;
     let value = value.replace("&quot;", "\"").replace("&#34;", "\"").replace("&#39;", "'").replace("&#x27;", "'");
-    Some(value.replace("&lt;", "<").replace("&#60;", "<").replace("&gt;", ">").replace("&#62;", ">").replace("&amp;", "&").replace("&#38;", "&"))
+    Some(
+        value
+            .replace("&lt;", "<")
+            .replace("&#60;", "<")
+            .replace("&gt;", ">")
+            .replace("&#62;", ">")
+            .replace("&amp;", "&")
+            .replace("&#38;", "&"),
+    )
 }
 
 /// Every name leads to this machine.
@@ -241,8 +249,11 @@ impl Browser {
     /// Sends a form with this proof of where it came from, or none.
     pub(crate) async fn post_from(&self, path: &str, fields: &[(&str, &str)], proof: &[(&str, &str)]) -> Answer {
         let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-        let mut headers =
-            vec![("accept", "text/html"), ("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-mode", "navigate")];
+        let mut headers = vec![
+            ("accept", "text/html"),
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("sec-fetch-mode", "navigate"),
+        ];
         headers.extend_from_slice(proof);
         self.send("POST", path, &headers, &pairs.join("&")).await
     }
@@ -338,5 +349,8 @@ impl Browser {
 
 /// Form encoding that leaves nothing to chance.
 pub(crate) fn encode(value: &str) -> String {
-    value.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    value
+        .bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }

@@ -85,7 +85,8 @@ async fn old_and_new_tls_are_spoken_with_a_post_quantum_exchange() {
     let old = old.with_root_certificates(roots).with_no_client_auth();
     let stream = tokio::net::TcpStream::connect(house.door.https()).await.expect("it listens");
     let name = rustls_pki_types::ServerName::try_from("orders.test").expect("a name");
-    let stream = tokio_rustls::TlsConnector::from(std::sync::Arc::new(old)).connect(name, stream).await.expect("TLS 1.2");
+    let stream =
+        tokio_rustls::TlsConnector::from(std::sync::Arc::new(old)).connect(name, stream).await.expect("TLS 1.2");
     assert_eq!(stream.get_ref().1.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_2));
 }
 

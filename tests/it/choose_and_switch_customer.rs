@@ -86,7 +86,8 @@ async fn a_choice_that_leaves_the_table_leaves_the_session() {
     cat.fetch("/").await.expect(200);
     let people = crate::house::PEOPLE.replace("cat@example.com,43,", "was-cat@example.com,43,");
     house.write("people.csv", people);
-    crate::house::eventually("she is no longer Globex's", async || (cat.fetch("/").await.status != 200).then_some(())).await;
+    crate::house::eventually("she is no longer Globex's", async || (cat.fetch("/").await.status != 200).then_some(()))
+        .await;
     let seen = house.upstream.count();
     cat.navigate("/").await;
     assert_eq!(house.upstream.count(), seen, "and has not become Acme's by herself");

@@ -39,8 +39,11 @@ async fn check_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn check_of_the_data_names_every_row_that_cannot_enter() {
-    let people = format!("{PEOPLE}not-an-address,42,Acme,X,active,reader,,,en,EU\nbad@example.com,42,Acme,X,active,emperor,,,en,EU\n");
-    let apps = LADDER.replace("where = 'row.status == \"active\"'", "where = 'row.status == \"active\" && row.no_such != \"x\"'");
+    let people = format!(
+        "{PEOPLE}not-an-address,42,Acme,X,active,reader,,,en,EU\nbad@example.com,42,Acme,X,active,emperor,,,en,EU\n"
+    );
+    let apps = LADDER
+        .replace("where = 'row.status == \"active\"'", "where = 'row.status == \"active\" && row.no_such != \"x\"'");
     let house = House::plan(LADDER).file("people.csv", &people).furnish().await;
     let told = printed(&house.command(&["check", "--data"]));
     holds(&told, &["dup@example.com", "6", "7", "not-an-address", "11", "emperor", "12"]);

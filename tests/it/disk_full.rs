@@ -17,7 +17,8 @@ impl SmallDisk {
         let parent = tempfile::tempdir().expect("a temporary folder");
         let folder = parent.path().join("disk");
         std::fs::create_dir(&folder).expect("the folder is writable");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs"]).arg(&folder).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs"]).arg(&folder).output();
         mounted.is_ok_and(|output| output.status.success()).then_some(Self { folder, _parent: parent })
     }
 

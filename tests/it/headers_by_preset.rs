@@ -149,7 +149,8 @@ async fn the_day_since_is_a_day_of_the_apps_time_zone() {
     // Two zones that never agree on the day: UTC-12 and UTC+14 are 26 hours apart.
     let mut days = Vec::new();
     for zone in ["Etc/GMT+12", "Etc/GMT-14"] {
-        let apps = OPEN.replace("[[app.orders.customers]]", &format!("time_zone = \"{zone}\"\n[[app.orders.customers]]"));
+        let apps =
+            OPEN.replace("[[app.orders.customers]]", &format!("time_zone = \"{zone}\"\n[[app.orders.customers]]"));
         let house = House::plan(&apps).file("people.csv", PEOPLE.replace(",30,en", ",0,en")).start().await;
         let ann = house.browser("orders.test");
         ann.log_in("ann@example.com").await;

@@ -385,7 +385,11 @@ impl House {
         let log = &self.log;
         eventually("the gateway is ready", async || {
             let gone = gateway.try_wait().expect("a child can be waited for");
-            assert!(gone.is_none() || log.named("ready").len() > ready_before, "it ended with {gone:?}:\n{}", log.text());
+            assert!(
+                gone.is_none() || log.named("ready").len() > ready_before,
+                "it ended with {gone:?}:\n{}",
+                log.text()
+            );
             (log.named("ready").len() > ready_before).then_some(())
         })
         .await;

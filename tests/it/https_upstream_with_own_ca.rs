@@ -30,9 +30,11 @@ async fn a_certificate_of_ones_own_authority_is_trusted() {
 #[tokio::test]
 async fn another_authority_another_name_or_none_gets_nothing() {
     let (ours, theirs) = (Authority::new("Ours"), Authority::new("Theirs"));
-    for (case, named, trusted) in
-        [("authority", "127.0.0.1", Some(&theirs)), ("name", "somewhere.test", Some(&ours)), ("none", "127.0.0.1", None)]
-    {
+    for (case, named, trusted) in [
+        ("authority", "127.0.0.1", Some(&theirs)),
+        ("name", "somewhere.test", Some(&ours)),
+        ("none", "127.0.0.1", None),
+    ] {
         let house = house(named, trusted, &ours).await;
         let ann = house.browser("orders.test");
         ann.log_in("ann@example.com").await;

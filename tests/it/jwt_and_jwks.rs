@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::house::{House, OPEN};
 
-const JWT: &str = "\n[app.orders.identity]\njwt = { header = \"X-Access-Assertion\", audience = \"orders\", lifetime = \"5m\" }\n";
+const JWT: &str =
+    "\n[app.orders.identity]\njwt = { header = \"X-Access-Assertion\", audience = \"orders\", lifetime = \"5m\" }\n";
 
 /// Opens an assertion as a careful app would.
 fn open(token: &str, keys: &JwkSet, audience: &str) -> Result<Value, jsonwebtoken::errors::Error> {

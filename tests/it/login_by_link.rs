@@ -27,7 +27,8 @@ async fn a_link_logs_in_and_leads_where_the_person_was_going() {
 
 #[tokio::test]
 async fn the_mail_is_branded_and_has_two_parts() {
-    let apps = OPEN.replace("[[app.orders.customers]]", "branding = { title = \"Acme Orders\" }\n[[app.orders.customers]]");
+    let apps =
+        OPEN.replace("[[app.orders.customers]]", "branding = { title = \"Acme Orders\" }\n[[app.orders.customers]]");
     let house = House::start(&apps).await;
     let ann = house.browser("orders.test");
     let mail = ann.mail("ann@example.com", "/").await;
@@ -113,10 +114,8 @@ async fn a_link_ends_with_its_lifetime() {
     let house = House::plan(OPEN).login("lifetime = \"1s\"").start().await;
     let ann = house.browser("orders.test");
     let mail = ann.mail("ann@example.com", "/").await;
-    crate::house::eventually("the link has ended", async || {
-        (ann.open_link(&mail).await.status == 410).then_some(())
-    })
-    .await;
+    crate::house::eventually("the link has ended", async || (ann.open_link(&mail).await.status == 410).then_some(()))
+        .await;
     ann.press_button(&mail).await.expect(410);
     ann.type_code(&mail.code()).await.expect(410);
     assert_eq!(ann.cookie(SESSION), None);

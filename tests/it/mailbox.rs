@@ -171,7 +171,8 @@ impl Mailbox {
 
     /// The next deliveries fail in this way (see `smtp-catcher.mjs`).
     pub(crate) async fn fault(&self, kind: &str, times: usize) {
-        let url = format!("http://127.0.0.1:{}/fault?user={}&kind={kind}&times={times}", server().ports.http, self.user);
+        let url =
+            format!("http://127.0.0.1:{}/fault?user={}&kind={kind}&times={times}", server().ports.http, self.user);
         let answer = http().post(url).send().await.expect("the mail server answers");
         assert!(answer.status().is_success());
     }

@@ -10,7 +10,9 @@ async fn a_plain_request_is_sent_to_https_with_its_path_and_query() {
     assert!(answer.location().ends_with("/orders/7?view=full&x=%20"), "{}", answer.location());
     let rest = answer.location().trim_start_matches("https://orders.test");
     assert!(rest.starts_with('/') || rest.starts_with(':'), "{}", answer.location());
-    let posted = plain(house.http(), "POST /x HTTP/1.1\r\nhost: orders.test\r\ncontent-length: 1\r\nconnection: close\r\n\r\na").await;
+    let posted =
+        plain(house.http(), "POST /x HTTP/1.1\r\nhost: orders.test\r\ncontent-length: 1\r\nconnection: close\r\n\r\na")
+            .await;
     assert_eq!(posted.status, 308);
     house.upstream.saw_nothing();
 }
@@ -24,7 +26,8 @@ async fn a_host_that_is_not_ours_is_not_sent_anywhere() {
         assert_eq!(answer.location(), "", "{host}");
     }
     // An absolute-form target names the host, too (RFC 9112, section 3.2.2).
-    let answer = plain(house.http(), "GET http://evil.test/ HTTP/1.1\r\nhost: orders.test\r\nconnection: close\r\n\r\n").await;
+    let answer =
+        plain(house.http(), "GET http://evil.test/ HTTP/1.1\r\nhost: orders.test\r\nconnection: close\r\n\r\n").await;
     assert!(!answer.location().contains("evil"), "{}", answer.location());
 }
 

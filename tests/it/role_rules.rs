@@ -65,7 +65,9 @@ async fn a_denied_page_says_who_one_is_and_what_to_do() {
 
 #[tokio::test]
 async fn a_customer_whose_name_is_a_pattern_widens_nothing() {
-    let people = format!("{PEOPLE}star@example.com,**,Star,Star,active,manager,,,en,EU\ndot@example.com,..,Dot,Dot,active,manager,,,en,EU\n");
+    let people = format!(
+        "{PEOPLE}star@example.com,**,Star,Star,active,manager,,,en,EU\ndot@example.com,..,Dot,Dot,active,manager,,,en,EU\n"
+    );
     let house = House::plan(LADDER).file("people.csv", people).start().await;
     for email in ["star@example.com", "dot@example.com"] {
         let person = house.browser("orders.test");
@@ -79,7 +81,10 @@ async fn a_customer_whose_name_is_a_pattern_widens_nothing() {
 #[tokio::test]
 async fn roles_come_from_conditions_and_some_holders_stay_out() {
     let apps = LADDER
-        .replace("role = { column = \"access_level\" }", "role = \"reader\"\nassign = [ { role = \"manager\", when = 'row.title.startsWith(\"Head of\")' } ]")
+        .replace(
+            "role = { column = \"access_level\" }",
+            "role = \"reader\"\nassign = [ { role = \"manager\", when = 'row.title.startsWith(\"Head of\")' } ]",
+        )
         .replace("[app.orders.role.reader]", "[app.orders.role.reader]\nwhen = 'row.region == \"EU\"'");
     let house = House::start(&apps).await;
     let (ann, bob, eve) = (house.browser("orders.test"), house.browser("orders.test"), house.browser("orders.test"));
@@ -129,7 +134,9 @@ roles = { orders = "admin" }
 
 #[tokio::test]
 async fn workspace_users_come_first_and_are_no_customers() {
-    let apps = format!("{LADDER}\n[app.orders.role.admin]\n[[workspace.user]]\nemail = \"bob@example.com\"\nname = \"Bob of staff\"\nroles = {{ orders = \"admin\" }}\n");
+    let apps = format!(
+        "{LADDER}\n[app.orders.role.admin]\n[[workspace.user]]\nemail = \"bob@example.com\"\nname = \"Bob of staff\"\nroles = {{ orders = \"admin\" }}\n"
+    );
     let house = House::start(&apps).await;
     let bob = house.browser("orders.test");
     bob.log_in("bob@example.com").await;

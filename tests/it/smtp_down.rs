@@ -13,7 +13,12 @@ async fn mail_waits_for_a_server_that_is_down() {
     let asked = ann.ask_for_mail_to("ann@example.com", "/orders").await;
     assert_eq!(asked.location(), "/.access/check", "people are told the same");
     eventually("the log says that mail waits", async || {
-        house.log.events().iter().any(|event| event["level"] != "INFO" && event.to_string().contains("mail")).then_some(())
+        house
+            .log
+            .events()
+            .iter()
+            .any(|event| event["level"] != "INFO" && event.to_string().contains("mail"))
+            .then_some(())
     })
     .await;
 
@@ -43,7 +48,12 @@ async fn a_final_no_is_not_tried_again_and_holds_up_nobody() {
     let ann = house.browser("orders.test");
     ann.ask_for_mail("ann@example.com").await;
     eventually("the log says that it was refused", async || {
-        house.log.events().iter().any(|event| event["level"] != "INFO" && event.to_string().contains("550")).then_some(())
+        house
+            .log
+            .events()
+            .iter()
+            .any(|event| event["level"] != "INFO" && event.to_string().contains("550"))
+            .then_some(())
     })
     .await;
     house.browser("orders.test").log_in("bob@example.com").await;
@@ -67,7 +77,12 @@ async fn a_server_with_another_certificate_gets_no_password() {
     let house = plan.start().await;
     house.browser("orders.test").ask_for_mail("ann@example.com").await;
     eventually("the log says why", async || {
-        house.log.events().iter().any(|event| event["level"] != "INFO" && event.to_string().contains("ertificate")).then_some(())
+        house
+            .log
+            .events()
+            .iter()
+            .any(|event| event["level"] != "INFO" && event.to_string().contains("ertificate"))
+            .then_some(())
     })
     .await;
     assert!(mailbox.all().await.is_empty());
@@ -80,7 +95,12 @@ async fn the_password_of_the_mail_server_shows_nowhere() {
     let house = House::plan(OPEN).smtp(&url).start().await;
     house.browser("orders.test").ask_for_mail("ann@example.com").await;
     eventually("the log says that it was refused", async || {
-        house.log.events().iter().any(|event| event["level"] != "INFO" && event.to_string().contains("535")).then_some(())
+        house
+            .log
+            .events()
+            .iter()
+            .any(|event| event["level"] != "INFO" && event.to_string().contains("535"))
+            .then_some(())
     })
     .await;
     assert!(!house.log.text().contains("wrong-secret"));

@@ -74,13 +74,15 @@ async fn a_source_that_stays_away_lets_nobody_in_after_its_age_limit() {
     assert_eq!(house.upstream.count(), seen);
 
     house.write("people.csv", PEOPLE);
-    eventually("people are back without a new log-in", async || (ann.fetch("/").await.status == 200).then_some(())).await;
+    eventually("people are back without a new log-in", async || (ann.fetch("/").await.status == 200).then_some(()))
+        .await;
     assert!(house.mail.all().await.len() <= asked + 1);
 }
 
 #[tokio::test]
 async fn a_bad_row_is_skipped_and_counted_while_the_rest_enters() {
-    let people = format!("{PEOPLE}not an address,42,Acme,X,active,reader,,,en,EU\ntoo,few\n,42,Acme,Y,active,reader,,,en,EU\n");
+    let people =
+        format!("{PEOPLE}not an address,42,Acme,X,active,reader,,,en,EU\ntoo,few\n,42,Acme,Y,active,reader,,,en,EU\n");
     let house = House::plan(OPEN).file("people.csv", people).start().await;
     house.browser("orders.test").log_in("ann@example.com").await;
     assert!(house.log.text().contains("crm"), "the log says that rows were skipped");

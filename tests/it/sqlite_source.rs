@@ -24,7 +24,9 @@ impl Table {
             .next()
             .expect("a header row")
             .split(',')
-            .map(|name| format!("{name} {}", if matches!(name, "company_id" | "history_days") { "INTEGER" } else { "TEXT" }))
+            .map(|name| {
+                format!("{name} {}", if matches!(name, "company_id" | "history_days") { "INTEGER" } else { "TEXT" })
+            })
             .collect();
         table.run(&format!("CREATE TABLE people ({})", columns.join(", "))).await;
         table.run("CREATE INDEX people_email ON people (email)").await;
@@ -41,7 +43,10 @@ impl Table {
     /// Runs one statement in a connection of its own.
     pub(crate) async fn run(&self, sql: &str) {
         let mut connection = self.options.connect().await.expect("the database opens");
-        sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.expect("the statement is right");
+        sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
+            .execute(&mut connection)
+            .await
+            .expect("the statement is right");
         connection.close().await.expect("it closes");
     }
 

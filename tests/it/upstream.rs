@@ -251,7 +251,8 @@ impl App {
         every: Duration,
     ) -> Option<()> {
         let _open = Open::new(&self.streams);
-        write(stream, &format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n")).await?;
+        write(stream, &format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n"))
+            .await?;
         let mut byte = [0];
         loop {
             write(stream, &format!("{:x}\r\n{chunk}\r\n", chunk.len())).await?;
@@ -265,7 +266,8 @@ impl App {
     async fn echo_web_socket(&self, seen: &Seen, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<()> {
         let _open = Open::new(&self.streams);
         let accept = derive_accept_key(seen.header("sec-websocket-key")?.as_bytes());
-        let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ";
+        let head =
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ";
         write(&mut stream, &format!("{head}{accept}\r\n\r\n")).await?;
         let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
         while let Some(Ok(message)) = socket.next().await {
@@ -282,8 +284,15 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Option<()>
     stream.flush().await.ok()
 }
 
-async fn reply(stream: &mut (impl AsyncWrite + Unpin), seen: &Seen, status: u16, more: &str, body: &[u8]) -> Option<()> {
-    let length = if matches!(status, 204 | 304) { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+async fn reply(
+    stream: &mut (impl AsyncWrite + Unpin),
+    seen: &Seen,
+    status: u16,
+    more: &str,
+    body: &[u8],
+) -> Option<()> {
+    let length =
+        if matches!(status, 204 | 304) { String::new() } else { format!("content-length: {}\r\n", body.len()) };
     let head = format!("HTTP/1.1 {status} Told\r\nx-from-upstream: yes\r\n{length}{more}\r\n");
     stream.write_all(head.as_bytes()).await.ok()?;
     if seen.method != "HEAD" && !length.is_empty() {

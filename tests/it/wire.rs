@@ -45,7 +45,11 @@ impl Wire {
     }
 
     /// Connects with a client that remembers earlier connections.
-    pub(crate) async fn connect_with(address: SocketAddr, sni: &str, config: Arc<ClientConfig>) -> std::io::Result<Self> {
+    pub(crate) async fn connect_with(
+        address: SocketAddr,
+        sni: &str,
+        config: Arc<ClientConfig>,
+    ) -> std::io::Result<Self> {
         Ok(Self { stream: BufStream::new(tls_with(address, sni, config).await?) })
     }
 
@@ -103,7 +107,8 @@ impl Wire {
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         // A close without TLS's own good-bye is an error to rustls and an end to us.
-        let _end = tokio::time::timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("the end of the stream");
+        let _end =
+            tokio::time::timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("the end of the stream");
         rest
     }
 

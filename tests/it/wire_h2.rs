@@ -146,7 +146,8 @@ fn huffman_digits(bytes: &[u8]) -> u16 {
     let mut number = 0;
     for _ in 0..3 {
         let five = u16::from_str_radix(&bits[..5], 2).expect("bits");
-        let (digit, used) = if five < 3 { (five, 5) } else { (u16::from_str_radix(&bits[..6], 2).expect("bits") - 0x19 + 3, 6) };
+        let (digit, used) =
+            if five < 3 { (five, 5) } else { (u16::from_str_radix(&bits[..6], 2).expect("bits") - 0x19 + 3, 6) };
         number = number * 10 + digit;
         bits.drain(..used);
     }
