@@ -119,7 +119,7 @@ async fn attack_01_other_forms_of_target_are_refused_or_read_alike() {
         "https://evil.test/orders".to_owned(),
         "https:///orders".to_owned(),
         format!("https://user@{authority}/orders"),
-        format!("{authority}"),
+        authority.clone(),
     ] {
         let mut wire = house.wire("orders.test").await;
         let answer = wire.ask(&[&format!("GET {target} HTTP/1.1"), &host, &cookie]).await.expect("an answer");

@@ -115,6 +115,12 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    /// The door of a gateway that somebody else started.
+    pub(crate) fn of(https: SocketAddr, ca: &str) -> Self {
+        let addresses = Mutex::new(HashMap::from([("https".to_owned(), https)]));
+        Self { addresses, ca: OnceLock::from(ca.to_owned()), secrets: Mutex::default() }
+    }
+
     fn address(&self, listener: &str) -> SocketAddr {
         let addresses = self.addresses.lock().expect("no test panics with the lock held");
         *addresses.get(listener).unwrap_or_else(|| panic!("no {listener} listener in {addresses:?}"))

@@ -142,6 +142,11 @@ impl Mailbox {
         server().ports.starttls
     }
 
+    /// Where to wait for mail from another process.
+    pub(crate) fn wait_url(&self) -> String {
+        format!("http://127.0.0.1:{}/wait?user={}", server().ports.http, self.user)
+    }
+
     /// All mail that came, oldest first.
     pub(crate) async fn all(&self) -> Vec<Mail> {
         self.ask("messages", "").await.expect("the mail server lists its mail")
