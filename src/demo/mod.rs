@@ -14,12 +14,15 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
+use crate::config;
+use crate::server::{Gateway, Parts, ServerError};
 use mailbox::Mailbox;
 
 /// The demo could not run.
@@ -42,6 +45,9 @@ pub enum DemoError {
         /// What went wrong.
         cause: io::Error,
     },
+    /// The gateway itself could not start.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// Signals cannot be caught, so the folder could not be removed at the end.
     #[error("signals cannot be caught: {0}")]
     Signals(io::Error),
@@ -71,15 +77,17 @@ pub async fn run(port: u16) -> Result<(), DemoError> {
     folder.close().map_err(|cause| DemoError::Folder { folder: path, cause })
 }
 
-/// Runs the gateway itself, and prints the guide once it is up.
+/// Runs the gateway itself, and prints the guide once it listens.
 async fn gateway(
-    _config: &Path,
-    _mailbox: Mailbox,
+    config: &Path,
+    mailbox: Mailbox,
     guide: &str,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = ()> + Send,
 ) -> Result<(), DemoError> {
+    let config = config::load(config).map_err(ServerError::from)?;
+    let gateway = Gateway::build(config, Parts { mailer: Some(Arc::new(mailbox)) }).await?;
     print(guide);
-    stop.await;
+    gateway.run(stop).await;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod certificates;
 pub mod clock;
 pub mod counters;
+pub mod health;
 pub mod mail_counters;
 pub mod metrics;
 pub mod open_requests;
