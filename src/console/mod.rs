@@ -65,8 +65,8 @@ async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Re
     (StatusCode::MISDIRECTED_REQUEST, "ask by IP address or localhost\n").into_response()
 }
 
-/// 503 when no request could be served rightly: the store fails, or the gateway is stopping. A source or a mail server that
-/// is down is told too, but the gateway serves on from what it knows, and taking every node out would serve nobody.
+/// 503 when requests cannot be served rightly: the store fails, a source lets nobody in, or the gateway is stopping. A source
+/// that is stale or a mail server that is down is told too, but the gateway serves on from what it knows.
 async fn ready(State(room): Room) -> Response {
     let mut problems = Vec::new();
     let mut is_ready = true;
@@ -79,8 +79,9 @@ async fn ready(State(room): Room) -> Response {
         problems.push(json!({"part": "store", "problem": error.to_string()}));
     }
     for source in (room.sources)() {
-        if source.state.name() != "fresh" {
+        if !matches!(source.state, SourceState::Fresh) {
             let problem = source.problem.unwrap_or_else(|| "it has not been read yet".to_owned());
+            is_ready &= !matches!(source.state, SourceState::Down { .. });
             let part = format!("source {}", source.name);
             problems.push(json!({"part": part, "state": source.state.name(), "problem": problem}));
         }

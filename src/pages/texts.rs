@@ -383,6 +383,16 @@ fn split_at_name(text: &str) -> Option<(&str, &str, &str)> {
     Some((before, name, after))
 }
 
+/// Why a request was refused, by the reason's name, in plain words.
+#[must_use]
+pub fn reason(name: &str) -> &'static str {
+    match name {
+        "no-grant" => "Your address is no longer on the list of people who may use this service.",
+        "other-customer" => "This address is reserved for the people of another organisation.",
+        _ => "Your role does not include this page.",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,15 +420,5 @@ mod tests {
             }
             assert!(!texts.heading.is_empty());
         }
-    }
-}
-
-/// Why a request was refused, by the reason's name, in plain words.
-#[must_use]
-pub fn reason(name: &str) -> &'static str {
-    match name {
-        "no-grant" => "Your address is no longer on the list of people who may use this service.",
-        "other-customer" => "This address is reserved for the people of another organisation.",
-        _ => "Your role does not include this page.",
     }
 }

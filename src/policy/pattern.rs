@@ -66,6 +66,9 @@ impl PathPattern {
         if path.contains(['?', '#']) {
             return Err(InvalidPattern::Query);
         }
+        if path == "/" {
+            return Err(InvalidPattern::Segment);
+        }
         let path = path.strip_suffix('/').unwrap_or(path);
         let segments =
             if path.is_empty() { Vec::new() } else { path.split('/').map(Segment::parse).collect::<Result<_, _>>()? };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 
 use super::ctx::RequestCtx;
@@ -60,6 +60,10 @@ impl Corridor {
         if is_ours {
             return self.own_page(facts, headers, ctx, now);
         }
+        if is_foreign_websocket(facts, headers) {
+            ctx.decided("refuse", "cross-site");
+            return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+        }
         let unknown = Standing::Unknown;
         let standing = ctx.live.as_ref().map_or(&unknown, |live| &live.standing);
         match decide(standing, &facts.method, &facts.path) {
@@ -105,6 +109,15 @@ impl Corridor {
         ctx.decided("portal", "own-page");
         Admission::Page(Box::new(visit))
     }
+}
+
+/// Whether another site's page opens a WebSocket here. Browsers send cookies along and keep no answer back (RFC 6455,
+/// section 10.2), so an app that does not look at `Origin` would talk to that page.
+fn is_foreign_websocket(facts: &Facts, headers: &HeaderMap) -> bool {
+    let is_ours = |origin: &HeaderValue| {
+        origin.as_bytes().strip_prefix(b"https://").is_some_and(|authority| authority == facts.authority.as_bytes())
+    };
+    headers.contains_key(header::UPGRADE) && !headers.get_all(header::ORIGIN).iter().all(is_ours)
 }
 
 fn is_asset(path: &str) -> bool {

@@ -91,7 +91,7 @@ fn strip(head: &mut RequestHeader, own: &[&HeaderName]) {
 /// digits into `_` (RFC 3875, section 4.1.18), so `X_Access.Email` is `X-Access-Email` to them.
 fn is_reserved(name: &str, own: &[&HeaderName]) -> bool {
     let is_prefix = |family: &&str| name.get(..family.len()).is_some_and(|start| is_same(start, family));
-    FAMILIES.iter().any(|family| is_prefix(family))
+    FAMILIES.iter().any(is_prefix)
         || MISLEADING.iter().any(|other| is_same(name, other))
         || Preset::reserved().any(|other| is_same(name, other))
         || own.iter().any(|other| is_same(name, other.as_str()))
