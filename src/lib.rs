@@ -3,9 +3,9 @@
 //! A request walks one straight corridor ([`proxy`]); whatever feeds it lives in a room of its own. Modules are listed in
 //! reading order, and each may use only those above it:
 //!
-//! - core, values and functions without clock or I/O: [`types`], [`policy`], [`session`], [`config`];
+//! - core, values and functions without clock or I/O: [`types`], [`policy`], [`session`];
+//! - our own pages, and the config that brands them: [`pages`], [`config`];
 //! - where the planes meet: [`state`];
-//! - our own pages: [`pages`];
 //! - the data plane: [`proxy`], with its side doors [`login`] and [`portal`];
 //! - the control plane, rooms that run beside it: [`certificates`], [`directory`], [`store`], [`mail`], [`console`], [`telemetry`];
 //! - everything together: [`server`], [`cli`], [`demo`].
@@ -15,10 +15,10 @@
 pub mod types;
 pub mod policy;
 pub mod session;
+pub mod pages;
 pub mod config;
 
 pub mod state;
-pub mod pages;
 
 pub mod login;
 pub mod portal;

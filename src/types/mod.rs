@@ -9,6 +9,7 @@ mod host;
 mod names;
 mod path;
 mod secret;
+mod smtp;
 
 pub use color::{Color, InvalidColor};
 pub use email::{Email, InvalidEmail};
@@ -16,3 +17,4 @@ pub use host::{HostName, InvalidHostName};
 pub use names::{AppName, ColumnName, CustomerId, DisplayName, InvalidName, RoleName, SourceName, TableName};
 pub use path::{Ambiguity, AmbiguousPath, PathAllowances, RequestPath};
 pub use secret::Secret;
+pub use smtp::{InvalidSenderAddress, InvalidSmtpServer, SenderAddress, SmtpLogin, SmtpSecurity, SmtpServer};

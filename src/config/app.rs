@@ -1,0 +1,589 @@
+//! `[app.NAME]` and what hangs on it: domains, lists, roles, staff.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use super::build::{Builder, lift};
+use super::error::Problem;
+use super::file::{
+    AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, RoleFile, RoleFromFile, RuleFile, Text,
+};
+use super::nearest::did_you_mean;
+use super::{App, Domain, Limits, Source, SourceKind, Upstream};
+use crate::pages::{Brand, Logo};
+use crate::policy::{
+    AppPolicy, Assign, Condition, CustomerList, Effect, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, Role,
+    Roles, Rule, Template, WorkspaceUser,
+};
+use crate::types::{
+    Ambiguity, AppName, Color, ColumnName, CustomerId, DisplayName, Email, HostName, PathAllowances, RoleName,
+    TableName,
+};
+
+type Staff = BTreeMap<String, BTreeMap<Email, WorkspaceUser>>;
+
+/// Builds every app; what is wrong is in the builder.
+pub(super) fn build(
+    builder: &mut Builder<'_>,
+    file: &ConfigFile,
+    source_names: &[String],
+    sources: &[Source],
+    limits: Limits,
+) -> Vec<Arc<App>> {
+    let mut staff = workspace(builder, file);
+    let mut taken: HashMap<HostName, String> = HashMap::new();
+    let mut apps = Vec::new();
+    for (name, app) in &file.app {
+        let staff = staff.remove(&name.value).unwrap_or_default();
+        let room = AppBuilder { name, file: &app.value, source_names, sources, limits };
+        if let Some(app) = room.build(builder, staff, &mut taken) {
+            apps.push(Arc::new(app));
+        }
+    }
+    apps
+}
+
+/// The staff of each app.
+fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
+    let mut staff = Staff::new();
+    let apps = || file.app.keys().map(|name| name.value.as_str());
+    for user in &file.workspace.user {
+        let email = parse_email(builder, &user.email);
+        let name = user.name.as_ref().and_then(|name| builder.text(name)).and_then(|name| DisplayName::new(&name));
+        for (app_name, role_name) in &user.roles {
+            let Some((_, app)) = file.app.iter().find(|(name, _)| name.value == app_name.value) else {
+                let help = did_you_mean(&app_name.value, apps(), &format!("add `[app.{}]`", app_name.value));
+                builder.problem(&app_name.span, format!("there is no app `{}`", app_name.value), help);
+                continue;
+            };
+            let role = role_of(builder, role_name, &app_name.value, &app.value.role);
+            if let (Some(email), Some(role)) = (&email, role) {
+                let user = WorkspaceUser { name: name.clone(), role };
+                if staff.entry(app_name.value.clone()).or_default().insert(email.clone(), user).is_some() {
+                    builder.problem(
+                        &user_span(&user_email(file, email)),
+                        format!("`{}` stands twice in `[[workspace.user]]`", email.masked()),
+                        "keep one of the two",
+                    );
+                }
+            }
+        }
+    }
+    staff
+}
+
+fn user_email<'a>(file: &'a ConfigFile, email: &Email) -> Option<&'a Text> {
+    file.workspace
+        .user
+        .iter()
+        .rev()
+        .map(|user| &user.email)
+        .find(|text| Email::parse(&text.value).is_ok_and(|parsed| parsed == *email))
+}
+
+fn user_span(text: &Option<&Text>) -> Range<usize> {
+    text.map_or(0..0, |text| text.span.clone())
+}
+
+fn parse_email(builder: &mut Builder<'_>, text: &Text) -> Option<Email> {
+    let filled = builder.text(text)?;
+    let parsed =
+        Email::parse(&filled).map_err(|error| Problem::new(format!("`{filled}`: {error}"), "write an email address"));
+    builder.keep(&text.span, parsed)
+}
+
+/// A role by name, which the app must have.
+fn role_of(builder: &mut Builder<'_>, name: &Text, app: &str, roles: &BTreeMap<Text, RoleFile>) -> Option<RoleName> {
+    let standard = Roles::standard();
+    let known: Vec<&str> = if roles.is_empty() {
+        standard.0.keys().map(RoleName::as_str).collect()
+    } else {
+        roles.keys().map(|name| name.value.as_str()).collect()
+    };
+    if known.contains(&name.value.as_str()) {
+        return RoleName::parse(&name.value).ok();
+    }
+    let help = did_you_mean(&name.value, known.iter().copied(), &format!("add `[app.{app}.role.{}]`", name.value));
+    builder.problem(&name.span, format!("app `{app}` has no role `{}`", name.value), help);
+    None
+}
+
+struct AppBuilder<'a> {
+    name: &'a Text,
+    file: &'a AppFile,
+    source_names: &'a [String],
+    sources: &'a [Source],
+    limits: Limits,
+}
+
+impl AppBuilder<'_> {
+    fn build(
+        &self,
+        builder: &mut Builder<'_>,
+        staff: BTreeMap<Email, WorkspaceUser>,
+        taken: &mut HashMap<HostName, String>,
+    ) -> Option<App> {
+        let file = self.file;
+        let name = builder.keep_named(self.name, AppName::parse(&self.name.value));
+        self.login(builder);
+        let brand = self.brand(builder, &file.branding, None);
+        let domains = self.domains(builder, &brand, taken);
+        let upstream = self.upstream(builder);
+        let roles = self.roles(builder);
+        let default_role = match &file.roles_default {
+            Some(text) => self.role(builder, text),
+            None if file.role.is_empty() => RoleName::parse("user").ok(),
+            None => None,
+        };
+        let lists: Vec<_> = file.customers.iter().filter_map(|list| self.list(builder, list)).collect();
+        let time_zone = self.time_zone(builder);
+        let identity = self.identity(builder, &file.identity);
+        let request_headers = headers(builder, &file.request_headers);
+        let response_headers = headers(builder, &file.response_headers);
+        let path_allowances = self.path_allowances(builder);
+        let body_bytes = builder.size(file.body_bytes.as_ref(), self.limits.body_bytes);
+        let name = name?;
+        Some(App {
+            policy: AppPolicy { name: name.clone(), lists, roles, default_role, workspace: staff, time_zone },
+            name,
+            enabled: file.enabled.unwrap_or(true),
+            domains,
+            upstream: upstream?,
+            identity: identity?,
+            request_headers,
+            response_headers,
+            path_allowances,
+            body_bytes,
+        })
+    }
+
+    fn login(&self, builder: &mut Builder<'_>) {
+        for way in self.file.login.iter().flatten().filter(|way| way.value != "email") {
+            let what = format!("app `{}` has no way in called `{}`", self.name.value, way.value);
+            builder.problem(&way.span, what, "the way in is \"email\"");
+        }
+        if self.file.login.as_ref().is_some_and(Vec::is_empty) {
+            let what = format!("app `{}` has no way in", self.name.value);
+            builder.problem(&self.name.span, what, "write login = [\"email\"], or leave it out");
+        }
+    }
+
+    fn brand(&self, builder: &mut Builder<'_>, file: &BrandingFile, parent: Option<&Brand>) -> Brand {
+        let title = file.title.as_ref().and_then(|text| builder.text(text)).and_then(|text| DisplayName::new(&text));
+        let logo = file.logo.as_ref().and_then(|text| {
+            let path = builder.path(text)?;
+            builder.keep(&text.span, read_logo(&path))
+        });
+        let color = file.color.as_ref().and_then(|text| {
+            let parsed = Color::parse(&text.value)
+                .map_err(|error| Problem::new(error.to_string(), "write # and six hexadecimal digits"));
+            builder.keep(&text.span, parsed)
+        });
+        let standard = || Brand { title: self.name.value.clone(), logo: None, color: Color::default() };
+        let mut brand = parent.cloned().unwrap_or_else(standard);
+        if let Some(title) = title {
+            brand.title = title.to_string();
+        }
+        brand.logo = logo.or(brand.logo);
+        brand.color = color.unwrap_or(brand.color);
+        brand
+    }
+
+    fn domains(&self, builder: &mut Builder<'_>, brand: &Brand, taken: &mut HashMap<HostName, String>) -> Vec<Domain> {
+        let mut domains = Vec::new();
+        let plain = Arc::new(brand.clone());
+        for text in &self.file.domains {
+            if let Some(host) = self.host(builder, text, taken) {
+                domains.push(Domain { host, customer: None, brand: Arc::clone(&plain) });
+            }
+        }
+        for domain in &self.file.domain {
+            let host = self.host(builder, &domain.host, taken);
+            let customer = domain.customer.as_ref().map(|text| {
+                let filled = builder.text(text)?;
+                builder.keep_named(text, CustomerId::parse(&filled))
+            });
+            let own = Arc::new(self.brand(builder, &domain.branding, Some(brand)));
+            if let (Some(host), Some(customer)) = (host, lift(customer)) {
+                domains.push(Domain { host, customer, brand: own });
+            }
+        }
+        if self.file.domains.is_empty() && self.file.domain.is_empty() {
+            let what = format!("app `{}` has no domain", self.name.value);
+            builder.problem(&self.name.span, what, "add `domains = [\"app.example.com\"]`");
+        }
+        domains
+    }
+
+    fn host(&self, builder: &mut Builder<'_>, text: &Text, taken: &mut HashMap<HostName, String>) -> Option<HostName> {
+        let filled = builder.text(text)?;
+        let parsed = HostName::parse(&filled).map_err(|_| {
+            Problem::new(
+                format!("`{filled}` is not a host name"),
+                "write a name such as \"orders.example.com\", without scheme, port or wildcard",
+            )
+        });
+        let host = builder.keep(&text.span, parsed)?;
+        if let Some(other) = taken.insert(host.clone(), self.name.value.clone()) {
+            let what = format!("the domain `{host}` stands twice: it already reaches app `{other}`");
+            builder.problem(&text.span, what, "a domain reaches one app; remove one of the two");
+        }
+        Some(host)
+    }
+
+    fn upstream(&self, builder: &mut Builder<'_>) -> Option<Upstream> {
+        let text = &self.file.upstream;
+        let connect = builder.duration(self.file.timeouts.connect.as_ref(), Duration::from_secs(5));
+        let response = builder.duration(self.file.timeouts.response.as_ref(), Duration::from_secs(60));
+        let ca = self.file.upstream_ca.as_ref().map(|text| builder.pem(text));
+        let filled = builder.text(text)?;
+        let parsed = parse_origin(&filled).ok_or_else(|| {
+            Problem::new(
+                format!("`{filled}` is not an origin"),
+                "write \"http://host:port\" or \"https://host\", without path, query or user",
+            )
+        });
+        let (tls, host, port) = builder.keep(&text.span, parsed)?;
+        if !tls && let Some(ca) = &self.file.upstream_ca {
+            builder.problem(
+                &ca.span,
+                "`upstream_ca` has no use with an http:// upstream",
+                "remove it, or write https://",
+            );
+        }
+        Some(Upstream { host, port, tls, ca: lift(ca)?, connect_timeout: connect, response_timeout: response })
+    }
+
+    fn roles(&self, builder: &mut Builder<'_>) -> Roles {
+        if self.file.role.is_empty() {
+            return Roles::standard();
+        }
+        let mut roles = Roles::default();
+        for (name, file) in &self.file.role {
+            let role = Role {
+                includes: file.includes.iter().filter_map(|name| self.role(builder, name)).collect(),
+                when: file.when.as_ref().and_then(|text| condition(builder, text)),
+                rules: file.rules.iter().filter_map(|rule| parse_rule(builder, rule)).collect(),
+            };
+            if let Some(name) = builder.keep_named(name, RoleName::parse(&name.value)) {
+                roles.0.insert(name, role);
+            }
+        }
+        if let Some(cycle) = roles.cycle() {
+            let way = cycle.iter().map(|name| name.as_str()).collect::<Vec<_>>().join("` includes `");
+            let first = cycle.first().map_or("", |name| name.as_str());
+            let span = self
+                .file
+                .role
+                .keys()
+                .find(|name| name.value == first)
+                .map_or(self.name.span.clone(), |name| name.span.clone());
+            let what = format!("roles include each other in a circle: `{way}` includes `{first}`");
+            builder.problem(&span, what, "remove one of these includes");
+        }
+        roles
+    }
+
+    fn role(&self, builder: &mut Builder<'_>, name: &Text) -> Option<RoleName> {
+        role_of(builder, name, &self.name.value, &self.file.role)
+    }
+
+    fn list(&self, builder: &mut Builder<'_>, list: &At<CustomerListFile>) -> Option<CustomerList> {
+        let file = &list.value;
+        if !self.source_names.contains(&file.source.value) {
+            let known = self.source_names.iter().map(String::as_str);
+            let help = did_you_mean(&file.source.value, known, &format!("add `[source.{}]`", file.source.value));
+            builder.problem(&file.source.span, format!("there is no source `{}`", file.source.value), help);
+        }
+        let source = self.sources.iter().find(|source| source.name.as_str() == file.source.value);
+        match (source.map(|source| &source.kind), &file.table) {
+            (Some(SourceKind::Csv(_)), Some(table)) => {
+                builder.problem(&table.span, "a CSV file has one table, which has no name", "remove `table`");
+            }
+            (Some(SourceKind::Sqlite(_)), None) => {
+                let what = format!("source `{}` has many tables", file.source.value);
+                builder.problem(&list.span, what, "add `table = \"NAME\"`");
+            }
+            _ => {}
+        }
+        let mut column = |text: &Text| {
+            let filled = builder.text(text)?;
+            builder.keep_named(text, ColumnName::parse(&filled))
+        };
+        let email = column(&file.email);
+        let mut optional = |text: &Option<Text>| lift(text.as_ref().map(&mut column));
+        let columns = (
+            optional(&file.customer),
+            optional(&file.customer_name),
+            optional(&file.person),
+            optional(&file.language),
+            optional(&file.days_back),
+            optional(&file.notes),
+        );
+        let table = file.table.as_ref().map(|text| builder.keep_named(text, TableName::parse(&text.value)));
+        let role = match &file.role {
+            None => Some(ListRole::Default),
+            Some(At { value: RoleFromFile::Name(name), span }) => {
+                self.role(builder, &At { value: name.clone(), span: span.clone() }).map(ListRole::Name)
+            }
+            Some(At { value: RoleFromFile::Column(name), span }) => {
+                let text = At { value: name.clone(), span: span.clone() };
+                builder.keep_named(&text, ColumnName::parse(name)).map(ListRole::Column)
+            }
+        };
+        if file.role.is_none()
+            && file.assign.is_empty()
+            && self.file.roles_default.is_none()
+            && !self.file.role.is_empty()
+        {
+            builder.problem(
+                &list.span,
+                "rows of this list get no role",
+                format!("add `role` to the list, or `roles_default` to `[app.{}]`", self.name.value),
+            );
+        }
+        let condition = file.condition.as_ref().map(|text| condition(builder, text));
+        let assign: Vec<_> = file
+            .assign
+            .iter()
+            .map(|assign| {
+                let role = self.role(builder, &assign.role);
+                let when = self::condition(builder, &assign.when);
+                Some(Assign { role: role?, when: when? })
+            })
+            .collect();
+        let name = file.name.as_ref().map_or_else(|| file.source.value.clone(), |name| name.value.clone());
+        Some(CustomerList {
+            name,
+            source: source?.name.clone(),
+            table: lift(table)?,
+            columns: ListColumns {
+                email: email?,
+                customer: columns.0?,
+                customer_name: columns.1?,
+                person: columns.2?,
+                language: columns.3?,
+                days_back: columns.4?,
+                notes: columns.5?,
+            },
+            role: role?,
+            condition: lift(condition)?,
+            assign: assign.into_iter().collect::<Option<_>>()?,
+        })
+    }
+
+    fn time_zone(&self, builder: &mut Builder<'_>) -> jiff::tz::TimeZone {
+        let Some(text) = &self.file.time_zone else { return jiff::tz::TimeZone::UTC };
+        let zone = jiff::tz::TimeZone::get(&text.value).map_err(|_| {
+            Problem::new(
+                format!("there is no time zone `{}`", text.value),
+                "write an IANA name, such as \"Europe/Sofia\"",
+            )
+        });
+        builder.keep(&text.span, zone).unwrap_or(jiff::tz::TimeZone::UTC)
+    }
+
+    fn path_allowances(&self, builder: &mut Builder<'_>) -> PathAllowances {
+        let mut allowed = Vec::new();
+        for text in &self.file.path_allow {
+            match Ambiguity::ALLOWABLE.iter().find(|kind| kind.name() == text.value) {
+                Some(kind) => allowed.push(*kind),
+                None => {
+                    let names = Ambiguity::ALLOWABLE.iter().map(|kind| kind.name());
+                    let all = names.clone().collect::<Vec<_>>().join(", ");
+                    let help = did_you_mean(&text.value, names, &format!("the forms are {all}"));
+                    builder.problem(&text.span, format!("`{}` is no ambiguous path form", text.value), help);
+                }
+            }
+        }
+        PathAllowances::new(allowed)
+    }
+
+    fn identity(&self, builder: &mut Builder<'_>, file: &IdentityFile) -> Option<IdentityPlan> {
+        let preset = match &file.headers {
+            None => Some(Preset::Access),
+            Some(text) => {
+                let found = Preset::ALL.iter().find(|(name, _)| *name == text.value).map(|(_, preset)| *preset);
+                if found.is_none() {
+                    let names = Preset::ALL.iter().map(|(name, _)| *name);
+                    let help = did_you_mean(
+                        &text.value,
+                        names,
+                        "the presets are access, forwarded, remote, auth-request and none",
+                    );
+                    builder.problem(&text.span, format!("there is no preset `{}`", text.value), help);
+                }
+                found
+            }
+        };
+        let mut extra = Vec::new();
+        for (name, value) in &file.extra {
+            let header = header_name(builder, name);
+            let template = Template::parse(&value.value)
+                .map_err(|error| Problem::new(error.to_string(), "write text with fields, such as \"{customer.id}\""));
+            let template = builder.keep(&value.span, template);
+            if let (Some(header), Some(template)) = (header, template) {
+                extra.push((header, template));
+            }
+        }
+        let jwt = file.jwt.as_ref().map(|jwt| {
+            let header = match &jwt.header {
+                Some(text) => header_name(builder, text),
+                None => Some(HeaderName::from_static("x-access-assertion")),
+            };
+            let audience = match &jwt.audience {
+                Some(text) => builder.text(text),
+                None => Some(self.name.value.clone()),
+            };
+            let lifetime = builder.duration(jwt.lifetime.as_ref(), Duration::from_secs(300));
+            if let Some(text) = &jwt.lifetime
+                && !(Duration::from_secs(30)..=Duration::from_secs(3600)).contains(&lifetime)
+            {
+                builder.problem(
+                    &text.span,
+                    "an assertion is good for 30 seconds to an hour",
+                    "write a duration such as \"5m\"",
+                );
+            }
+            Some(JwtPlan { header: header?, audience: audience?, lifetime })
+        });
+        Some(IdentityPlan { preset: preset?, extra, jwt: lift(jwt)? })
+    }
+}
+
+fn condition(builder: &mut Builder<'_>, text: &Text) -> Option<Condition> {
+    let help = "conditions are CEL over row, customer and now, such as row.status == \"active\"; see docs/access.md";
+    let compiled = Condition::compile(&text.value).map_err(|error| Problem::new(error.to_string(), help));
+    builder.keep(&text.span, compiled)
+}
+
+fn parse_rule(builder: &mut Builder<'_>, rule: &At<RuleFile>) -> Option<Rule> {
+    let (effect, text) = match (&rule.value.allow, &rule.value.deny) {
+        (Some(text), None) => (Effect::Allow, text),
+        (None, Some(text)) => (Effect::Deny, text),
+        _ => {
+            builder.problem(
+                &rule.span,
+                "a rule has either `allow` or `deny`",
+                "write { allow = \"GET /orders/**\" } or { deny = \"* /admin/**\" }",
+            );
+            return None;
+        }
+    };
+    let help = "write methods and a path, such as \"GET /orders/**\"; see docs/access.md";
+    let parsed = Rule::parse(effect, &text.value).map_err(|error| Problem::new(error.to_string(), help));
+    builder.keep(&text.span, parsed)
+}
+
+/// Names that carry a message's framing or our own facts: no config sets them.
+const FRAMING: [&str; 16] = [
+    "connection",
+    "content-length",
+    "cookie",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+fn header_name(builder: &mut Builder<'_>, text: &Text) -> Option<HeaderName> {
+    let parsed = HeaderName::try_from(text.value.as_str())
+        .ok()
+        .filter(|name| !name.as_str().starts_with("sec-") && !FRAMING.contains(&name.as_str()));
+    let parsed = parsed.ok_or_else(|| {
+        Problem::new(
+            format!("`{}` cannot be set as a header", text.value),
+            "choose a name of letters, digits and hyphens that HTTP itself and the gateway do not use",
+        )
+    });
+    builder.keep(&text.span, parsed)
+}
+
+fn headers(builder: &mut Builder<'_>, file: &BTreeMap<Text, Text>) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    for (name, text) in file {
+        let header = header_name(builder, name);
+        let Some(filled) = builder.text(text) else { continue };
+        let value = HeaderValue::try_from(filled).map_err(|_| {
+            Problem::new(
+                format!("the value of `{}` cannot stand in a header", name.value),
+                "write one line of ASCII text",
+            )
+        });
+        if let (Some(header), Some(value)) = (header, builder.keep(&text.span, value)) {
+            headers.push((header, value));
+        }
+    }
+    headers
+}
+
+fn parse_origin(text: &str) -> Option<(bool, String, u16)> {
+    let uri: http::Uri = text.parse().ok()?;
+    let tls = match uri.scheme_str()? {
+        "http" => false,
+        "https" => true,
+        _ => return None,
+    };
+    let authority = uri.authority()?;
+    if uri.path() != "/"
+        || text.ends_with('/')
+        || uri.query().is_some()
+        || authority.as_str().contains('@')
+        || text.contains('#')
+    {
+        return None;
+    }
+    let port = match authority.port() {
+        Some(port) => port.as_str().parse().ok().filter(|port| *port > 0)?,
+        None if authority.as_str().ends_with(':') => return None,
+        None if tls => 443,
+        None => 80,
+    };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    (!host.is_empty()).then(|| (tls, host.to_owned(), port))
+}
+
+fn read_logo(path: &Path) -> Result<Logo, Problem> {
+    const MOST_BYTES: u64 = 512 * 1024;
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let content_type = match extension.as_str() {
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        _ => {
+            return Err(Problem::new(
+                format!("the logo `{}` is no svg, png, jpg or webp", path.display()),
+                "name an image file of these kinds",
+            ));
+        }
+    };
+    let unreadable = |error: std::io::Error| {
+        Problem::new(
+            format!("the logo `{}` cannot be read: {error}", path.display()),
+            "check the path; it is relative to this file",
+        )
+    };
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > MOST_BYTES {
+        return Err(Problem::new(
+            format!("the logo `{}` is larger than 512 KiB", path.display()),
+            "make the image smaller",
+        ));
+    }
+    Ok(Logo { content_type, bytes: std::fs::read(path).map_err(unreadable)?.into() })
+}

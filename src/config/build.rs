@@ -1,0 +1,339 @@
+//! Config text to [`Config`]: resolves every name, compiles every expression, and gathers whatever is wrong.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use toml::de::DeTable;
+
+use super::error::{ConfigError, ConfigErrors, Problem, line_of};
+use super::file::{At, ConfigFile, SecretFile, Text};
+use super::{Config, Limits, Login, Mail, Server, Source, SourceKind, Tls, app, file, scan, secret, units};
+use crate::session::SessionLimits;
+use crate::types::{SenderAddress, SmtpServer, SourceName};
+
+/// Reads and builds the config of a file, with secrets from this process's environment.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let help = "name the config file with --config FILE; it is UTF-8 text";
+        let problem = Problem::new(format!("the file cannot be read: {error}"), help);
+        ConfigErrors(vec![ConfigError { file: path.to_owned(), line: 1, problem }])
+    })?;
+    parse(path, &text, &|name| std::env::var(name).ok())
+}
+
+/// Builds a config from its text. `path` names it in messages, and its folder is where relative paths begin.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of its lines.
+pub fn parse(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let mut builder = Builder { folder, environment, problems: Vec::new() };
+    let config = builder.read(text);
+    let mut problems = builder.problems;
+    problems.retain(|(span, _)| span.start != scan::STAND_IN);
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => {
+            problems.sort_by_key(|(span, _)| span.start);
+            let error = |(span, problem): (Range<usize>, Problem)| ConfigError {
+                file: path.to_owned(),
+                line: line_of(text, span.start),
+                problem,
+            };
+            Err(ConfigErrors(problems.into_iter().map(error).collect()))
+        }
+    }
+}
+
+/// Gathers problems while it builds.
+pub(super) struct Builder<'a> {
+    folder: PathBuf,
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<(Range<usize>, Problem)>,
+}
+
+impl Builder<'_> {
+    fn read(&mut self, text: &str) -> Option<Config> {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            // The first alone: what the reader finds after it is mostly its echo.
+            for error in errors.into_iter().take(1) {
+                let problem = Problem::new(error.message().trim(), "the file is TOML; see https://toml.io");
+                self.problems.push((error.span().unwrap_or(0..0), problem));
+            }
+            return None;
+        }
+        let mut document = document;
+        self.problems = scan::scan(document.get_mut(), &file::schema());
+        // What the scan let pass deserializes; should it not, the reader's own message tells.
+        match ConfigFile::deserialize(toml::de::Deserializer::from(document)) {
+            Ok(file) => self.build(file),
+            Err(error) => {
+                if self.problems.is_empty() {
+                    let problem = Problem::new(error.message().trim(), "see docs/config.md for this table");
+                    self.problems.push((error.span().unwrap_or(0..0), problem));
+                }
+                None
+            }
+        }
+    }
+
+    fn build(&mut self, file: ConfigFile) -> Option<Config> {
+        let server = self.server(&file);
+        let tls = self.tls(&file);
+        let mail = file.mail.as_ref().and_then(|mail| self.mail(&mail.value));
+        let login = Login {
+            lifetime: self.duration(file.login.lifetime.as_ref(), Duration::from_secs(900)),
+            mails_per_address: self.positive(file.login.mails_per_address.as_ref(), 5),
+            tries_per_client: self.positive(file.login.tries_per_client.as_ref(), 60),
+            mails_per_app: self.positive(file.login.mails_per_app.as_ref(), 1000),
+        };
+        let session = SessionLimits {
+            idle: self.duration(file.session.idle.as_ref(), Duration::from_secs(12 * 3600)),
+            absolute: self.duration(file.session.absolute.as_ref(), Duration::from_secs(7 * 24 * 3600)),
+        };
+        let sources: Vec<Source> = file.source.iter().filter_map(|(name, source)| self.source(name, source)).collect();
+        let names: Vec<String> = file.source.keys().map(|name| name.value.clone()).collect();
+        let limits = server.as_ref().map_or_else(default_limits, |server| server.limits);
+        let apps = app::build(self, &file, &names, &sources, limits);
+        self.need_mail(&file, mail.is_some());
+        Some(Config { server: server?, tls: tls?, mail, login, session, sources, apps })
+    }
+
+    fn server(&mut self, file: &ConfigFile) -> Option<Server> {
+        let server = &file.server;
+        let https = self.address(&server.https);
+        let http = server.http.as_ref().map(|text| self.address(text));
+        let admin = server.admin.as_ref().map(|text| self.address(text));
+        let data = self.path(&server.data);
+        let networks: Vec<Option<IpNet>> = server.trusted_proxies.iter().map(|text| self.network(text)).collect();
+        let standard = default_limits();
+        let limits = &server.limits;
+        let limits = Limits {
+            connections: count(self.positive(limits.connections.as_ref(), 10_000)),
+            header_bytes: usize::try_from(self.size(limits.header_bytes.as_ref(), standard.header_bytes as u64))
+                .unwrap_or(usize::MAX),
+            headers: count(self.positive(limits.headers.as_ref(), 100)),
+            header_read: self.duration(limits.header_read.as_ref(), standard.header_read),
+            idle: self.duration(limits.idle.as_ref(), standard.idle),
+            body_bytes: self.size(limits.body_bytes.as_ref(), standard.body_bytes),
+        };
+        let grace = self.duration(server.grace.as_ref(), Duration::from_secs(30));
+        Some(Server {
+            https: https?,
+            http: lift(http)?,
+            admin: lift(admin)?,
+            data: data?,
+            trusted_proxies: networks.into_iter().collect::<Option<_>>()?,
+            grace,
+            limits,
+        })
+    }
+
+    fn tls(&mut self, file: &ConfigFile) -> Option<Tls> {
+        let certs = file.tls.certs.as_ref().map(|text| self.path(text));
+        if file.tls.certs.is_none() && !file.tls.local_ca {
+            self.problem(
+                &file.server.https.span,
+                "there is no source of certificates",
+                "add `[tls]` with `certs = \"certs\"` (a folder of PEM files), or `local_ca = true` for a trial",
+            );
+        }
+        Some(Tls { certs: lift(certs)?, local_ca: file.tls.local_ca })
+    }
+
+    fn mail(&mut self, mail: &file::MailFile) -> Option<Mail> {
+        let url = match &mail.smtp.value {
+            SecretFile::Text(text) => self.text(&At { value: text.clone(), span: mail.smtp.span.clone() }),
+            SecretFile::File(path) => {
+                let path = self.path(&At { value: path.clone(), span: mail.smtp.span.clone() });
+                path.and_then(|path| self.keep(&mail.smtp.span, secret::read(&path)))
+            }
+        };
+        // The text is a secret, so no message shows it.
+        let help = "write smtp://, smtp+starttls:// or smtps://, then user:password@ where the server asks for them, then host:port";
+        let smtp = url.and_then(|url| {
+            self.keep(&mail.smtp.span, SmtpServer::parse(&url).map_err(|error| Problem::new(error.to_string(), help)))
+        });
+        let from = self.text(&mail.from).and_then(|text| {
+            let help = "write an address, or \"Name <address>\"";
+            self.keep(
+                &mail.from.span,
+                SenderAddress::parse(&text).map_err(|error| Problem::new(error.to_string(), help)),
+            )
+        });
+        let ca = mail.ca.as_ref().map(|text| self.pem(text));
+        Some(Mail { smtp: smtp?, from: from?, ca: lift(ca)? })
+    }
+
+    /// Every app is entered by mail, so a file with apps needs `[mail]`.
+    fn need_mail(&mut self, file: &ConfigFile, has_mail: bool) {
+        if let Some((name, app)) = file.app.iter().next()
+            && !has_mail
+            && file.mail.is_none()
+        {
+            let what = format!("app `{}` lets people in by email, but there is no `[mail]`", name.value);
+            self.problem(
+                &app.span,
+                &what,
+                "add `[mail]` with `smtp = \"smtp+starttls://user:password@host:587\"` and `from`",
+            );
+        }
+    }
+
+    fn source(&mut self, name: &Text, source: &file::SourceFile) -> Option<Source> {
+        let source_name = self.keep_named(name, SourceName::parse(&name.value));
+        let url = self.text(&source.url)?;
+        let kind = match url.split_once(':') {
+            Some(("csv", path)) if !path.is_empty() => Some(SourceKind::Csv(self.folder.join(path))),
+            Some(("sqlite", path)) if !path.is_empty() => Some(SourceKind::Sqlite(self.folder.join(path))),
+            _ => {
+                let what = format!("`url` of source `{}` is neither csv: nor sqlite:", name.value);
+                self.problem(&source.url.span, &what, "write \"csv:people.csv\" or \"sqlite:crm.db\"");
+                None
+            }
+        };
+        let refresh = self.duration(source.refresh.as_ref(), Duration::from_secs(30));
+        let max_stale = self.duration(source.max_stale.as_ref(), Duration::from_secs(900));
+        if max_stale < refresh {
+            let span = source.max_stale.as_ref().map_or(&source.url.span, |text| &text.span).clone();
+            self.problem(&span, "`max_stale` is shorter than `refresh`", "make it at least as long, such as \"15m\"");
+        }
+        Some(Source { name: source_name?, kind: kind?, refresh, max_stale })
+    }
+
+    // Helpers, for this file and `app`.
+
+    pub(super) fn problem(&mut self, span: &Range<usize>, what: impl Into<String>, help: impl Into<String>) {
+        self.problems.push((span.clone(), Problem::new(what, help)));
+    }
+
+    pub(super) fn keep<T>(&mut self, span: &Range<usize>, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.problems.push((span.clone(), problem))).ok()
+    }
+
+    /// Keeps what parsed; otherwise the parser's words are the problem.
+    pub(super) fn keep_named<T>(&mut self, text: &Text, result: Result<T, crate::types::InvalidName>) -> Option<T> {
+        self.keep(&text.span, result.map_err(|error| Problem::new(error.to_string(), "choose a name that fits")))
+    }
+
+    /// A text with its environment variables filled in.
+    pub(super) fn text(&mut self, text: &Text) -> Option<String> {
+        let filled = secret::fill(&text.value, self.environment);
+        self.keep(&text.span, filled)
+    }
+
+    pub(super) fn path(&mut self, text: &Text) -> Option<PathBuf> {
+        let path = self.text(text)?;
+        if path.is_empty() {
+            self.problem(&text.span, "the path is empty", "name a file or folder, relative to this file");
+            return None;
+        }
+        Some(self.folder.join(path))
+    }
+
+    /// The path of a PEM file that is there and holds a certificate.
+    pub(super) fn pem(&mut self, text: &Text) -> Option<PathBuf> {
+        use rustls_pki_types::CertificateDer;
+        use rustls_pki_types::pem::PemObject as _;
+        let path = self.path(text)?;
+        let first = CertificateDer::pem_file_iter(&path).ok().and_then(|mut list| list.next());
+        if matches!(first, Some(Ok(_))) {
+            return Some(path);
+        }
+        let what = format!("`{}` is not a readable PEM file with a certificate", path.display());
+        self.problem(&text.span, what, "name the CA's certificate file, relative to this file");
+        None
+    }
+
+    pub(super) fn duration(&mut self, text: Option<&Text>, standard: Duration) -> Duration {
+        let Some(text) = text else { return standard };
+        let Some(filled) = self.text(text) else { return standard };
+        match units::duration(&filled) {
+            Some(duration) if !duration.is_zero() => duration,
+            _ => {
+                let what = format!("`{filled}` is not a duration");
+                self.problem(&text.span, what, "write a whole number and ms, s, m, h or d, such as \"30s\"");
+                standard
+            }
+        }
+    }
+
+    pub(super) fn size(&mut self, text: Option<&Text>, standard: u64) -> u64 {
+        let Some(text) = text else { return standard };
+        let Some(filled) = self.text(text) else { return standard };
+        match units::size(&filled) {
+            Some(size) if size > 0 => size,
+            _ => {
+                let what = format!("`{filled}` is not a size");
+                self.problem(&text.span, what, "write a whole number and B, KiB, MiB or GiB, such as \"32KiB\"");
+                standard
+            }
+        }
+    }
+
+    fn positive(&mut self, number: Option<&At<u32>>, standard: u32) -> u32 {
+        match number {
+            None => standard,
+            Some(number) if number.value > 0 => number.value,
+            Some(number) => {
+                self.problem(&number.span, "0 would let nobody in", "write at least 1");
+                standard
+            }
+        }
+    }
+
+    fn address(&mut self, text: &Text) -> Option<SocketAddr> {
+        let filled = self.text(text)?;
+        let parsed = filled.parse().map_err(|_| {
+            Problem::new(
+                format!("`{filled}` is not an address and port"),
+                "write an IP address and a port, such as \"0.0.0.0:443\" or \"[::]:443\"",
+            )
+        });
+        self.keep(&text.span, parsed)
+    }
+
+    fn network(&mut self, text: &Text) -> Option<IpNet> {
+        let filled = self.text(text)?;
+        let parsed = filled.parse::<IpNet>().or_else(|_| filled.parse::<std::net::IpAddr>().map(IpNet::from));
+        let parsed = parsed.map_err(|_| {
+            Problem::new(
+                format!("`{filled}` is not a network"),
+                "write an address or a network, such as \"10.0.0.0/8\"",
+            )
+        });
+        self.keep(&text.span, parsed)
+    }
+}
+
+const fn default_limits() -> Limits {
+    Limits {
+        connections: 10_000,
+        header_bytes: 32 * 1024,
+        headers: 100,
+        header_read: Duration::from_secs(10),
+        idle: Duration::from_secs(60),
+        body_bytes: 100 * 1024 * 1024,
+    }
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// What was written and wrong is lost; what was not written is nothing.
+pub(super) fn lift<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        None => Some(None),
+        Some(None) => None,
+        Some(some) => Some(some),
+    }
+}

@@ -1,0 +1,493 @@
+//! The shape of the config text. `build` turns it into a [`super::Config`].
+//!
+//! The shape mirrors the text and knows nothing of meaning: a duration is a text here, and so is a rule. Every value keeps
+//! its place, [`At`], for messages. The doc comments are what `vestibule schema` shows in an editor.
+
+use std::borrow::{Borrow, Cow};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+
+/// A value and its place in the text.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
+        Ok(Self { span: spanned.span(), value: spanned.into_inner() })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl<T: PartialEq> PartialEq for At<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+impl<T: Eq> Eq for At<T> {}
+impl<T: PartialOrd> PartialOrd for At<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        self.value.partial_cmp(&other.value)
+    }
+}
+impl<T: Ord> Ord for At<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.value.cmp(&other.value)
+    }
+}
+impl Borrow<str> for At<String> {
+    fn borrow(&self) -> &str {
+        &self.value
+    }
+}
+
+/// A text and its place.
+pub(super) type Text = At<String>;
+
+/// Vestibule's configuration.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Vestibule configuration")]
+pub(super) struct ConfigFile {
+    pub(super) server: ServerFile,
+    #[serde(default)]
+    pub(super) tls: TlsFile,
+    pub(super) mail: Option<At<MailFile>>,
+    #[serde(default)]
+    pub(super) login: LoginFile,
+    #[serde(default)]
+    pub(super) session: SessionFile,
+    /// Connections to tables of customers, by name.
+    #[serde(default)]
+    pub(super) source: BTreeMap<Text, SourceFile>,
+    /// Protected applications, by name.
+    #[serde(default)]
+    pub(super) app: BTreeMap<Text, At<AppFile>>,
+    #[serde(default)]
+    pub(super) workspace: WorkspaceFile,
+}
+
+/// Listeners, data folder and limits.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerFile {
+    /// Address and port that accept TLS, such as "0.0.0.0:443".
+    pub(super) https: Text,
+    /// Address and port that redirect plain HTTP to https.
+    pub(super) http: Option<Text>,
+    /// Address and port of health and metrics; keep it private.
+    pub(super) admin: Option<Text>,
+    /// Folder of store, keys and the local CA.
+    pub(super) data: Text,
+    /// Networks whose X-Forwarded-* fields count.
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<Text>,
+    /// How long running requests may take to end at a stop.
+    pub(super) grace: Option<Text>,
+    #[serde(default)]
+    pub(super) limits: LimitsFile,
+}
+
+/// What clients may use.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsFile {
+    /// Connections at a time.
+    pub(super) connections: Option<At<u32>>,
+    /// Size of a request's head, such as "32KiB".
+    pub(super) header_bytes: Option<Text>,
+    /// Fields of a request's head.
+    pub(super) headers: Option<At<u32>>,
+    /// How long a request's head may take to arrive.
+    pub(super) header_read: Option<Text>,
+    /// How long a connection may idle between requests.
+    pub(super) idle: Option<Text>,
+    /// Size of a request's body, such as "100MiB".
+    pub(super) body_bytes: Option<Text>,
+}
+
+/// Where certificates come from.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsFile {
+    /// Folder of PEM certificates and keys.
+    pub(super) certs: Option<Text>,
+    /// Issue certificates from a CA of our own, for trials and private networks.
+    #[serde(default)]
+    pub(super) local_ca: bool,
+}
+
+/// How mail leaves.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MailFile {
+    /// The mail server: smtp://, smtp+starttls:// or smtps://, with user and password.
+    pub(super) smtp: At<SecretFile>,
+    /// The sender, such as "Example <login@example.com>".
+    pub(super) from: Text,
+    /// PEM file of the CA of the mail server's certificate, where it is a private one.
+    pub(super) ca: Option<Text>,
+}
+
+/// Logging in.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginFile {
+    /// How long link and code are good.
+    pub(super) lifetime: Option<Text>,
+    /// Mails to one address, an hour.
+    pub(super) mails_per_address: Option<At<u32>>,
+    /// Tries by one client network, an hour.
+    pub(super) tries_per_client: Option<At<u32>>,
+    /// Mails of one app, an hour.
+    pub(super) mails_per_app: Option<At<u32>>,
+}
+
+/// How long sessions last.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionFile {
+    /// Without a request.
+    pub(super) idle: Option<Text>,
+    /// In all.
+    pub(super) absolute: Option<Text>,
+}
+
+/// A connection to a table of customers.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SourceFile {
+    /// "csv:people.csv" or "sqlite:crm.db", relative to this file.
+    pub(super) url: Text,
+    /// How old an answer may be.
+    pub(super) refresh: Option<Text>,
+    /// How long known answers are good while the source cannot be read.
+    pub(super) max_stale: Option<Text>,
+}
+
+/// One protected application.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AppFile {
+    /// Whether customers may use it now.
+    pub(super) enabled: Option<bool>,
+    /// Host names that reach it.
+    #[serde(default)]
+    pub(super) domains: Vec<Text>,
+    /// The origin server: "http://host:port" or "https://host".
+    pub(super) upstream: Text,
+    /// PEM file of the CA of the origin's certificate, where it is a private one.
+    pub(super) upstream_ca: Option<Text>,
+    /// The ways in: "email".
+    pub(super) login: Option<Vec<Text>>,
+    /// The role of rows that name none.
+    pub(super) roles_default: Option<Text>,
+    /// The time zone that days begin in, such as "Europe/Sofia".
+    pub(super) time_zone: Option<Text>,
+    /// Ambiguous path forms that the app needs.
+    #[serde(default)]
+    pub(super) path_allow: Vec<Text>,
+    /// Size of a request's body, such as "1GiB".
+    pub(super) body_bytes: Option<Text>,
+    #[serde(default)]
+    pub(super) timeouts: TimeoutsFile,
+    #[serde(default)]
+    pub(super) branding: BrandingFile,
+    #[serde(default)]
+    pub(super) identity: IdentityFile,
+    /// Headers set on every request to the upstream.
+    #[serde(default)]
+    pub(super) request_headers: BTreeMap<Text, Text>,
+    /// Headers set on every answer of the app.
+    #[serde(default)]
+    pub(super) response_headers: BTreeMap<Text, Text>,
+    /// Further domains, with a customer or branding of their own.
+    #[serde(default)]
+    pub(super) domain: Vec<DomainFile>,
+    /// Customer lists.
+    #[serde(default)]
+    pub(super) customers: Vec<At<CustomerListFile>>,
+    /// Roles, by name.
+    #[serde(default)]
+    pub(super) role: BTreeMap<Text, RoleFile>,
+}
+
+/// How long the upstream may take.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TimeoutsFile {
+    /// To accept a connection.
+    pub(super) connect: Option<Text>,
+    /// To send something.
+    pub(super) response: Option<Text>,
+}
+
+/// How the pages look.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BrandingFile {
+    /// The name that customers see.
+    pub(super) title: Option<Text>,
+    /// Image file: svg, png, jpg or webp.
+    pub(super) logo: Option<Text>,
+    /// Colour, such as "#0b5fff".
+    pub(super) color: Option<Text>,
+}
+
+/// What the upstream is told.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IdentityFile {
+    /// "access", "forwarded", "remote", "auth-request" or "none".
+    pub(super) headers: Option<Text>,
+    pub(super) jwt: Option<JwtFile>,
+    /// Further headers, with fields such as "{customer.id}".
+    #[serde(default)]
+    pub(super) extra: BTreeMap<Text, Text>,
+}
+
+/// A signed assertion in a header.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JwtFile {
+    /// The header's name.
+    pub(super) header: Option<Text>,
+    /// The `aud` claim; the app's name when left out.
+    pub(super) audience: Option<Text>,
+    /// How long one is good.
+    pub(super) lifetime: Option<Text>,
+}
+
+/// A domain with a customer or branding of its own.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DomainFile {
+    /// The host name.
+    pub(super) host: Text,
+    /// The only customer whose people may use it.
+    pub(super) customer: Option<Text>,
+    #[serde(default)]
+    pub(super) branding: BrandingFile,
+}
+
+/// A customer list: which rows of a source's table may enter, and as what.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CustomerListFile {
+    /// Its name, for people.
+    pub(super) name: Option<Text>,
+    /// The source.
+    pub(super) source: Text,
+    /// The table or view, where the source has several.
+    pub(super) table: Option<Text>,
+    /// Column of the email.
+    pub(super) email: Text,
+    /// Column of the customer's key.
+    pub(super) customer: Option<Text>,
+    /// Column of the customer's name.
+    pub(super) customer_name: Option<Text>,
+    /// Column of the person's name.
+    pub(super) person: Option<Text>,
+    /// Column of the person's language.
+    pub(super) language: Option<Text>,
+    /// Column of how many days back the person may see.
+    pub(super) days_back: Option<Text>,
+    /// Column of remarks.
+    pub(super) notes: Option<Text>,
+    /// "NAME", { name = "NAME" } or { column = "COLUMN" }.
+    pub(super) role: Option<At<RoleFromFile>>,
+    /// Which rows may enter: a CEL condition.
+    #[serde(rename = "where")]
+    pub(super) condition: Option<Text>,
+    /// Roles by condition; the first that holds.
+    #[serde(default)]
+    pub(super) assign: Vec<AssignFile>,
+}
+
+/// A role by condition.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssignFile {
+    /// The role.
+    pub(super) role: Text,
+    /// When it is given: a CEL condition.
+    pub(super) when: Text,
+}
+
+/// A role: a named set of rules.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleFile {
+    /// Roles whose rules come after its own.
+    #[serde(default)]
+    pub(super) includes: Vec<Text>,
+    /// Holders enter only where this CEL condition is true.
+    pub(super) when: Option<Text>,
+    /// Rules; the first that matches decides.
+    #[serde(default)]
+    pub(super) rules: Vec<At<RuleFile>>,
+}
+
+/// { allow = "GET /orders/**" } or { deny = "* /admin/**" }.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleFile {
+    /// Methods and path that may pass.
+    pub(super) allow: Option<Text>,
+    /// Methods and path that may not.
+    pub(super) deny: Option<Text>,
+}
+
+/// The platform's own people.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorkspaceFile {
+    /// Members of staff.
+    #[serde(default)]
+    pub(super) user: Vec<WorkspaceUserFile>,
+}
+
+/// A member of staff.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorkspaceUserFile {
+    /// The address.
+    pub(super) email: Text,
+    /// The name.
+    pub(super) name: Option<Text>,
+    /// A role per app.
+    #[serde(default)]
+    pub(super) roles: BTreeMap<Text, Text>,
+}
+
+/// A secret: a text, or a file that holds it.
+#[derive(Debug)]
+pub(super) enum SecretFile {
+    Text(String),
+    File(String),
+}
+
+/// Where a list's role comes from.
+#[derive(Debug)]
+pub(super) enum RoleFromFile {
+    Name(String),
+    Column(String),
+}
+
+/// `serde`'s `untagged` would blur the message, so these two say themselves that they are a text or a table.
+trait TextOrTable: Sized {
+    const EXPECTED: &'static str;
+    fn from_text(text: String) -> Self;
+    fn from_table(key: &str, value: String) -> Option<Self>;
+}
+
+struct TextOrTableVisitor<T>(std::marker::PhantomData<T>);
+
+impl<'de, T: TextOrTable> Visitor<'de> for TextOrTableVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        Ok(T::from_text(text.to_owned()))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<T, M::Error> {
+        let table = BTreeMap::<String, String>::deserialize(MapAccessDeserializer::new(map))?;
+        let mut entries = table.into_iter();
+        match (entries.next(), entries.next()) {
+            (Some((key, value)), None) => T::from_table(&key, value),
+            _ => None,
+        }
+        .ok_or_else(|| de::Error::custom(format!("expected {}", T::EXPECTED)))
+    }
+}
+
+impl TextOrTable for SecretFile {
+    const EXPECTED: &'static str = r#"a text or { file = "path" }"#;
+    fn from_text(text: String) -> Self {
+        Self::Text(text)
+    }
+    fn from_table(key: &str, value: String) -> Option<Self> {
+        (key == "file").then_some(Self::File(value))
+    }
+}
+
+impl TextOrTable for RoleFromFile {
+    const EXPECTED: &'static str = r#"a role's name, { name = "role" } or { column = "column" }"#;
+    fn from_text(text: String) -> Self {
+        Self::Name(text)
+    }
+    fn from_table(key: &str, value: String) -> Option<Self> {
+        match key {
+            "name" => Some(Self::Name(value)),
+            "column" => Some(Self::Column(value)),
+            _ => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrTableVisitor(std::marker::PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for RoleFromFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrTableVisitor(std::marker::PhantomData))
+    }
+}
+
+impl JsonSchema for SecretFile {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"oneOf": [
+            {"type": "string"},
+            {"type": "object", "properties": {"file": {"type": "string"}}, "required": ["file"], "additionalProperties": false},
+        ]})
+    }
+}
+
+impl JsonSchema for RoleFromFile {
+    fn schema_name() -> Cow<'static, str> {
+        "RoleFrom".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"oneOf": [
+            {"type": "string"},
+            {"type": "object", "properties": {"name": {"type": "string"}, "column": {"type": "string"}}, "additionalProperties": false},
+        ]})
+    }
+}
+
+/// The JSON Schema of the config file, for editors.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(ConfigFile).to_value()
+}

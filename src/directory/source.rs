@@ -1,0 +1,209 @@
+//! A source, whatever its kind: rows for one address, a walk over a whole table, and how it is doing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::csv::Needed;
+use super::file::CsvFile;
+use super::sqlite::Database;
+use crate::config::{self, Config, SourceKind};
+use crate::policy::{CustomerList, ListRole, Row};
+use crate::state::health::SourceHealth;
+use crate::types::{ColumnName, Email, SourceName};
+
+/// The most rows that one address may have in a list: more is a mistake in the table, not a person.
+pub(super) const MOST_ROWS_FOR_ONE: usize = 200;
+
+/// A source of customer tables. The kinds are a closed set.
+pub(super) enum Source {
+    Csv(Box<CsvFile>),
+    Sqlite(Database),
+}
+
+/// What config says of a source, whatever its kind.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) name: SourceName,
+    pub(super) refresh: Duration,
+    pub(super) max_stale: Duration,
+}
+
+/// The rows of one person.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) rows: Vec<FoundRow>,
+    /// When the table was so.
+    pub(super) fetched: Timestamp,
+    /// Until when it need not be asked again.
+    pub(super) good_until: Timestamp,
+}
+
+/// A row and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct FoundRow {
+    pub(super) place: Place,
+    pub(super) row: Arc<Row>,
+}
+
+/// Where a row stands in its table, for people.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Place {
+    /// The line of a CSV file, counted from 1.
+    Line(u64),
+    /// The rowid of an SQLite table.
+    RowId(i64),
+    /// The how-manieth row of a view, counted from 1.
+    Number(u64),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Line(line) => write!(formatter, "line {line}"),
+            Self::RowId(id) => write!(formatter, "rowid {id}"),
+            Self::Number(number) => write!(formatter, "row {number}"),
+        }
+    }
+}
+
+/// One row of a walk over a whole table.
+pub(super) struct Step {
+    pub(super) place: Place,
+    /// The row, or why it cannot be used at all.
+    pub(super) row: Result<Row, String>,
+    /// Columns whose value is of a kind that conditions cannot see.
+    pub(super) unusable: Vec<String>,
+    /// How many rows there are, where that is known.
+    pub(super) total: Option<u64>,
+}
+
+impl Source {
+    /// All sources of a config that some list uses.
+    pub(super) fn all(config: &Config) -> BTreeMap<SourceName, Arc<Self>> {
+        let source = |source: &config::Source| (source.name.clone(), Arc::new(Self::new(source, config)));
+        config.sources.iter().map(source).collect()
+    }
+
+    fn new(source: &config::Source, config: &Config) -> Self {
+        let terms = Terms { name: source.name.clone(), refresh: source.refresh, max_stale: source.max_stale };
+        let lists = config.apps.iter().flat_map(|app| &app.policy.lists).filter(|list| list.source == source.name);
+        match &source.kind {
+            SourceKind::Csv(path) => {
+                let mut needed = Needed::default();
+                for list in lists {
+                    needed.emails.insert(list.columns.email.clone());
+                    needed.columns.extend(columns_of(list).cloned());
+                }
+                Self::Csv(Box::new(CsvFile::new(terms, path.clone(), needed)))
+            }
+            SourceKind::Sqlite(path) => {
+                let tables = lists.filter_map(|list| list.table.clone()).collect();
+                Self::Sqlite(Database::new(terms, path.clone(), tables))
+            }
+        }
+    }
+
+    pub(super) fn terms(&self) -> &Terms {
+        match self {
+            Self::Csv(file) => file.terms(),
+            Self::Sqlite(database) => database.terms(),
+        }
+    }
+
+    /// How often the background looks at it.
+    pub(super) fn look_every(&self) -> Duration {
+        match self {
+            Self::Csv(file) => file.look_every(),
+            Self::Sqlite(database) => database.look_every(),
+        }
+    }
+
+    /// Looks whether it is there and what became of it.
+    pub(super) async fn look(&self, now: Timestamp) {
+        match self {
+            Self::Csv(file) => file.look(now).await,
+            Self::Sqlite(database) => database.look(now).await,
+        }
+    }
+
+    /// The rows of a list for an address. `had_rows` says that there were some the last time.
+    pub(super) async fn find(
+        &self,
+        list: &CustomerList,
+        email: &Email,
+        now: Timestamp,
+        had_rows: bool,
+    ) -> Result<Found, String> {
+        let found = match self {
+            Self::Csv(file) => file.find(list, email, now).await?,
+            Self::Sqlite(database) => database.find(list, email, now, had_rows).await?,
+        };
+        if found.rows.len() > MOST_ROWS_FOR_ONE {
+            return Err(format!("one address has more than {MOST_ROWS_FOR_ONE} rows in list `{}`", list.name));
+        }
+        Ok(found)
+    }
+
+    /// Whether a list's table can be asked at all.
+    pub(super) fn serves(&self, list: &CustomerList, now: Timestamp) -> bool {
+        match self {
+            Self::Csv(file) => file.serves(list, now),
+            Self::Sqlite(database) => database.serves(list, now),
+        }
+    }
+
+    /// Goes up whenever answers from before may be wrong.
+    pub(super) fn generation(&self) -> u64 {
+        match self {
+            Self::Csv(file) => file.shown().generation,
+            Self::Sqlite(database) => database.generation(),
+        }
+    }
+
+    pub(super) fn health(&self, now: Timestamp) -> SourceHealth {
+        match self {
+            Self::Csv(file) => file.health(now),
+            Self::Sqlite(database) => database.health(now),
+        }
+    }
+
+    /// How to make the question for an address quick, where it is not.
+    pub(super) async fn advice(&self, list: &CustomerList) -> Option<String> {
+        match self {
+            Self::Csv(_) => None,
+            Self::Sqlite(database) => database.advice(list).await,
+        }
+    }
+
+    /// Walks over all rows of a list's table.
+    pub(super) async fn walk(
+        &self,
+        list: &CustomerList,
+        now: Timestamp,
+        each: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), String> {
+        match self {
+            Self::Csv(file) => file.walk(list, now, each).await,
+            Self::Sqlite(database) => database.walk(list, now, each).await,
+        }
+    }
+}
+
+/// All columns that a list names.
+pub(super) fn columns_of(list: &CustomerList) -> impl Iterator<Item = &ColumnName> {
+    let role = match &list.role {
+        ListRole::Column(column) => Some(column),
+        ListRole::Name(_) | ListRole::Default => None,
+    };
+    list.columns.all().chain(role)
+}
+
+/// The words for a column that is not there.
+pub(super) fn no_column<'a>(column: &str, has: impl Iterator<Item = &'a str>) -> String {
+    const MOST_NAMED: usize = 30;
+    let has: Vec<&str> = has.take(MOST_NAMED).collect();
+    format!("the table has no column `{column}`; it has {}", has.join(", "))
+}

@@ -1,0 +1,124 @@
+//! An app's policy: its lists, roles and staff, and how rows become grants.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan, civil::Date};
+
+use super::nominate::Terms;
+use super::{CustomerList, Grant, Origin, Refusal, Roles, Row};
+use crate::types::{AppName, DisplayName, Email, RoleName};
+
+/// Who may enter an app, and as what.
+#[derive(Clone, Debug)]
+pub struct AppPolicy {
+    /// The app.
+    pub name: AppName,
+    /// Its customer lists, in order.
+    pub lists: Vec<CustomerList>,
+    /// Its roles.
+    pub roles: Roles,
+    /// The role of rows that name none.
+    pub default_role: Option<RoleName>,
+    /// Its staff.
+    pub workspace: BTreeMap<Email, WorkspaceUser>,
+    /// The time zone that days begin in.
+    pub time_zone: TimeZone,
+}
+
+/// One of the workspace's own people in one app.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WorkspaceUser {
+    /// The person's name.
+    pub name: Option<DisplayName>,
+    /// The role in this app.
+    pub role: RoleName,
+}
+
+/// What all rows of one person came to.
+#[derive(Clone, Debug, Default)]
+pub struct Settled {
+    /// The grants: at most one for each customer.
+    pub grants: Vec<Grant>,
+    /// Why rows gave none.
+    pub refusals: Vec<Refusal>,
+}
+
+impl AppPolicy {
+    /// What a row of a list grants. What went wrong without deciding anything is added to `remarks`.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why it grants nothing.
+    pub fn nominate(
+        &self,
+        list: &CustomerList,
+        row: &Arc<Row>,
+        now: Timestamp,
+        remarks: &mut Vec<Refusal>,
+    ) -> Result<Grant, Refusal> {
+        let terms = Terms { app: &self.name, roles: &self.roles, default_role: self.default_role.as_ref(), now };
+        list.nominate(row, terms, remarks)
+    }
+
+    /// The grant of one of the workspace's own people, who are never customers of the app.
+    #[must_use]
+    pub fn workspace_grant(&self, email: &Email) -> Option<Grant> {
+        let user = self.workspace.get(email)?;
+        Some(Grant {
+            app: self.name.clone(),
+            email: email.clone(),
+            name: user.name.clone(),
+            customer: None,
+            role: user.role.clone(),
+            days_back: None,
+            language: None,
+            notes: None,
+            origin: Origin::Workspace,
+            row: Arc::new(Row::default()),
+        })
+    }
+
+    /// Puts one person's nominations together. Two for the same customer are ambiguous, and then neither counts, for we
+    /// cannot know which of the two roles was meant.
+    #[must_use]
+    pub fn settle(nominations: Vec<Grant>) -> Settled {
+        let mut by_customer: HashMap<_, Vec<Grant>> = HashMap::new();
+        let mut order = Vec::new();
+        for grant in nominations {
+            let key = grant.customer_id().cloned();
+            if !by_customer.contains_key(&key) {
+                order.push(key.clone());
+            }
+            by_customer.entry(key).or_default().push(grant);
+        }
+        let mut settled = Settled::default();
+        for key in order {
+            match by_customer.remove(&key).as_deref() {
+                Some([grant]) => settled.grants.push(grant.clone()),
+                Some([first, second, ..]) => {
+                    if let Some(customer) = key {
+                        let list = |grant: &Grant| match &grant.origin {
+                            Origin::List(name) => name.clone(),
+                            Origin::Workspace => "workspace".to_owned(),
+                        };
+                        settled.refusals.push(Refusal::Ambiguous {
+                            first: list(first),
+                            second: list(second),
+                            customer,
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+        settled
+    }
+
+    /// The first day that a person may see: midnight `days_back` days before today, in the app's time zone.
+    #[must_use]
+    pub fn since(&self, days_back: Option<u32>, now: Timestamp) -> Option<Date> {
+        let today = now.to_zoned_datetime(self.time_zone.clone()).date();
+        days_back.map(|days| today.checked_sub(i64::from(days).days()).unwrap_or(Date::MIN))
+    }
+}

@@ -1,0 +1,157 @@
+//! The decision: may this request go upstream?
+//!
+//! Pure: the same standing, method and path always give the same answer. [`Permit`] has private fields and is made here
+//! alone, so whatever holds one has been through [`decide`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::access::Ruling;
+use super::{Access, Effect, Grant};
+use crate::types::{CustomerId, RequestPath};
+
+/// What we know of the person behind a request.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// Nobody: no session, or one that is over.
+    Unknown,
+    /// Somebody with several customers who has not chosen one yet.
+    Undecided,
+    /// Somebody who may not enter.
+    Refused(Reason),
+    /// Somebody with access.
+    Access(Arc<Access>),
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Decision {
+    /// It goes upstream.
+    Allow(Permit),
+    /// The person has to log in first.
+    LogIn,
+    /// The person has to choose a customer first.
+    Choose,
+    /// It is refused.
+    Deny(Reason),
+}
+
+/// Why a request is refused. The set is closed: logs, pages and tests all use these names.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Reason {
+    /// A deny rule matched.
+    RuleDenies,
+    /// No rule matched.
+    NoRule,
+    /// No table has the person any more.
+    NoGrant,
+    /// The domain belongs to another customer.
+    OtherCustomer,
+}
+
+impl Reason {
+    /// The name in logs and JSON answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RuleDenies => "rule-denies",
+            Self::NoRule => "no-rule",
+            Self::NoGrant => "no-grant",
+            Self::OtherCustomer => "other-customer",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Proof of an allow decision for one method and path.
+#[derive(Debug)]
+pub struct Permit {
+    access: Arc<Access>,
+    path: RequestPath,
+}
+
+impl Permit {
+    /// Whose access allowed it.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The path that was decided on, and so the path that goes upstream.
+    #[must_use]
+    pub fn path(&self) -> &RequestPath {
+        &self.path
+    }
+}
+
+/// Decides on one request.
+#[must_use]
+pub fn decide(standing: &Standing, method: &Method, path: &RequestPath) -> Decision {
+    match standing {
+        Standing::Unknown => Decision::LogIn,
+        Standing::Undecided => Decision::Choose,
+        Standing::Refused(reason) => Decision::Deny(*reason),
+        Standing::Access(access) => match access.ruling(method, path) {
+            Ruling::Unrestricted | Ruling::Rule { effect: Effect::Allow, .. } => {
+                Decision::Allow(Permit { access: Arc::clone(access), path: path.clone() })
+            }
+            Ruling::Rule { effect: Effect::Deny, .. } => Decision::Deny(Reason::RuleDenies),
+            Ruling::NoRule => Decision::Deny(Reason::NoRule),
+        },
+    }
+}
+
+impl Access {
+    /// In words, what the rules say of a request, for `explain`.
+    #[must_use]
+    pub fn explain(&self, method: &Method, path: &RequestPath) -> String {
+        match self.ruling(method, path) {
+            Ruling::Unrestricted => "the role has no rules, so it may do everything".to_owned(),
+            Ruling::Rule { role, text, .. } => format!("rule `{text}` of role `{role}` matches first"),
+            Ruling::NoRule => "no rule matches, and what no rule allows is denied".to_owned(),
+        }
+    }
+}
+
+/// Which of a person's grants counts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Choice {
+    /// This one.
+    One(Arc<Grant>),
+    /// There are several, and none is chosen.
+    Several,
+    /// None.
+    None(Reason),
+}
+
+/// Picks the grant that counts: on a domain that pins a customer, that customer's; otherwise the chosen one, or the only
+/// one. Somebody of the workspace has one grant, without a customer, on every domain.
+#[must_use]
+pub fn choose(grants: &[Arc<Grant>], pinned: Option<&CustomerId>, chosen: Option<&CustomerId>) -> Choice {
+    let for_customer = |customer: &CustomerId| grants.iter().find(|grant| grant.customer_id() == Some(customer));
+    let staff = grants.iter().find(|grant| grant.customer.is_none());
+    let found = match (staff, pinned, chosen) {
+        (Some(staff), _, _) => Some(staff),
+        (None, Some(pinned), _) => {
+            return match for_customer(pinned) {
+                Some(grant) => Choice::One(Arc::clone(grant)),
+                None if grants.is_empty() => Choice::None(Reason::NoGrant),
+                None => Choice::None(Reason::OtherCustomer),
+            };
+        }
+        (None, None, Some(chosen)) => for_customer(chosen),
+        (None, None, None) => None,
+    };
+    match (found, grants) {
+        (Some(grant), _) | (None, [grant]) => Choice::One(Arc::clone(grant)),
+        (None, []) => Choice::None(Reason::NoGrant),
+        (None, _) => Choice::Several,
+    }
+}
