@@ -10,9 +10,11 @@ mod app_pages;
 mod guide;
 mod orders;
 
+use std::fs::Permissions;
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,6 +99,7 @@ const CONFIG: &str = "vestibule.toml";
 fn lay_out(places: &guide::Places) -> Result<TempDir, DemoError> {
     let folder = tempfile::Builder::new()
         .prefix("vestibule-demo-")
+        .permissions(Permissions::from_mode(0o700))
         .tempdir()
         .map_err(|cause| DemoError::Folder { folder: std::env::temp_dir(), cause })?;
     let files = [

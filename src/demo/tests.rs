@@ -127,9 +127,10 @@ fn this_runs_ports_stand_in_the_config() {
 }
 
 #[test]
-fn the_folder_goes_with_its_owner() {
+fn the_folder_is_private_and_goes_with_its_owner() {
     let folder = lay_out(&places()).expect("a folder");
     let path = folder.path().to_owned();
+    assert_eq!(path.metadata().expect("it is there").permissions().mode() & 0o777, 0o700);
     assert!(path.join(CONFIG).is_file());
     drop(folder);
     assert!(!path.exists());
