@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::apps::{HttpServerApp as _, HttpServerOptions};
+use pingora::apps::HttpServerOptions;
 use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
@@ -270,6 +270,12 @@ impl Gateway {
         let rooms = TaskTracker::new();
         let (shutdown, watch) = watch::channel(false);
 
+        // Whoever comes first should find the tables read; one that hangs keeps nobody of the others waiting.
+        const FIRST_LOOK: Duration = Duration::from_secs(5);
+        if tokio::time::timeout(FIRST_LOOK, self.directory.look()).await.is_err() {
+            tracing::warn!("some source has not answered yet; starting without it");
+        }
+
         let store = Arc::clone(&self.store) as Arc<dyn Store>;
         let mailed = Arc::new(Notify::new());
         rooms.spawn({
@@ -321,7 +327,6 @@ impl Gateway {
         self.stopping.store(true, Ordering::Release);
         // A closed channel would stop the listeners too, but here somebody still listens.
         let _ = shutdown.send(true);
-        self.proxy.http_cleanup().await;
         listeners.close();
         listeners.wait().await;
         halt.cancel();

@@ -109,6 +109,15 @@ async fn metrics(State(room): Room) -> Response {
             .with_label_values(&[name])
             .set(i64::try_from(source.refused_rows).unwrap_or(i64::MAX));
     }
+    // The listeners count by themselves, for they know no metrics.
+    for (limit, counter) in [
+        ("connections", &room.listeners.refused_over_limit),
+        ("header_read", &room.listeners.header_timeouts),
+        ("idle", &room.listeners.idle_closed),
+    ] {
+        let reached = room.metrics.limits_reached.with_label_values(&[limit]);
+        reached.inc_by(counter.load(Ordering::Relaxed).saturating_sub(reached.get()));
+    }
     let mut text = match TextEncoder::new().encode_to_string(&room.metrics.registry.gather()) {
         Ok(text) => text,
         Err(error) => {
@@ -120,15 +129,7 @@ async fn metrics(State(room): Room) -> Response {
     let counters = [
         ("vestibule_connections_total", "counter", "Connections taken in", &listeners.accepted),
         ("vestibule_connections_open", "gauge", "Connections open now", &listeners.open),
-        ("vestibule_connections_refused_total", "counter", "Connections over the limit", &listeners.refused_over_limit),
         ("vestibule_handshakes_failed_total", "counter", "TLS handshakes that failed", &listeners.handshake_failed),
-        (
-            "vestibule_header_timeouts_total",
-            "counter",
-            "Heads of requests that took too long",
-            &listeners.header_timeouts,
-        ),
-        ("vestibule_idle_closed_total", "counter", "Connections closed for idling", &listeners.idle_closed),
         (
             "vestibule_sessions_cut_total",
             "counter",

@@ -86,7 +86,7 @@ impl Access {
         }
         self.rules
             .iter()
-            .find(|rule| rule.methods.contains(method) && rule.pattern.matches(path))
+            .find(|rule| rule.methods.contains(method) && rule.pattern.matches(path, rule.effect))
             .map_or(Ruling::NoRule, |rule| Ruling::Rule { effect: rule.effect, role: &rule.role, text: &rule.text })
     }
 }

@@ -62,7 +62,8 @@ async fn show_choices(State(room): Room, Extension(visit): Extension<Visit>, Que
         Ok(grants) => grants,
         Err(reply) => return reply,
     };
-    if grants.len() < 2 {
+    // With nothing to choose there is nothing to show, unless what was chosen is gone.
+    if grants.len() < 2 && !matches!(live.standing, Standing::Undecided) {
         return Reply::see_other(&to);
     }
     let current = live.access().and_then(|access| access.grant().customer_id().cloned());

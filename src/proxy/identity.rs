@@ -14,23 +14,28 @@ use crate::state::assertion::Signer;
 use crate::state::sessions::Live;
 
 /// Names that change what a request is, or where it seems to come from, for some upstreams.
-const MISLEADING: [&str; 16] = [
+const MISLEADING: [&str; 21] = [
+    "client-ip",
     "forwarded",
     "front-end-https",
     "true-client-ip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-forwarded",
+    "x-host",
+    "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-forwarded-for",
     "x-original-host",
     "x-original-url",
     "x-override-url",
+    "x-proxyuser-ip",
     "x-real-ip",
     "x-request-id",
     "x-rewrite-url",
     "x-url-scheme",
-    "x-proxyuser-ip",
 ];
 /// Families of names of which none may come from a client.
 const FAMILIES: [&str; 4] = ["x-access-", "x-forwarded-", "x-auth-request-", "remote-"];

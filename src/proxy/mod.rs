@@ -188,6 +188,11 @@ impl Gateway {
         ctx: &mut RequestCtx,
         connection: &Arc<Connection>,
     ) -> Result<Option<Reply>> {
+        if has_two_lengths(session) {
+            session.set_keepalive(None);
+            ctx.decided("refuse", "two-lengths");
+            return Ok(Some(decision::error_of(None, route::AsksFor::Data, StatusCode::BAD_REQUEST, &ctx.id)));
+        }
         let snapshot = self.current.load_full();
         let facts = match route::read(session.req_header(), connection, &snapshot) {
             Ok(Routed::Request(facts)) => facts,
@@ -298,6 +303,19 @@ fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()>
     }
     response.insert_header("x-request-id", ctx.id.as_str())?;
     Ok(())
+}
+
+/// Whether a request says twice how long it is, by `Content-Length` and by `Transfer-Encoding`. Pingora drops the former, as
+/// it may (RFC 9112, section 6.3), but nobody who means well sends both, so we look at the bytes it read.
+fn has_two_lengths(session: &Session) -> bool {
+    if !session.req_header().headers.contains_key(header::TRANSFER_ENCODING) {
+        return false;
+    }
+    let pingora::protocols::http::ServerSession::H1(http1) = session.as_downstream() else { return false };
+    let head = http1.get_headers_raw_bytes();
+    head.split(|byte| *byte == b'\n')
+        .filter_map(|line| line.split(|byte| *byte == b':').next())
+        .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"content-length"))
 }
 
 fn announced_length(head: &RequestHeader) -> Option<u64> {

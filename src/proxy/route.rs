@@ -95,8 +95,8 @@ pub(super) fn read(head: &RequestHeader, connection: &Connection, snapshot: &Sna
         return Err(refuse(StatusCode::MISDIRECTED_REQUEST, "host-not-covered"));
     }
     let refuse = |status, reason| Refusal { status, reason, site: Some(Arc::clone(site)), asks_for };
-    // TRACE would show the identity headers to the client (RFC 9110, section 9.3.8).
-    if matches!(head.method, Method::TRACE | Method::CONNECT) {
+    // TRACE, and TRACK as some servers have it, would show the identity headers to the client (RFC 9110, section 9.3.8).
+    if matches!(head.method, Method::TRACE | Method::CONNECT) || head.method.as_str() == "TRACK" {
         return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "method"));
     }
     let path = RequestPath::parse(path.as_bytes(), &site.app.path_allowances)

@@ -70,6 +70,11 @@ impl Visit {
         if path.as_str().starts_with("//") {
             return home();
         }
+        // Of our own pages only these are places to be; the others would log out again, or lead in a circle.
+        let is_ours = path.as_str() == "/.access" || path.as_str().starts_with("/.access/");
+        if is_ours && !matches!(path.as_str(), "/.access/account" | "/.access/choose") {
+            return home();
+        }
         match query {
             None => path.as_str().to_owned(),
             Some(query) if query.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\')) => {
