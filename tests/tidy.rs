@@ -22,7 +22,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("state", Some(&["types", "policy", "session", "config", "pages"])),
     ("login", Some(CORE_STATE_AND_PAGES)),
     ("portal", Some(CORE_STATE_AND_PAGES)),
-    ("proxy", Some(&["types", "policy", "session", "config", "state", "pages", "login", "portal"])),
+    ("proxy", Some(&["types", "policy", "session", "config", "state", "pages"])),
     ("certificates", Some(CORE_AND_STATE)),
     ("directory", Some(CORE_STATE_AND_PAGES)),
     ("store", Some(CORE_STATE_AND_PAGES)),
