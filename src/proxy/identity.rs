@@ -38,7 +38,9 @@ const MISLEADING: [&str; 21] = [
     "x-url-scheme",
 ];
 /// Families of names of which none may come from a client.
-const FAMILIES: [&str; 4] = ["x-access-", "x-forwarded-", "x-auth-request-", "remote-"];
+const FAMILIES: [&str; 2] = ["x-forwarded-", "x-auth-request-"];
+/// Names of ours beside those of the presets. `X-Access-` is no family, for apps have headers such as `X-Access-Token`.
+const OURS: [&str; 3] = ["x-access-actor", "x-access-assertion", "x-access-level"];
 
 /// Turns a client's head into the upstream's.
 pub(super) fn shape(
@@ -97,7 +99,7 @@ fn strip(head: &mut RequestHeader, own: &[&HeaderName]) {
 fn is_reserved(name: &str, own: &[&HeaderName]) -> bool {
     let is_prefix = |family: &&str| name.get(..family.len()).is_some_and(|start| is_same(start, family));
     FAMILIES.iter().any(is_prefix)
-        || MISLEADING.iter().any(|other| is_same(name, other))
+        || MISLEADING.iter().chain(&OURS).any(|other| is_same(name, other))
         || Preset::reserved().any(|other| is_same(name, other))
         || own.iter().any(|other| is_same(name, other.as_str()))
 }
@@ -166,7 +168,7 @@ mod tests {
             "x_access_email",
             "x-access_email",
             "x.access.email",
-            "x-access-anything",
+            "x-access-actor",
             "remote-user",
             "remote_user",
             "x-tenant",
@@ -181,7 +183,7 @@ mod tests {
         ] {
             assert!(is_reserved(name, &own), "{name}");
         }
-        for name in ["accept", "x-tenants", "authorization", "x-custom", "cookie"] {
+        for name in ["accept", "x-tenants", "authorization", "x-access-token", "remote-x", "cookie"] {
             assert!(!is_reserved(name, &own), "{name}");
         }
     }

@@ -85,7 +85,7 @@ impl ProxyHttp for Gateway {
             Some(reply) => reply,
         };
         ctx.decided_in = Some(ctx.started.elapsed());
-        respond::send(session, reply, &ctx.id).await?;
+        respond::send(session, reply, ctx).await?;
         Ok(true)
     }
 
@@ -142,7 +142,7 @@ impl ProxyHttp for Gateway {
             };
             let reply = decision::error_of(brand.as_deref(), asks_for, status, &ctx.id);
             session.set_keepalive(None);
-            if let Err(cause) = respond::send(session, reply, &ctx.id).await {
+            if let Err(cause) = respond::send(session, reply, ctx).await {
                 tracing::debug!(%cause, request_id = ctx.id, "an error page could not be sent");
             }
         }

@@ -9,6 +9,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use tower::ServiceExt as _;
 
+use super::ctx::RequestCtx;
 use super::decision;
 use super::route::Facts;
 use crate::pages::Reply;
@@ -19,13 +20,19 @@ const MOST_FORM_BYTES: usize = 16 * 1024;
 /// The largest answer of our own pages, in bytes.
 const MOST_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Writes an answer of ours.
-pub(super) async fn send(session: &mut Session, reply: Reply, request_id: &str) -> pingora::Result<()> {
+/// Writes an answer of ours. The headers that the operator adds are added here too, but none of ours gives way to them: a
+/// policy that fits the app does not fit our pages.
+pub(super) async fn send(session: &mut Session, reply: Reply, ctx: &RequestCtx) -> pingora::Result<()> {
     let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 3))?;
+    for (name, value) in ctx.facts.iter().flat_map(|facts| &facts.site.app.response_headers) {
+        if !reply.headers.contains_key(name) {
+            head.insert_header(name, value)?;
+        }
+    }
     for (name, value) in &reply.headers {
         head.append_header(name, value)?;
     }
-    head.insert_header("x-request-id", request_id)?;
+    head.insert_header("x-request-id", ctx.id.as_str())?;
     head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
     // What is left of a body nobody read would be taken for the next request.
     if !session.as_downstream_mut().is_body_done() {

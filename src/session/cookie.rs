@@ -36,15 +36,14 @@ pub fn is_ours(name: &str) -> bool {
 /// With two cookies of the name the request is as good as without: we cannot tell which one an attacker planted.
 #[must_use]
 pub fn cookie(headers: &HeaderMap, name: CookieName) -> Option<Token> {
+    // Read as bytes: an app's own cookie may hold anything, and must not hide ours.
     let mut found = headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(cookie, _)| *cookie == name.as_str());
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_str().as_bytes())?.strip_prefix(b"="));
     match (found.next(), found.next()) {
-        (Some((_, value)), None) => Token::parse(value),
+        (Some(value), None) => std::str::from_utf8(value).ok().and_then(Token::parse),
         _ => None,
     }
 }
@@ -79,7 +78,7 @@ mod tests {
     fn check(cookies: &[&str], found: bool) {
         let mut headers = HeaderMap::new();
         for cookie in cookies {
-            headers.append(header::COOKIE, HeaderValue::from_str(cookie).expect("a header"));
+            headers.append(header::COOKIE, HeaderValue::from_bytes(cookie.as_bytes()).expect("a header"));
         }
         assert_eq!(cookie(&headers, CookieName::Session).is_some(), found, "{cookies:?}");
     }
@@ -90,6 +89,7 @@ mod tests {
         let ours = format!("__Host-access={token}");
         check(&[&ours], true);
         check(&["a=b", &format!("c=d; {ours} ;e=f")], true);
+        check(&[&format!("name=Zo\u{eb}; {ours}")], true);
         check(&[&format!("__Host-access-try={token}")], false);
         check(&[&ours, &ours], false);
         check(&[&format!("{ours}; {ours}")], false);

@@ -92,16 +92,15 @@ impl Sessions {
     async fn by_id(&self, id: SessionId, site: &Site, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
         let limits = self.current.load().session;
         let mut live = self.cache.get(&id).await;
+        if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
+            return Ok(None);
+        }
         if live.as_ref().is_some_and(|live| live.fresh_until <= now) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
             live = self.fill(id, site, now, None).await?;
         }
         let Some(live) = live else { return Ok(None) };
-        // The cookie is bound to one host name, so a token that comes by another was carried there.
-        if live.record.app != site.app.name || live.record.host != site.domain.host {
-            return Ok(None);
-        }
         if self.ended.contains_key(&id) {
             self.cache.invalidate(&id).await;
             return Ok(None);
@@ -141,6 +140,10 @@ impl Sessions {
         let last_used = old.map(Live::last_used);
         let look_up = async {
             let record = self.store.session(id).await.map_err(|error| Some(Trouble::from(error)))?.ok_or(None)?;
+            // Checked before anything is compiled: what one domain's policy says must never be kept for another.
+            if !is_of(&record, site) {
+                return Err(None);
+            }
             let live = self.compile(record, site, now, last_used).await.map_err(Some)?;
             Ok::<_, Option<Trouble>>(Arc::new(live))
         };
@@ -348,6 +351,12 @@ impl Live {
             _ => None,
         }
     }
+}
+
+/// Whether a session belongs to a domain. The cookie is bound to one host name, so a token that comes by another was carried
+/// there.
+fn is_of(record: &SessionRecord, site: &Site) -> bool {
+    record.app == site.app.name && record.host == site.domain.host
 }
 
 /// What a change of ends requests under way.
