@@ -76,7 +76,7 @@ async fn every_fault_is_reported_with_its_line() {
     assert!(faults(1)[0].contains(neither));
     let first = &report.lists[0];
     assert_eq!((first.rows, first.entering, first.left_out, first.staff.len()), (11, 2, 2, 1));
-    assert_eq!((report.entering, steps), (3, 13));
+    assert_eq!((report.people, report.customers, steps), (3, 3, 13));
     assert_eq!(report.unused_roles.iter().map(ToString::to_string).collect::<Vec<_>>(), ["never"]);
     assert!(report.has_faults());
 }
