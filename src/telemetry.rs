@@ -14,18 +14,18 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which lines are written unless `VESTIBULE_LOG` says otherwise.
+/// Who is silent unless `VESTIBULE_LOG` says otherwise.
 ///
 /// The libraries below us log what they saw on the wire, cookies and links among it, so they are silent: what matters of
 /// theirs we log ourselves, in our own words.
-const STANDARD: &str =
-    "info,sqlx=off,rustls=off,h2=off,hyper=off,lettre=off,pingora=off,pingora_core=off,pingora_proxy=off";
+const SILENT: &str = "sqlx=off,rustls=off,h2=off,hyper=off,lettre=off,pingora=off,pingora_core=off,pingora_proxy=off";
 
-/// Starts logging. A second call changes nothing.
+/// Starts logging from a level up, `info` for a server. A second call changes nothing.
 ///
 /// Lines of the `log` crate are not taken in, for the same reason.
-pub fn start(format: Option<LogFormat>) {
-    let filter = EnvFilter::try_from_env("VESTIBULE_LOG").unwrap_or_else(|_| EnvFilter::new(STANDARD));
+pub fn start(format: Option<LogFormat>, level: &str) {
+    let filter =
+        EnvFilter::try_from_env("VESTIBULE_LOG").unwrap_or_else(|_| EnvFilter::new(format!("{level},{SILENT}")));
     let format = format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json });
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE).with_writer(std::io::stderr);

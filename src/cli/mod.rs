@@ -1,1 +1,232 @@
-//! One file a command.
+//! The command line: what can be asked of the gateway, one file a command.
+
+mod advice;
+mod ca;
+mod check;
+mod explain;
+mod paint;
+mod serve;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::config::ConfigErrors;
+use crate::telemetry::{self, LogFormat};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const AFTER_HELP: &str = "\
+To see it work, with nothing else installed:
+  vestibule demo
+
+For an app of your own:
+  vestibule check --config vestibule.toml --data
+  vestibule explain --config vestibule.toml --app orders --email ann@example.com --path /orders
+  vestibule serve --config vestibule.toml";
+
+/// The entrance hall in front of an app that knows nothing of customers.
+///
+/// Vestibule ends TLS for branded domains, lets customers in by email, decides from a table of customers who may see what,
+/// and hands each request to the unmodified app with headers that say who it is.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version, styles = STYLES, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// How log lines are written to stderr [default: pretty on a terminal, else json]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway
+    Serve(ConfigArgs),
+    /// Check the config file, and with --data the customer tables too
+    ///
+    /// Exits with 0 when all is fine, and with 2 after telling everything that is not.
+    Check(CheckArgs),
+    /// Say why a person may or may not enter an app, step by step
+    ///
+    /// Walks from the customer lists to rows, conditions, customer, role, rules and headers, and says what would have to
+    /// change. Exits with 0 when the person may enter (and the request is allowed), and with 3 when not.
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of the config file, for editors
+    Schema,
+    /// Print the certificate of the local CA, for browsers and tools to trust
+    Ca(ConfigArgs),
+    /// Show it all with a sample app, sample customers and a mailbox; leaves nothing behind
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which config file.
+#[derive(Args, Clone, Debug)]
+pub struct ConfigArgs {
+    /// The config file
+    #[arg(short, long, value_name = "FILE", env = "VESTIBULE_CONFIG", default_value = "vestibule.toml")]
+    pub config: PathBuf,
+}
+
+/// What `check` is asked.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// Which config file.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Read the customer tables too, from end to end, and tell every fault in them
+    #[arg(long)]
+    pub data: bool,
+}
+
+/// What `explain` is asked.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// Which config file.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The app
+    #[arg(short, long, value_name = "NAME")]
+    pub app: String,
+    /// The person's address
+    #[arg(short, long, value_name = "ADDRESS")]
+    pub email: String,
+    /// The path of a request to decide on
+    #[arg(short, long, value_name = "PATH")]
+    pub path: Option<String>,
+    /// The method of that request
+    #[arg(short, long, value_name = "METHOD", default_value = "GET", requires = "path")]
+    pub method: String,
+    /// The domain that the person comes by, where one pins a customer
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+}
+
+/// What `demo` is asked.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// The port for https
+    #[arg(long, default_value_t = 8443)]
+    pub port: u16,
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The config file is wrong.
+    Config(ConfigErrors),
+    /// The command was called wrongly.
+    Usage(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl Failure {
+    /// The exit code: 2 for what a person has to mend in file or command, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Other(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Config(errors) => write!(formatter, "{errors}"),
+            Self::Usage(what) | Self::Other(what) => write!(formatter, "error: {what}"),
+        }
+    }
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Config(errors)
+    }
+}
+
+/// Runs the command that this process was called with.
+#[must_use]
+pub fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(code) => code,
+        Err(failure) => {
+            // With stderr closed, the exit code alone has to tell.
+            let _ = writeln!(std::io::stderr(), "{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    match &cli.command {
+        Command::Serve(args) => {
+            telemetry::start(cli.log_format, "info");
+            serve_with(serve::run(args))?
+        }
+        Command::Ca(args) => ca::run(args),
+        Command::Demo(args) => {
+            // The guide is what a person should read; requests would push it off the screen.
+            telemetry::start(cli.log_format, "warn");
+            let demo = serve_with(crate::demo::run(args.port))?;
+            demo.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::Other(error.to_string()))
+        }
+        Command::Check(args) => block_on(check::run(args))?,
+        Command::Explain(args) => block_on(explain::run(args))?,
+        Command::Schema => {
+            let schema = serde_json::to_string_pretty(&crate::config::schema());
+            let schema = schema.map_err(|error| Failure::Other(format!("the schema is no JSON: {error}")))?;
+            print(&format!("{schema}\n"))
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "vestibule", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+/// Runs a command that serves, on all cores.
+fn serve_with<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Other(format!("no runtime: {error}")))?;
+    Ok(runtime.block_on(work))
+}
+
+/// Runs a command that reads tables.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Other(format!("no runtime: {error}")))?;
+    Ok(runtime.block_on(work))
+}
+
+/// Writes to stdout. A reader that has seen enough, such as `head`, is no failure.
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Other(format!("stdout cannot be written: {error}")))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ mod app;
 mod build;
 mod error;
 mod file;
-mod nearest;
+pub(crate) mod nearest;
 mod scan;
 mod secret;
 mod units;

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use super::csv::{MOST_BYTES, Needed, Table};
 use super::source::{Found, FoundRow, MOST_ROWS_FOR_ONE, Place, Step, Terms, columns_of, no_column};
-use super::standing::{Standing, after, age, is_sudden_loss, sudden_loss};
+use super::standing::{MOST_WAIT, Standing, after, age, is_sudden_loss, sudden_loss};
 use crate::policy::CustomerList;
 use crate::state::health::SourceHealth;
 use crate::types::Email;
@@ -157,13 +157,17 @@ impl CsvFile {
         self.shown.store(Arc::new(next));
     }
 
-    /// The rows for an address.
-    pub(super) async fn find(&self, list: &CustomerList, email: &Email, now: Timestamp) -> Result<Found, String> {
-        let mut shown = self.shown();
-        if shown.looked.is_none_or(|looked| age(now, looked) >= self.terms.refresh) {
-            self.look(now).await;
-            shown = self.shown();
+    /// Looks at the file if the last look is too long ago.
+    pub(super) async fn freshen(&self, now: Timestamp) {
+        if self.shown().looked.is_none_or(|looked| age(now, looked) >= self.terms.refresh) {
+            // A disk may hang; then what is known is served, and `max_stale` ends that.
+            let _ = tokio::time::timeout(MOST_WAIT, self.look(now)).await;
         }
+    }
+
+    /// The rows for an address.
+    pub(super) fn find(&self, list: &CustomerList, email: &Email, now: Timestamp) -> Result<Found, String> {
+        let shown = self.shown();
         let confirmed = shown.serves(list, &self.terms, now)?;
         let table = shown.table.as_ref().ok_or("it was not read yet")?;
         let good_until = match shown.standing.trouble {
@@ -263,10 +267,10 @@ impl Shown {
     pub(super) fn serves(&self, list: &CustomerList, terms: &Terms, now: Timestamp) -> Result<Timestamp, String> {
         let why = || {
             let trouble = self.standing.trouble.as_ref();
-            trouble.map_or_else(|| "it was not read yet".to_owned(), |trouble| trouble.what.clone())
+            trouble.map_or_else(|| "it was not read for too long".to_owned(), |trouble| trouble.what.clone())
         };
         let (Some(table), Some(confirmed)) = (&self.table, self.standing.confirmed) else { return Err(why()) };
-        if self.standing.trouble.is_some() && self.standing.is_spent(now, terms.max_stale) {
+        if self.standing.is_spent(now, terms.max_stale) {
             return Err(why());
         }
         match columns_of(list).find(|column| table.missing.contains(column)) {

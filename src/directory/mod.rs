@@ -7,6 +7,7 @@
 
 mod csv;
 mod file;
+mod question;
 mod report;
 mod source;
 mod sqlite;
@@ -146,6 +147,9 @@ impl TableDirectory {
     async fn ask(&self, lists: &Lists, key: &(AppName, Email), now: Timestamp) -> Result<Answer, Unavailable> {
         let (_, email) = key;
         let policy = &lists.app.policy;
+        for source in &lists.sources {
+            source.freshen(now).await;
+        }
         // Read before the rows: a change that comes meanwhile makes the answer old at once.
         let generations = lists.generations().collect();
         let remembered = self.good.get(key).await;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::source::{Place, Step};
 use super::{Lists, TableDirectory};
-use crate::policy::{AppPolicy, CustomerList, Grant};
+use crate::policy::{AppPolicy, CustomerList, Grant, Refusal};
 use crate::types::{AppName, CustomerId, Email, RoleName};
 
 /// The most faults of a list that are kept with their rows; all are counted.
@@ -19,8 +19,10 @@ pub struct AppReport {
     pub app: AppName,
     /// Its lists, in order.
     pub lists: Vec<ListReport>,
-    /// How many people may enter: one for each address and customer.
-    pub entering: u64,
+    /// How many people may enter.
+    pub people: usize,
+    /// For how many customers.
+    pub customers: usize,
     /// Roles that nobody has and no role includes.
     pub unused_roles: Vec<RoleName>,
 }
@@ -132,6 +134,8 @@ impl<'a> Survey<'a> {
         }
         match outcome {
             Ok(grant) => self.nominated(number, step.place, address, grant),
+            // These words quote what stands in place of the address.
+            Err(refusal @ Refusal::BadEmail(..)) => report.fault(step.place, None, refusal.to_string()),
             Err(refusal) if refusal.is_fault() => report.fault(step.place, address, refusal.to_string()),
             Err(_) => report.left_out += 1,
         }
@@ -166,10 +170,15 @@ impl<'a> Survey<'a> {
     }
 
     fn finish(mut self, lists: &Lists) -> AppReport {
-        let mut entering = 0;
+        let mut people = HashSet::new();
+        let mut customers = HashSet::new();
         let mut used: BTreeSet<&RoleName> = self.policy.workspace.values().map(|user| &user.role).collect();
-        for nomination in self.nominations.values().filter(|nomination| !nomination.is_ambiguous) {
-            entering += 1;
+        for ((email, customer), nomination) in &self.nominations {
+            if nomination.is_ambiguous {
+                continue;
+            }
+            people.insert(email);
+            customers.extend(customer);
             used.insert(&nomination.role);
             if let Some(report) = self.lists.get_mut(nomination.list) {
                 report.entering += 1;
@@ -184,7 +193,13 @@ impl<'a> Survey<'a> {
         let is_standard = *roles == crate::policy::Roles::standard().0;
         let is_complete = self.lists.iter().all(|report| report.unreadable.is_none());
         let unused = roles.keys().filter(|role| is_complete && !is_standard && !used.contains(role));
-        AppReport { app: lists.app.name.clone(), entering, unused_roles: unused.cloned().collect(), lists: self.lists }
+        AppReport {
+            app: lists.app.name.clone(),
+            people: people.len(),
+            customers: customers.len(),
+            unused_roles: unused.cloned().collect(),
+            lists: self.lists,
+        }
     }
 }
 

@@ -129,6 +129,14 @@ impl Source {
         }
     }
 
+    /// Looks at it if the last look is too long ago. To be called before [`Self::find`].
+    pub(super) async fn freshen(&self, now: Timestamp) {
+        match self {
+            Self::Csv(file) => file.freshen(now).await,
+            Self::Sqlite(database) => database.freshen(now).await,
+        }
+    }
+
     /// The rows of a list for an address. `had_rows` says that there were some the last time.
     pub(super) async fn find(
         &self,
@@ -138,7 +146,7 @@ impl Source {
         had_rows: bool,
     ) -> Result<Found, String> {
         let found = match self {
-            Self::Csv(file) => file.find(list, email, now).await?,
+            Self::Csv(file) => file.find(list, email, now)?,
             Self::Sqlite(database) => database.find(list, email, now, had_rows).await?,
         };
         if found.rows.len() > MOST_ROWS_FOR_ONE {

@@ -1,9 +1,8 @@
 //! Customer tables in an SQLite database, read only.
 //!
-//! One question for an address and a list, made so that an ordinary index serves it:
-//! `CREATE INDEX contacts_email ON contacts (email COLLATE NOCASE)`, or a column declared `COLLATE NOCASE UNIQUE`. The
-//! question takes in a little more than the address, namely whatever is spelled alike but for case, blanks around it, or
-//! the form of an international domain; which of these rows are the person's is settled by [`Email`], as for every source.
+//! One question for an address and a list. An ordinary index serves it:
+//! `CREATE INDEX contacts_email ON contacts (email COLLATE NOCASE)`, or a column declared `COLLATE NOCASE UNIQUE`.
+//! Without one the answers are the same, but each reads the whole table.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
@@ -18,8 +17,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRo
 use sqlx::{AssertSqlSafe, Column as _, Row as _, TypeInfo as _, ValueRef as _};
 use tokio::sync::Mutex;
 
+use super::question::{bounds, plan, question, quote};
 use super::source::{Found, FoundRow, MOST_ROWS_FOR_ONE, Place, Step, Terms, columns_of, no_column};
-use super::standing::{Standing, after, age, is_sudden_loss, sudden_loss};
+use super::standing::{MOST_WAIT, Standing, after, age, is_sudden_loss, sudden_loss};
 use crate::policy::{CustomerList, Row, Value};
 use crate::state::health::{SourceHealth, SourceState};
 use crate::types::{Email, TableName};
@@ -27,7 +27,7 @@ use crate::types::{Email, TableName};
 /// Connections to one database.
 const MOST_CONNECTIONS: u32 = 4;
 /// How long a question may take.
-const MOST_TIME: Duration = Duration::from_secs(5);
+const MOST_TIME: Duration = MOST_WAIT;
 /// How long a writer may hold the database before a question fails.
 const BUSY_TIME: Duration = Duration::from_secs(2);
 /// A database in trouble is asked again after this.
@@ -36,8 +36,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const MOST_COUNTED: u64 = 100_000;
 /// Rows that may be spelled like one address.
 const MOST_ALIKE: usize = 100_000;
-/// The highest character: behind everything that begins alike.
-const HIGHEST: char = '\u{10ffff}';
 
 /// An SQLite database.
 pub(super) struct Database {
@@ -145,6 +143,24 @@ impl Database {
         self.shown.store(Arc::new(shown));
     }
 
+    /// Looks at the database if the last look is too long ago.
+    pub(super) async fn freshen(&self, now: Timestamp) {
+        let shown = self.shown.load_full();
+        let wait = if shown.is_troubled() { RETRY_AFTER.min(self.terms.refresh) } else { self.terms.refresh };
+        let is_due = shown.looked.is_none_or(|looked| age(now, looked) >= wait);
+        let is_replaced = async || {
+            // The old file would stay open and readable.
+            !shown.is_troubled() && shown.file() != self.file().await.ok()
+        };
+        let look = async {
+            if is_due || is_replaced().await {
+                self.look_anew(&shown, now).await;
+            }
+        };
+        // A disk may hang; then the question will find out.
+        let _ = tokio::time::timeout(MOST_WAIT, look).await;
+    }
+
     /// The rows of a list for an address. `had_rows` says that there were some the last time.
     pub(super) async fn find(
         &self,
@@ -154,25 +170,19 @@ impl Database {
         had_rows: bool,
     ) -> Result<Found, String> {
         let table = list.table.as_ref().ok_or("the list names no table")?;
-        let mut shown = self.shown.load_full();
-        let wait = if shown.is_troubled() { RETRY_AFTER.min(self.terms.refresh) } else { self.terms.refresh };
-        let is_due = shown.looked.is_none_or(|looked| age(now, looked) >= wait);
-        // A file that was replaced is another database, though the old one stays open and readable.
-        if is_due || (!shown.is_troubled() && shown.file() != self.file().await.ok()) {
-            self.look_anew(&shown, now).await;
-            shown = self.shown.load_full();
-        }
+        let shown = self.shown.load_full();
         let (pool, structure) = shown.ready(list, table)?;
         let rows = match within(ask(&pool, &structure, table, list, email)).await {
             Ok(rows) => rows,
             Err(what) => {
-                self.report(table, now, &what).await;
+                self.report(table, now, &what);
                 return Err(what);
             }
         };
         if rows.is_empty() && had_rows {
             // Is the person gone, or is everybody?
-            self.look_anew(&shown, now).await;
+            let look = self.look_anew(&shown, now);
+            tokio::time::timeout(MOST_WAIT, look).await.map_err(|_| "it cannot be looked at".to_owned())?;
             self.shown.load_full().ready(list, table)?;
         }
         Ok(Found { rows, fetched: now, good_until: after(now, self.terms.refresh) })
@@ -187,8 +197,9 @@ impl Database {
     }
 
     /// A question failed though the last look found nothing wrong.
-    async fn report(&self, table: &TableName, now: Timestamp, what: &str) {
-        let _looking = self.looking.lock().await;
+    fn report(&self, table: &TableName, now: Timestamp, what: &str) {
+        // Whoever looks just now finds out, too.
+        let Ok(_looking) = self.looking.try_lock() else { return };
         let mut shown = Shown::clone(&self.shown.load());
         shown.looked = Some(now);
         if let Some((_, state)) = shown.tables.iter_mut().find(|(name, _)| name == table) {
@@ -264,7 +275,7 @@ impl Database {
         if !structure.has_rowid {
             return None;
         }
-        let plan = plan(&pool, &structure, table, list).await.ok()?;
+        let plan = plan(&pool, &question(true, table, list)).await.ok()?;
         plan.iter().any(|step| step.starts_with("SCAN")).then(|| {
             format!(
                 "no index serves the question for one address, so it reads the whole table; `CREATE INDEX … ON {} ({} COLLATE NOCASE)` mends that",
@@ -362,33 +373,6 @@ async fn probe(pool: &SqlitePool, table: &TableName) -> Result<(Structure, u64),
     Ok((structure, u64::try_from(rows).unwrap_or(0)))
 }
 
-/// The question for one address: three arms, each a range of an index on the email column `COLLATE NOCASE`.
-///
-/// Rows that begin with the address; rows that begin with a blank or a control character; rows that begin with a character
-/// beyond ASCII, of which some are blanks too. The arms share no row, for an address begins with a visible ASCII character.
-/// The column is named with its table, for a bare `"name"` that is no column is a text to SQLite.
-fn question(structure: &Structure, table: &TableName, list: &CustomerList) -> String {
-    let rowid = if structure.has_rowid { "t.rowid" } else { "NULL" };
-    let select = format!("SELECT {rowid}, t.* FROM {} AS t WHERE", quote(table.as_str()));
-    let email = format!("t.{}", quote(list.columns.email.as_str()));
-    let alike = format!("instr(lower({email}), ?3) > 0");
-    format!(
-        "{select} {email} >= ?1 COLLATE NOCASE AND {email} < ?2 COLLATE NOCASE \
-         UNION ALL {select} {email} > '' COLLATE NOCASE AND {email} < '!' COLLATE NOCASE AND {alike} \
-         UNION ALL {select} {email} >= ?4 COLLATE NOCASE AND {alike}"
-    )
-}
-
-/// What the question is asked with.
-fn bounds(email: &Email) -> [String; 4] {
-    let address = email.as_str();
-    let local = address.strip_suffix(email.domain()).unwrap_or(address);
-    // An international domain has many spellings, so there all of the same local part are looked through.
-    let is_international = email.domain().split('.').any(|label| label.starts_with("xn--"));
-    let from = if is_international { local } else { address };
-    [from.to_owned(), format!("{from}{HIGHEST}"), local.to_owned(), '\u{80}'.to_string()]
-}
-
 async fn ask(
     pool: &SqlitePool,
     structure: &Structure,
@@ -397,7 +381,7 @@ async fn ask(
     email: &Email,
 ) -> Result<Vec<FoundRow>, sqlx::Error> {
     let [from, to, local, beyond] = bounds(email);
-    let sql = AssertSqlSafe(question(structure, table, list));
+    let sql = AssertSqlSafe(question(structure.has_rowid, table, list));
     let mut rows = sqlx::query(sql).persistent(false).bind(from).bind(to).bind(local).bind(beyond).fetch(pool);
     let mut found = Vec::new();
     let mut alike = 0;
@@ -419,22 +403,6 @@ async fn ask(
     Ok(found)
 }
 
-/// How SQLite would answer the question for an address.
-async fn plan(
-    pool: &SqlitePool,
-    structure: &Structure,
-    table: &TableName,
-    list: &CustomerList,
-) -> Result<Vec<String>, sqlx::Error> {
-    let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", question(structure, table, list)));
-    let mut query = sqlx::query(sql).persistent(false);
-    for bound in ["a", "b", "c", "d"] {
-        query = query.bind(bound);
-    }
-    let steps = query.fetch_all(pool).await?;
-    Ok(steps.iter().filter_map(|step| step.try_get::<String, _>("detail").ok()).collect())
-}
-
 async fn within<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, String> {
     match tokio::time::timeout(MOST_TIME, work).await {
         Ok(result) => result.map_err(|error| brief(&error)),
@@ -449,11 +417,6 @@ fn brief(error: &sqlx::Error) -> String {
         sqlx::Error::PoolTimedOut => format!("no connection within {} s", MOST_TIME.as_secs()),
         other => other.to_string(),
     }
-}
-
-/// An identifier, quoted (SQLite: "a keyword in double-quotes is an identifier").
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 impl Structure {

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 
 use crate::state::health::SourceState;
 
+/// How long a question waits for a look at its source.
+pub(super) const MOST_WAIT: Duration = Duration::from_secs(5);
+
 /// When something was last right, and what is wrong since.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Standing {
@@ -45,8 +48,9 @@ impl Standing {
 
     pub(super) fn state(&self, now: Timestamp, max_stale: Duration) -> SourceState {
         match &self.trouble {
-            None if self.confirmed.is_some() => SourceState::Fresh,
-            None => SourceState::Down { since: Timestamp::MIN },
+            None if !self.is_spent(now, max_stale) => SourceState::Fresh,
+            // Nobody came to look for so long: a disk that hangs makes no error.
+            None => SourceState::Down { since: self.confirmed.unwrap_or(Timestamp::MIN) },
             Some(trouble) if self.is_spent(now, max_stale) => SourceState::Down { since: trouble.since },
             Some(trouble) => SourceState::Stale { since: trouble.since },
         }
@@ -103,7 +107,8 @@ mod tests {
         let mut standing = Standing::default();
         assert_eq!(standing.state(at(0), most), SourceState::Down { since: Timestamp::MIN });
         standing.confirm(at(0));
-        assert_eq!(standing.state(at(1000), most), SourceState::Fresh);
+        assert_eq!(standing.state(at(59), most), SourceState::Fresh);
+        assert_eq!(standing.state(at(60), most), SourceState::Down { since: at(0) });
         assert!(standing.fail(at(10), "gone"));
         assert!(!standing.fail(at(20), "gone"));
         assert_eq!(standing.state(at(59), most), SourceState::Stale { since: at(10) });

@@ -9,8 +9,8 @@ use crate::types::{AppName, Email};
 
 /// Addresses that are written much like the one asked for.
 const MOST_ALIKE: usize = 3;
-/// How much alike (Jaro-Winkler).
-const ALIKE: f64 = 0.93;
+/// How many slips of the pen may lie between two that are alike.
+const MOST_SLIPS: usize = 2;
 
 /// What became of one person on the way from address to grants.
 #[derive(Debug)]
@@ -62,6 +62,7 @@ impl TableDirectory {
         let mut traces = Vec::new();
         let mut nominations = Vec::new();
         for (number, (list, source)) in policy.lists.iter().zip(&lists.sources).enumerate() {
+            source.freshen(now).await;
             let found = source.find(list, email, now, false).await;
             let trace_row = |found: FoundRow| {
                 let mut remarks = Vec::new();
@@ -91,7 +92,7 @@ impl TableDirectory {
 struct Alike<'a> {
     column: &'a str,
     email: &'a str,
-    best: Vec<(f64, Place, String)>,
+    best: Vec<(usize, Place, String)>,
 }
 
 impl<'a> Alike<'a> {
@@ -101,13 +102,19 @@ impl<'a> Alike<'a> {
 
     fn consider(&mut self, step: &Step) {
         let Some(text) = step.row.as_ref().ok().and_then(|row| row.text(self.column)) else { return };
+        // The distance takes time, and a length that differs by more has it at least.
         let folded = text.to_lowercase();
-        let likeness = if folded.contains(self.email) { 1.0 } else { strsim::jaro_winkler(&folded, self.email) };
-        if likeness < ALIKE {
+        let is_near = folded.len().abs_diff(self.email.len()) <= MOST_SLIPS;
+        let slips = match (folded.contains(self.email), is_near) {
+            (true, _) => 0,
+            (false, true) => strsim::osa_distance(&folded, self.email),
+            (false, false) => return,
+        };
+        if slips > MOST_SLIPS {
             return;
         }
-        self.best.push((likeness, step.place, text));
-        self.best.sort_by(|one, other| other.0.total_cmp(&one.0));
+        self.best.push((slips, step.place, text));
+        self.best.sort_by_key(|(slips, _, _)| *slips);
         self.best.truncate(MOST_ALIKE);
     }
 

@@ -80,13 +80,18 @@ impl Access {
         self.rules.iter().map(|rule| (&rule.role, rule.text.as_str()))
     }
 
+    /// Which of [`Self::rules`] matches a request first, for `explain`.
+    #[must_use]
+    pub fn first_match(&self, method: &Method, path: &RequestPath) -> Option<usize> {
+        self.rules.iter().position(|rule| rule.methods.contains(method) && rule.pattern.matches(path, rule.effect))
+    }
+
     pub(super) fn ruling(&self, method: &Method, path: &RequestPath) -> Ruling<'_> {
         if self.rules.is_empty() {
             return Ruling::Unrestricted;
         }
-        self.rules
-            .iter()
-            .find(|rule| rule.methods.contains(method) && rule.pattern.matches(path, rule.effect))
+        self.first_match(method, path)
+            .and_then(|number| self.rules.get(number))
             .map_or(Ruling::NoRule, |rule| Ruling::Rule { effect: rule.effect, role: &rule.role, text: &rule.text })
     }
 }

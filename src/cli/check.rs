@@ -1,0 +1,175 @@
+//! `vestibule check`: is the config fine, and with `--data`, are the tables?
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::paint::{Paint, count, tame};
+use super::{CheckArgs, Failure};
+use crate::config::{App, Config};
+use crate::directory::{AppReport, ListReport, TableDirectory};
+use crate::policy::CustomerList;
+use crate::state::clock::Clock;
+
+/// A check that is done sooner shows no progress bar.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The progress bar moves once in so many rows.
+const ROWS_A_TICK: u64 = 1024;
+
+/// Checks.
+pub(super) async fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let file = &args.config.config;
+    let config = crate::config::load(file)?;
+    let paint = Paint::for_stdout();
+    let mut text = summary(file, &config, paint);
+    let mut is_fine = true;
+    if args.data {
+        let directory = TableDirectory::open(&config, Clock);
+        for app in &config.apps {
+            let mut bar = Bar::new();
+            let report = directory.report(&app.name, &mut |list, read, total| bar.show(list, read, total)).await;
+            bar.end();
+            if let Some(report) = report {
+                is_fine &= !report.has_faults();
+                write_report(&mut text, app, &report, paint);
+            }
+        }
+    }
+    super::print(&text)?;
+    Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// `vestibule.toml: fine: 2 apps, 3 domains, 1 source`
+pub(super) fn summary(file: &Path, config: &Config, paint: Paint) -> String {
+    let domains: usize = config.apps.iter().map(|app| app.domains.len()).sum();
+    format!(
+        "{}: {}: {}, {}, {}\n",
+        file.display(),
+        paint.good("fine"),
+        count(config.apps.len(), "app", "apps"),
+        count(domains, "domain", "domains"),
+        count(config.sources.len(), "source", "sources"),
+    )
+}
+
+/// What the tables of an app hold, list by list.
+pub(super) fn write_report(text: &mut String, app: &App, report: &AppReport, paint: Paint) {
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        text,
+        "\n{}: {} may enter, for {}",
+        paint.title(format!("app {}", report.app)),
+        count(report.people, "person", "people"),
+        count(report.customers, "customer", "customers")
+    );
+    for (list, found) in app.policy.lists.iter().zip(&report.lists) {
+        write_list(text, list, found, paint);
+    }
+    for role in &report.unused_roles {
+        let _ = writeln!(text, "  {}", paint.quiet(format!("note: nobody has the role `{role}`")));
+    }
+}
+
+fn write_list(text: &mut String, list: &CustomerList, found: &ListReport, paint: Paint) {
+    let table = list.table.as_ref().map_or_else(String::new, |table| format!(", table {table}"));
+    let mut facts = vec![count(found.rows, "row", "rows"), format!("{} enter", found.entering)];
+    if found.left_out > 0 {
+        facts.push(format!("{} left out by conditions", found.left_out));
+    }
+    if !found.staff.is_empty() {
+        facts.push(format!("{} of the workspace", found.staff.len()));
+    }
+    match found.fault_count {
+        0 => facts.push(paint.good("no faults")),
+        faults => facts.push(paint.bad(count(faults, "fault", "faults"))),
+    }
+    let _ = writeln!(text, "  list {} (source {}{table}): {}", tame(&list.name), list.source, facts.join(", "));
+    if let Some(why) = &found.unreadable {
+        let _ = writeln!(text, "    {}", paint.bad(format!("cannot be read: {}", tame(why))));
+    }
+    write_faults(text, found);
+    for (place, email) in &found.staff {
+        let note = format!("note: {place}: {email} is one of the workspace's own and never a customer");
+        let _ = writeln!(text, "    {}", paint.quiet(note));
+    }
+    for note in &found.notes {
+        let _ = writeln!(text, "    {}", paint.quiet(format!("note: {}", tame(note))));
+    }
+}
+
+/// Every fault with its row. One mistake in a condition makes every row of a table faulty, so of many faults in the same
+/// words only the first rows are named.
+fn write_faults(text: &mut String, found: &ListReport) {
+    const MANY: usize = 10;
+    const NAMED_OF_MANY: usize = 3;
+    let mut alike: HashMap<&str, usize> = HashMap::new();
+    for fault in &found.faults {
+        *alike.entry(&fault.what).or_default() += 1;
+    }
+    let width = found.faults.iter().map(|fault| fault.place.to_string().len()).max().unwrap_or(0);
+    let mut written: HashMap<&str, usize> = HashMap::new();
+    for fault in &found.faults {
+        let all = alike.get(fault.what.as_str()).copied().unwrap_or(0);
+        let number = written.entry(&fault.what).or_default();
+        *number += 1;
+        if all > MANY && *number > NAMED_OF_MANY {
+            continue;
+        }
+        let place = fault.place.to_string();
+        let address = fault.address.as_ref().map_or_else(String::new, |address| format!("{}: ", tame(address)));
+        let _ = writeln!(text, "    {place:width$}  {address}{}", tame(&fault.what));
+        if all > MANY && *number == NAMED_OF_MANY {
+            let _ =
+                writeln!(text, "    {:width$}  … and {} with the same fault", "", count(all - *number, "row", "rows"));
+        }
+    }
+    let shown = u64::try_from(found.faults.len()).unwrap_or(u64::MAX);
+    if found.fault_count > shown {
+        let _ = writeln!(text, "    … and {} more", found.fault_count - shown);
+    }
+}
+
+/// A progress bar that shows itself only on a terminal, and only to those who have waited.
+struct Bar {
+    bar: ProgressBar,
+    begun: Instant,
+    is_terminal: bool,
+}
+
+impl Bar {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Self { bar, begun: Instant::now(), is_terminal: std::io::stderr().is_terminal() }
+    }
+
+    fn show(&mut self, list: &CustomerList, read: u64, total: Option<u64>) {
+        if !self.is_terminal || !read.is_multiple_of(ROWS_A_TICK) || self.begun.elapsed() < PATIENCE {
+            return;
+        }
+        if self.bar.is_hidden() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        let (template, length) = match total {
+            Some(total) => ("{msg} {wide_bar} {human_pos} of {human_len} rows", Some(total)),
+            None => ("{spinner} {msg} {human_pos} rows", None),
+        };
+        if self.bar.length() != length {
+            self.bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            match length {
+                Some(length) => self.bar.set_length(length),
+                None => self.bar.unset_length(),
+            }
+        }
+        self.bar.set_message(tame(&list.name));
+        self.bar.set_position(read);
+    }
+
+    fn end(self) {
+        self.bar.finish_and_clear();
+    }
+}

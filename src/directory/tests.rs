@@ -1,1 +1,0 @@
-//! The directory as a whole: tables in, grants out.
