@@ -291,6 +291,9 @@ impl Sessions {
             };
             let used = live.as_ref().map_or(record.last_used, |live| live.last_used());
             // A request under way is a use: only its age ends such a session.
+            if let Some(live) = &live {
+                live.last_used.store(now.as_second(), Ordering::Relaxed);
+            }
             if record.is_over_if_used(used.max(now), current.session, now) {
                 self.open.end(id);
             } else if !is_fresh {
