@@ -1,1 +1,41 @@
-//! Logs and metrics.
+//! Logs: pretty on a terminal, one JSON object a line otherwise, always on standard error.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For programs.
+    Json,
+}
+
+/// Which lines are written unless `VESTIBULE_LOG` says otherwise.
+///
+/// The libraries below us log what they saw on the wire, cookies and links among it, so they are silent: what matters of
+/// theirs we log ourselves, in our own words.
+const STANDARD: &str =
+    "info,sqlx=off,rustls=off,h2=off,hyper=off,lettre=off,pingora=off,pingora_core=off,pingora_proxy=off";
+
+/// Starts logging. A second call changes nothing.
+///
+/// Lines of the `log` crate are not taken in, for the same reason.
+pub fn start(format: Option<LogFormat>) {
+    let filter = EnvFilter::try_from_env("VESTIBULE_LOG").unwrap_or_else(|_| EnvFilter::new(STANDARD));
+    let format = format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json });
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE).with_writer(std::io::stderr);
+    // `set_global_default` instead of `init`, which would take in the lines of `log` too.
+    let result = match format {
+        LogFormat::Pretty => {
+            let ansi = std::io::stderr().is_terminal();
+            tracing::subscriber::set_global_default(builder.with_ansi(ansi).with_target(false).finish())
+        }
+        LogFormat::Json => tracing::subscriber::set_global_default(builder.json().finish()),
+    };
+    drop(result);
+}

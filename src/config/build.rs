@@ -63,7 +63,8 @@ impl Builder<'_> {
     fn read(&mut self, text: &str) -> Option<Config> {
         let (document, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            for error in errors {
+            // The first alone: what the reader finds after it is mostly its echo.
+            for error in errors.into_iter().take(1) {
                 let problem = Problem::new(error.message().trim(), "the file is TOML; see https://toml.io");
                 self.problems.push((error.span().unwrap_or(0..0), problem));
             }

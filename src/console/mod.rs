@@ -1,1 +1,155 @@
 //! The admin listener: health, readiness and metrics.
+//!
+//! It is a socket of its own, meant for a private address. Nothing secret is told here; still, a page in somebody's browser
+//! has no business with it, so only requests that name it by address or `localhost` are answered.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus::TextEncoder;
+use serde_json::json;
+
+use crate::state::counters::ListenerCounters;
+use crate::state::health::{SourceHealth, SourceState};
+use crate::state::mail_counters::MailCounters;
+use crate::state::metrics::Metrics;
+use crate::state::ports::Store;
+
+/// What the console tells of.
+pub struct ConsoleRoom {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// How the sources are.
+    pub sources: Box<dyn Fn() -> Vec<SourceHealth> + Send + Sync>,
+    /// What the listeners counted.
+    pub listeners: Arc<ListenerCounters>,
+    /// What became of mail.
+    pub mail: Arc<MailCounters>,
+    /// The other counters.
+    pub metrics: Arc<Metrics>,
+    /// Whether the gateway is about to stop.
+    pub stopping: Arc<AtomicBool>,
+}
+
+type Room = State<Arc<ConsoleRoom>>;
+
+/// The console's routes.
+pub fn router(room: Arc<ConsoleRoom>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .layer(middleware::from_fn(only_by_address))
+        .with_state(room)
+}
+
+/// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
+async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Response {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    if name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok() {
+        return next.run(request).await;
+    }
+    (StatusCode::MISDIRECTED_REQUEST, "ask by IP address or localhost\n").into_response()
+}
+
+/// 503 when requests cannot be served rightly: the store fails, a source lets nobody in, or the gateway is stopping. A source
+/// that is stale or a mail server that is down is told too, but the gateway serves on from what it knows.
+async fn ready(State(room): Room) -> Response {
+    let mut problems = Vec::new();
+    let mut is_ready = true;
+    if room.stopping.load(Ordering::Acquire) {
+        is_ready = false;
+        problems.push(json!({"part": "gateway", "problem": "it is stopping"}));
+    }
+    if let Err(error) = room.store.check().await {
+        is_ready = false;
+        problems.push(json!({"part": "store", "problem": error.to_string()}));
+    }
+    for source in (room.sources)() {
+        if !matches!(source.state, SourceState::Fresh) {
+            let problem = source.problem.unwrap_or_else(|| "it has not been read yet".to_owned());
+            is_ready &= !matches!(source.state, SourceState::Down { .. });
+            let part = format!("source {}", source.name);
+            problems.push(json!({"part": part, "state": source.state.name(), "problem": problem}));
+        }
+    }
+    if let Some(failing) = room.mail.failing() {
+        let since = failing.since.to_string();
+        problems.push(json!({"part": "mail", "problem": failing.last_error, "since": since}));
+    }
+    let (status, word) = match (is_ready, problems.is_empty()) {
+        (true, true) => (StatusCode::OK, "ready"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    (status, axum::Json(json!({"status": word, "problems": problems}))).into_response()
+}
+
+/// The counters in Prometheus's text format.
+async fn metrics(State(room): Room) -> Response {
+    for source in (room.sources)() {
+        let name = source.name.as_str();
+        let is_up = i64::from(matches!(source.state, SourceState::Fresh));
+        room.metrics.source_up.with_label_values(&[name]).set(is_up);
+        room.metrics
+            .source_refused_rows
+            .with_label_values(&[name])
+            .set(i64::try_from(source.refused_rows).unwrap_or(i64::MAX));
+    }
+    // The listeners count by themselves, for they know no metrics.
+    for (limit, counter) in [
+        ("connections", &room.listeners.refused_over_limit),
+        ("header_read", &room.listeners.header_timeouts),
+        ("idle", &room.listeners.idle_closed),
+    ] {
+        let reached = room.metrics.limits_reached.with_label_values(&[limit]);
+        reached.inc_by(counter.load(Ordering::Relaxed).saturating_sub(reached.get()));
+    }
+    let mut text = match TextEncoder::new().encode_to_string(&room.metrics.registry.gather()) {
+        Ok(text) => text,
+        Err(error) => {
+            tracing::error!(%error, "metrics could not be written");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let (listeners, mail) = (&room.listeners, &room.mail);
+    let counters = [
+        ("vestibule_connections_total", "counter", "Connections taken in", &listeners.accepted),
+        ("vestibule_connections_open", "gauge", "Connections open now", &listeners.open),
+        ("vestibule_handshakes_failed_total", "counter", "TLS handshakes that failed", &listeners.handshake_failed),
+        (
+            "vestibule_sessions_cut_total",
+            "counter",
+            "Connections closed because their session ended",
+            &listeners.cut_sessions,
+        ),
+        ("vestibule_mails_sent_total", "counter", "Mails that the mail server took", &mail.sent),
+        ("vestibule_mails_deferred_total", "counter", "Tries to send a mail that failed for now", &mail.deferred),
+        ("vestibule_mails_refused_total", "counter", "Mails refused for good", &mail.refused),
+        ("vestibule_mails_expired_total", "counter", "Mails that could not be sent in time", &mail.expired),
+    ];
+    let mut line = |name: &str, kind: &str, help: &str, value: u64| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    };
+    for (name, kind, help, counter) in counters {
+        line(name, kind, help, counter.load(Ordering::Relaxed));
+    }
+    if let Ok(queued) = room.store.queued_mails().await {
+        line("vestibule_mails_queued", "gauge", "Mails in the outbox", queued);
+    }
+    ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
+}

@@ -83,7 +83,7 @@ impl Access {
     /// Which of [`Self::rules`] matches a request first, for `explain`.
     #[must_use]
     pub fn first_match(&self, method: &Method, path: &RequestPath) -> Option<usize> {
-        self.rules.iter().position(|rule| rule.methods.contains(method) && rule.pattern.matches(path))
+        self.rules.iter().position(|rule| rule.methods.contains(method) && rule.pattern.matches(path, rule.effect))
     }
 
     pub(super) fn ruling(&self, method: &Method, path: &RequestPath) -> Ruling<'_> {

@@ -131,8 +131,8 @@ pub enum Choice {
     None(Reason),
 }
 
-/// Picks the grant that counts: on a domain that pins a customer, that customer's; otherwise the chosen one, or the only
-/// one. Somebody of the workspace has one grant, without a customer, on every domain.
+/// Picks the grant that counts: on a domain that pins a customer, that customer's; otherwise the chosen one or, if none
+/// was ever chosen, the only one. Somebody of the workspace has one grant, without a customer, on every domain.
 #[must_use]
 pub fn choose(grants: &[Arc<Grant>], pinned: Option<&CustomerId>, chosen: Option<&CustomerId>) -> Choice {
     let for_customer = |customer: &CustomerId| grants.iter().find(|grant| grant.customer_id() == Some(customer));
@@ -150,8 +150,10 @@ pub fn choose(grants: &[Arc<Grant>], pinned: Option<&CustomerId>, chosen: Option
         (None, None, None) => None,
     };
     match (found, grants) {
-        (Some(grant), _) | (None, [grant]) => Choice::One(Arc::clone(grant)),
+        (Some(grant), _) => Choice::One(Arc::clone(grant)),
         (None, []) => Choice::None(Reason::NoGrant),
+        // Who chose a customer that is gone does not become another's unasked.
+        (None, [grant]) if chosen.is_none() => Choice::One(Arc::clone(grant)),
         (None, _) => Choice::Several,
     }
 }

@@ -66,6 +66,9 @@ impl PathPattern {
         if path.contains(['?', '#']) {
             return Err(InvalidPattern::Query);
         }
+        if path == "/" {
+            return Err(InvalidPattern::Segment);
+        }
         let path = path.strip_suffix('/').unwrap_or(path);
         let segments =
             if path.is_empty() { Vec::new() } else { path.split('/').map(Segment::parse).collect::<Result<_, _>>()? };
@@ -119,9 +122,19 @@ fn decode(text: &str) -> Result<String, InvalidPattern> {
 }
 
 impl CompiledPattern {
-    /// Whether the pattern covers a path. Allocates nothing; at worst it takes the product of both lengths.
-    pub(super) fn matches(&self, path: &RequestPath) -> bool {
-        let text = path.as_str();
+    /// Whether the pattern covers a path. With a path that has two readings, a deny need cover but one of them and an allow
+    /// must cover both, for we cannot know which one the upstream takes.
+    pub(super) fn matches(&self, path: &RequestPath, effect: Effect) -> bool {
+        let covers = self.covers(path.as_str());
+        match (path.other_reading(), effect) {
+            (None, _) => covers,
+            (Some(other), Effect::Allow) => covers && self.covers(other),
+            (Some(other), Effect::Deny) => covers || self.covers(other),
+        }
+    }
+
+    /// Allocates nothing; at worst it takes the product of both lengths.
+    fn covers(&self, text: &str) -> bool {
         let text = text.strip_prefix('/').unwrap_or(text);
         let text = text.strip_suffix('/').unwrap_or(text);
         let mut rest = if text.is_empty() { None } else { Some(text) };
@@ -185,11 +198,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn matches(pattern: &str, path: &str) -> bool {
-        let grant = grant("ann@example.com", "a b/c");
+        let grant = grant("ann@example.com", "a b");
         let values = FieldValues { grant: &grant, since: None };
         let allowed = PathAllowances::new(crate::types::Ambiguity::ALLOWABLE);
         let path = RequestPath::parse(path.as_bytes(), &allowed).expect("a path");
-        PathPattern::parse(pattern).expect("a pattern").compile(values, Effect::Allow).matches(&path)
+        PathPattern::parse(pattern).expect("a pattern").compile(values, Effect::Allow).matches(&path, Effect::Allow)
     }
 
     fn check(pattern: &str, yes: &[&str], no: &[&str]) {
@@ -215,8 +228,24 @@ mod tests {
 
     #[test]
     fn a_grants_values_stand_for_themselves_alone() {
-        check("/c/{customer.id}/**", &["/c/a%20b%2Fc/x"], &["/c/a%20b/c/x", "/c/*/x", "/c//x", "/c/x"]);
+        check("/c/{customer.id}/**", &["/c/a%20b/x"], &["/c/a%20c/x", "/c/*/x", "/c//x", "/c/x"]);
         check("/u-{email}", &["/u-ann@example.com", "/u-ann%40example.com"], &["/u-bob@example.com"]);
+    }
+
+    #[test]
+    fn a_path_with_two_readings_is_denied_by_either_and_allowed_by_both() {
+        let grant = grant("ann@example.com", "42");
+        let values = FieldValues { grant: &grant, since: None };
+        let allowed = PathAllowances::new(crate::types::Ambiguity::ALLOWABLE);
+        let check = |effect, pattern: &str, path: &str| {
+            let path = RequestPath::parse(path.as_bytes(), &allowed).expect("a path");
+            PathPattern::parse(pattern).expect("a pattern").compile(values, effect).matches(&path, effect)
+        };
+        for path in ["/admin%2fusers", "//admin/users", "/admin;x/users", "/admin%5cusers"] {
+            assert!(check(Effect::Deny, "/admin/**", path), "{path}");
+            assert!(!check(Effect::Allow, "/*", path), "{path}");
+        }
+        assert!(check(Effect::Allow, "/files/**", "/files/a%2fb"));
     }
 
     #[test]
@@ -226,8 +255,8 @@ mod tests {
         let values = FieldValues { grant: &grant, since: None };
         let path = RequestPath::parse(b"/c/42/x", &PathAllowances::default()).expect("a path");
         let pattern = PathPattern::parse("/c/{customer.id}/x").expect("a pattern");
-        assert!(!pattern.compile(values, Effect::Allow).matches(&path));
-        assert!(pattern.compile(values, Effect::Deny).matches(&path));
+        assert!(!pattern.compile(values, Effect::Allow).matches(&path, Effect::Allow));
+        assert!(pattern.compile(values, Effect::Deny).matches(&path, Effect::Deny));
     }
 
     #[test]

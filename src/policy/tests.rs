@@ -127,6 +127,7 @@ fn which_grant_counts() {
     assert_eq!(choose(&both, None, None), Choice::Several);
     assert_eq!(choose(&both, None, Some(&id("2"))), Choice::One(Arc::clone(&two)));
     assert_eq!(choose(&both, None, Some(&id("3"))), Choice::Several, "a choice that is gone is no choice");
+    assert_eq!(choose(&[Arc::clone(&one)], None, Some(&id("3"))), Choice::Several, "nobody becomes another's unasked");
     assert_eq!(choose(&both, Some(&id("1")), Some(&id("2"))), Choice::One(Arc::clone(&one)), "the domain decides");
     assert_eq!(choose(&both, Some(&id("3")), None), Choice::None(Reason::OtherCustomer));
     assert_eq!(choose(&[Arc::clone(&staff)], Some(&id("3")), None), Choice::One(staff));

@@ -1,1 +1,323 @@
 //! The corridor: one request's way from socket to upstream and back.
+//!
+//! In walking order: [`listener`] takes the connection in, `route` turns the head into facts, `admit` finds the session and
+//! decides, `identity` shapes the request, `upstream` finds the peer, and `access_log` writes one line. `respond` is the one
+//! writer of our own answers. This folder and `server.rs` are the only places that name Pingora.
+//!
+//! The [`ProxyHttp`] below is a switchboard: each hook makes one short call.
+
+mod access_log;
+mod admit;
+mod connection;
+mod ctx;
+mod deadlines;
+mod decision;
+mod identity;
+pub mod listener;
+mod respond;
+mod route;
+pub mod stream;
+mod upstream;
+mod wire;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{StatusCode, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+
+pub use admit::Corridor;
+pub use ctx::RequestCtx;
+pub use upstream::{InvalidCa, Upstreams};
+
+use crate::pages::Reply;
+use crate::session::is_ours;
+use crate::state::assertion::Signer;
+use crate::state::metrics::Metrics;
+use crate::state::snapshot::Current;
+use admit::Admission;
+use connection::Connection;
+use route::Routed;
+
+/// The gateway, as Pingora calls it.
+pub struct Gateway {
+    /// The running snapshot.
+    pub current: Arc<Current>,
+    /// The walk.
+    pub corridor: Corridor,
+    /// The upstreams.
+    pub upstreams: Upstreams,
+    /// Signs assertions.
+    pub signer: Arc<Signer>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The port of https, for the redirect from plain HTTP.
+    pub https_port: u16,
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = RequestCtx;
+
+    fn new_ctx(&self) -> RequestCtx {
+        RequestCtx::new()
+    }
+
+    /// We compress nothing and change no body, so no module runs.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+        ctx.started = std::time::Instant::now();
+        let connection = Connection::of(session)
+            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
+        connection.head_arrived();
+        let reply = match self.walk(session, ctx, &connection).await? {
+            None => {
+                ctx.decided_in = Some(ctx.started.elapsed());
+                return Ok(false);
+            }
+            Some(reply) => reply,
+        };
+        ctx.decided_in = Some(ctx.started.elapsed());
+        respond::send(session, reply, &ctx.id).await?;
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+        // No permit, no peer: a request that slipped past the decision ends here.
+        self.upstreams.peer(ctx.permit()?, &ctx.facts()?.site.app).await
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        // What flows after an upgrade is no body.
+        if session.was_upgraded() {
+            return Ok(());
+        }
+        ctx.body_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
+        if ctx.body_bytes > ctx.facts()?.site.app.body_bytes {
+            return Err(self.too_large(ctx));
+        }
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        upstream: &mut RequestHeader,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        let (permit, facts) = (ctx.permit()?, ctx.facts()?);
+        let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
+        identity::shape(upstream, permit, facts, live, &self.signer, &ctx.id, self.corridor.clock.now())
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        ctx.permit()?;
+        shape_response(response, ctx)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
+        let status = self.status_of(error, ctx);
+        if let (Some(status), None) = (status, session.response_written()) {
+            let (brand, asks_for) = match &ctx.facts {
+                Some(facts) => (Some(facts.site.domain.brand.clone()), facts.asks_for),
+                None => (None, route::AsksFor::Data),
+            };
+            let reply = decision::error_of(brand.as_deref(), asks_for, status, &ctx.id);
+            session.set_keepalive(None);
+            if let Err(cause) = respond::send(session, reply, &ctx.id).await {
+                tracing::debug!(%cause, request_id = ctx.id, "an error page could not be sent");
+            }
+        }
+        FailToProxy { error_code: status.map_or(0, |status| status.as_u16()), can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestCtx) {
+        // The request is over: its connection is free of its session.
+        ctx.tie = None;
+        ctx.open = None;
+        let status = session.response_written().map_or(0, |response| response.status.as_u16());
+        let sent = session.body_bytes_sent();
+        access_log::write(ctx, session.req_header().method.as_str(), status, sent, &self.metrics);
+    }
+
+    /// Pingora's own log lines would show path and query, and so tokens; ours do not.
+    fn suppress_error_log(&self, _: &Session, _: &RequestCtx, _: &Error) -> bool {
+        true
+    }
+
+    fn request_summary(&self, session: &Session, ctx: &RequestCtx) -> String {
+        format!("{} request {}", session.req_header().method, ctx.id)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        _: bool,
+        _: &HttpPeer,
+        #[cfg(unix)] _: std::os::unix::io::RawFd,
+        _: Option<&Digest>,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        ctx.permit().map(drop)
+    }
+}
+
+impl Gateway {
+    /// Head to admission; an answer of ours, or nothing when the request goes upstream.
+    async fn walk(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        connection: &Arc<Connection>,
+    ) -> Result<Option<Reply>> {
+        if has_two_lengths(session) {
+            session.set_keepalive(None);
+            ctx.decided("refuse", "two-lengths");
+            return Ok(Some(decision::error_of(None, route::AsksFor::Data, StatusCode::BAD_REQUEST, &ctx.id)));
+        }
+        let snapshot = self.current.load_full();
+        let facts = match route::read(session.req_header(), connection, &snapshot) {
+            Ok(Routed::Request(facts)) => facts,
+            Ok(Routed::Plain(plain)) => {
+                ctx.decided("redirect", "plain-http");
+                return Ok(Some(self.to_https(&plain)));
+            }
+            Err(refusal) => {
+                ctx.decided("refuse", refusal.reason);
+                if refusal.status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
+                    self.metrics.limits_reached.with_label_values(&[refusal.reason]).inc();
+                }
+                let brand = refusal.site.as_ref().map(|site| &*site.domain.brand);
+                return Ok(Some(decision::error_of(brand, refusal.asks_for, refusal.status, &ctx.id)));
+            }
+        };
+        ctx.facts = Some(facts.clone());
+        if announced_length(session.req_header()).is_some_and(|length| length > facts.site.app.body_bytes) {
+            ctx.decided("refuse", "body_bytes");
+            self.metrics.limits_reached.with_label_values(&["body_bytes"]).inc();
+            return Ok(Some(decision::error(&facts, StatusCode::PAYLOAD_TOO_LARGE, &ctx.id)));
+        }
+        match self.corridor.admit(&facts, &session.req_header().headers, ctx).await {
+            Admission::Answer(reply) => Ok(Some(reply)),
+            Admission::Page(visit) => respond::page(session, &self.corridor.pages, &facts, *visit).await.map(Some),
+            Admission::Forward(permit) => {
+                if let Some(live) = &ctx.live {
+                    let open = self.corridor.sessions.enter(live);
+                    ctx.tie = Some(connection.end_with(open.ended().clone()));
+                    ctx.open = Some(open);
+                }
+                ctx.grant(permit);
+                Ok(None)
+            }
+        }
+    }
+
+    fn to_https(&self, plain: &route::PlainHttp) -> Reply {
+        match self.https_port {
+            443 => Reply::permanent(&format!("https://{}{}", plain.host, plain.target)),
+            port => Reply::permanent(&format!("https://{}:{port}{}", plain.host, plain.target)),
+        }
+    }
+
+    fn too_large(&self, ctx: &mut RequestCtx) -> Box<Error> {
+        ctx.decided("refuse", "body_bytes");
+        self.metrics.limits_reached.with_label_values(&["body_bytes"]).inc();
+        Error::explain(ErrorType::HTTPStatus(413), "the body is larger than `body_bytes`")
+    }
+
+    /// The status to answer an error with; nothing when there is nobody left to answer.
+    fn status_of(&self, error: &Error, ctx: &mut RequestCtx) -> Option<StatusCode> {
+        let app = ctx.facts.as_ref().map_or("", |facts| facts.site.app.name.as_str());
+        let (status, kind) = match (&error.etype, &error.esource) {
+            (ErrorType::HTTPStatus(code), _) => return StatusCode::from_u16(*code).ok(),
+            (ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout, ErrorSource::Upstream) => {
+                (StatusCode::GATEWAY_TIMEOUT, "connect-timeout")
+            }
+            (ErrorType::ReadTimedout | ErrorType::WriteTimedout, ErrorSource::Upstream) => {
+                (StatusCode::GATEWAY_TIMEOUT, "response-timeout")
+            }
+            (ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure, ErrorSource::Upstream) => {
+                (StatusCode::BAD_GATEWAY, "tls")
+            }
+            (_, ErrorSource::Upstream) => (StatusCode::BAD_GATEWAY, "unreachable"),
+            (ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed, ErrorSource::Downstream) => {
+                tracing::debug!(%error, request_id = ctx.id, "the client went away");
+                return None;
+            }
+            (ErrorType::ReadTimedout, ErrorSource::Downstream) => return Some(StatusCode::REQUEST_TIMEOUT),
+            (_, ErrorSource::Downstream) => return Some(StatusCode::BAD_REQUEST),
+            _ => {
+                tracing::error!(%error, request_id = ctx.id, "a request failed");
+                return Some(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+        };
+        tracing::warn!(app, kind, cause = error.etype.as_str(), request_id = ctx.id, "the upstream failed");
+        self.metrics.upstream_errors.with_label_values(&[app, kind]).inc();
+        ctx.outcome.reason = kind;
+        Some(status)
+    }
+}
+
+/// The app's answer, less what it may not say: our cookies are ours, and `Alt-Svc` would lead the browser past us.
+fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()> {
+    let sets_ours = |value: &http::HeaderValue| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        is_ours(text.split(['=', ';']).next().unwrap_or_default())
+    };
+    if response.headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {
+        let kept: Vec<_> =
+            response.headers.get_all(header::SET_COOKIE).iter().filter(|value| !sets_ours(value)).cloned().collect();
+        response.remove_header(&header::SET_COOKIE);
+        for value in kept {
+            response.append_header(header::SET_COOKIE, value)?;
+        }
+    }
+    response.remove_header("alt-svc");
+    if response.status.is_informational() {
+        return Ok(());
+    }
+    // The app does not know that its answer is for one person; without a word of its own, no shared cache keeps it.
+    if !response.headers.contains_key(header::CACHE_CONTROL) {
+        response.insert_header(header::CACHE_CONTROL, "private")?;
+    }
+    for (name, value) in &ctx.facts()?.site.app.response_headers {
+        response.insert_header(name, value)?;
+    }
+    response.insert_header("x-request-id", ctx.id.as_str())?;
+    Ok(())
+}
+
+/// Whether a request says twice how long it is, by `Content-Length` and by `Transfer-Encoding`. Pingora drops the former, as
+/// it may (RFC 9112, section 6.3), but nobody who means well sends both, so we look at the bytes it read.
+fn has_two_lengths(session: &Session) -> bool {
+    if !session.req_header().headers.contains_key(header::TRANSFER_ENCODING) {
+        return false;
+    }
+    let pingora::protocols::http::ServerSession::H1(http1) = session.as_downstream() else { return false };
+    let head = http1.get_headers_raw_bytes();
+    head.split(|byte| *byte == b'\n')
+        .filter_map(|line| line.split(|byte| *byte == b':').next())
+        .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"content-length"))
+}
+
+fn announced_length(head: &RequestHeader) -> Option<u64> {
+    head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}

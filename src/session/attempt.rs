@@ -60,10 +60,11 @@ pub enum AttemptState {
 }
 
 impl Attempt {
-    /// Whether link and code may still be used.
+    /// Whether it still waits for its link or code, as far as anyone may see: an unknown address looks like a known one.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
-        self.state == AttemptState::Mailed && now < self.expires && self.wrong_codes < MOST_WRONG_CODES
+        let waits = matches!(self.state, AttemptState::Asked | AttemptState::Unknown | AttemptState::Mailed);
+        waits && now < self.expires && self.wrong_codes < MOST_WRONG_CODES
     }
 }
 

@@ -40,17 +40,19 @@ pub struct SessionLimits {
 }
 
 impl SessionRecord {
-    /// When it ends if no request comes any more.
-    #[must_use]
-    pub fn ends_at(&self, limits: SessionLimits) -> Timestamp {
-        later(self.last_used, limits.idle).min(later(self.created, limits.absolute))
-    }
-
-    /// Whether it is over. A session from the future (a clock set back) is not good either.
+    /// Whether it is over.
     #[must_use]
     pub fn is_over(&self, limits: SessionLimits, now: Timestamp) -> bool {
+        self.is_over_if_used(self.last_used, limits, now)
+    }
+
+    /// Whether it is over if it was last used at some other moment than the record says. A session from the future (a clock
+    /// set back) is not good either.
+    #[must_use]
+    pub fn is_over_if_used(&self, last_used: Timestamp, limits: SessionLimits, now: Timestamp) -> bool {
         const SKEW: Duration = Duration::from_secs(300);
-        self.ends_at(limits) <= now || self.created > later(now, SKEW)
+        let ends_at = later(last_used, limits.idle).min(later(self.created, limits.absolute));
+        ends_at <= now || self.created > later(now, SKEW)
     }
 }
 

@@ -1,1 +1,20 @@
 //! What must survive: the SQLite store.
+//!
+//! One folder, one gateway, one writer. Every change is a transaction that is on disk (WAL, `synchronous=FULL`) before its
+//! call returns. Tokens are kept as hashes only; mails and secrets are sealed with `seal.key`, so that a copy of the
+//! database alone lets nobody in.
+
+mod attempts;
+mod open;
+mod outbox;
+mod seal;
+mod secrets;
+mod sessions;
+mod sqlite;
+#[cfg(test)]
+mod suite;
+#[cfg(test)]
+mod tests;
+
+pub use open::{OpenError, OpenProblem, open};
+pub use sqlite::SqliteStore;

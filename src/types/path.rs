@@ -85,7 +85,11 @@ impl PathAllowances {
 
 /// A request's path in its one spelling: what rules see and the upstream gets.
 #[derive(Clone, Eq, PartialEq)]
-pub struct RequestPath(String);
+pub struct RequestPath {
+    text: String,
+    /// How a reader that takes every separator for one would read it, where an app allows such paths and that differs.
+    other_reading: Option<String>,
+}
 
 impl RequestPath {
     /// The longest path taken, in bytes.
@@ -114,18 +118,21 @@ impl RequestPath {
                 _ => {}
             }
         }
-        Ok(Self(text))
+        let other_reading = other_reading(&text);
+        Ok(Self { text, other_reading })
     }
 
     /// The path as it goes upstream.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// The segments, still escaped; `/` has one, which is empty.
-    pub fn segments(&self) -> impl Iterator<Item = &str> {
-        self.0.split('/').skip(1)
+    /// The path as a reader would take it that splits at `%2F` and `%5C`, drops `;` parameters and folds empty segments.
+    /// There is one only for a path that the app's `path_allow` let pass, and then rules must hold for both.
+    #[must_use]
+    pub fn other_reading(&self) -> Option<&str> {
+        self.other_reading.as_deref()
     }
 }
 
@@ -136,6 +143,22 @@ fn hides_dot_segment(segment: &str) -> bool {
         let name = part.split(';').next().unwrap_or_default();
         matches!(name.split("%3B").next(), Some("." | ".."))
     })
+}
+
+/// See [`RequestPath::other_reading`].
+fn other_reading(text: &str) -> Option<String> {
+    let is_plain = !text.contains("%2F")
+        && !text.contains("%5C")
+        && !text.contains("%3B")
+        && !text.contains([';'])
+        && !text.contains("//");
+    if is_plain {
+        return None;
+    }
+    let split = text.replace("%2F", "/").replace("%5C", "/").replace("%3B", ";");
+    let names = split.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
+    let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    Some(format!("/{}", names.join("/")))
 }
 
 /// Makes every escape upper-case hexadecimal, or the character itself where that is unreserved.
@@ -214,7 +237,7 @@ fn push_escape(text: &mut String, byte: u8) {
 
 impl fmt::Debug for RequestPath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "RequestPath({:?})", self.0)
+        write!(formatter, "RequestPath({:?})", self.text)
     }
 }
 
@@ -286,6 +309,8 @@ mod tests {
         for raw in ["/..;/admin", "/..%3bx/admin"] {
             assert!(RequestPath::parse(raw.as_bytes(), &semicolons).is_err(), "{raw}");
         }
+        let path = RequestPath::parse(b"/a%2fb//c;d", &PathAllowances::new(Ambiguity::ALLOWABLE)).expect("allowed");
+        assert_eq!((path.as_str(), path.other_reading()), ("/a%2Fb//c;d", Some("/a/b/c")));
         assert_eq!(parse("/a/../b"), Err(AmbiguousPath(Ambiguity::DotSegment)), "never allowed");
     }
 

@@ -1,1 +1,53 @@
 //! The gateway as its users meet it: one binary, a user story a file.
+//!
+//! `house` starts the built gateway, `upstream` is the app behind it, `browser` a person, `mailbox` where their mail
+//! arrives, `wire` and `wire_h2` a stranger who writes bytes. Stories first, attacks last; every name is a sentence.
+#![cfg(test)]
+
+mod house;
+mod upstream;
+mod browser;
+mod mailbox;
+mod pki;
+mod wire;
+mod wire_h2;
+
+mod account_sessions;
+mod admin_endpoints;
+mod ambiguous_address;
+mod bad_config;
+mod branded_domains;
+mod certificates_from_a_folder;
+mod choose_and_switch_customer;
+mod command_line;
+mod demo;
+mod disk_full;
+mod event_stream_ends_when_removed_from_table;
+mod graceful_stop;
+mod headers_by_preset;
+mod https_upstream_with_own_ca;
+mod in_a_real_browser;
+mod jwt_and_jwks;
+mod kill_and_restart;
+mod limits;
+mod link_from_another_browser;
+mod login_by_code;
+mod login_by_link;
+mod logout;
+mod mail_scanner_first;
+mod plain_http_redirect;
+mod removal_from_the_table;
+mod role_rules;
+mod smtp_down;
+mod source_vanishes_or_turns_to_garbage;
+mod sqlite_source;
+mod streaming_both_ways;
+mod unknown_address;
+mod upstream_down_and_slow;
+mod websocket_ends_at_logout;
+
+mod attacks_on_headers;
+mod attacks_on_login;
+mod attacks_on_paths;
+mod attacks_on_protocol;
+mod attacks_on_sessions;

@@ -1,0 +1,69 @@
+//! The mail that carries a link and a code.
+//!
+//! Both parts say the same, and the text part is complete by itself. There is one link and one run of six digits in
+//! each, so that people, phones and mail programs take neither for something else; no picture is fetched from anywhere.
+
+use askama::Template;
+
+use super::Brand;
+use super::style::Palette;
+use super::texts::{ENGLISH, Texts, fill};
+
+/// A mail, ready to be addressed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Letter {
+    /// The subject: one line, holding the brand's title.
+    pub subject: String,
+    /// The plain text part.
+    pub text: String,
+    /// The HTML part.
+    pub html: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail.txt", escape = "none", whitespace = "preserve")]
+struct TextPart<'a> {
+    t: &'static Texts,
+    by_link: &'a str,
+    link: &'a str,
+    code: &'a str,
+    valid: &'a str,
+    asked_at: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail.html")]
+struct HtmlPart<'a> {
+    t: &'static Texts,
+    light: Palette,
+    dark: Palette,
+    subject: &'a str,
+    link: &'a str,
+    code: &'a str,
+    valid: &'a str,
+    asked_at: &'a str,
+}
+
+/// The mail that lets someone log in: by `link`, or by `code`, within `minutes`; they asked for it at `host`.
+#[must_use]
+pub fn login_letter(brand: &Brand, link: &str, code: &str, minutes: u32, host: &str) -> Letter {
+    let t = &ENGLISH;
+    let title = one_line(&brand.title);
+    let subject = fill(t.log_in_to, &[("title", &title)]);
+    let by_link = fill(t.mail.by_link, &[("title", &title)]);
+    let asked_at = fill(t.mail.asked_at, &[("host", &one_line(host))]);
+    let valid = (t.mail.valid)(minutes);
+    let (light, dark) = (Palette::light((&brand.color).into()), Palette::dark((&brand.color).into()));
+    let text = TextPart { t, by_link: &by_link, link, code, valid: &valid, asked_at: &asked_at }.to_string();
+    let html =
+        HtmlPart { t, light, dark, subject: &subject, link, code, valid: &valid, asked_at: &asked_at }.to_string();
+    Letter { subject, text, html }
+}
+
+/// A name as one line: a line end in it could begin a header, or a sentence of its own.
+fn one_line(name: &str) -> String {
+    name.split(|character: char| character.is_whitespace() || character.is_control())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,329 @@
+//! All pages at once: what must hold for each of them.
+
+use http::{StatusCode, header};
+use proptest::prelude::*;
+
+use super::*;
+use crate::types::Color;
+
+const HOSTILE: &str = "<script>alert('x')</script>\"><img src=x onerror=y>&{code}";
+
+fn brand(title: &str) -> Brand {
+    Brand { title: title.to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") }
+}
+
+fn with_logo(title: &str) -> Brand {
+    let logo = Logo { content_type: "image/svg+xml", bytes: bytes::Bytes::from_static(b"<svg/>") };
+    Brand { logo: Some(logo), ..brand(title) }
+}
+
+/// Every page there is, with `text` wherever a page shows what it was given.
+fn every_page(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> {
+    let login_with = |problem| login(brand, &LoginView { email: text, to: text, problem });
+    let check_with = |problem| check_mail(brand, &CheckView { address: Some(text), minutes: 15, problem });
+    let choices = [
+        ChoiceView { id: text, name: text, current: true },
+        ChoiceView { id: "2", name: text, current: false },
+        ChoiceView { id: text, name: "", current: false },
+    ];
+    let session = |current| SessionView {
+        id: text.to_owned(),
+        device: text.to_owned(),
+        started: text.to_owned(),
+        last_used: text.to_owned(),
+        current,
+    };
+    let account_view = AccountView {
+        email: text,
+        name: Some(text),
+        customer: Some(text),
+        role: text,
+        can_switch: true,
+        sessions: vec![session(true), session(false)],
+    };
+    let denied_view =
+        DeniedView { email: Some(text), customer: Some(text), reason: text, can_switch: true, request_id: text };
+    let mut pages = vec![
+        ("login", 200, login_with(None)),
+        ("login-bad-address", 400, login_with(Some(LoginProblem::BadAddress))),
+        ("login-too-many", 429, login_with(Some(LoginProblem::TooMany { minutes: 12 }))),
+        ("login-unavailable", 503, login_with(Some(LoginProblem::Unavailable))),
+        ("login-expired", 410, login_with(Some(LoginProblem::Expired))),
+        ("check", 200, check_with(None)),
+        ("check-unnamed", 200, check_mail(brand, &CheckView { address: None, minutes: 1, problem: None })),
+        ("check-wrong", 422, check_with(Some(CodeProblem::Wrong { left: 3 }))),
+        ("check-ended", 410, check_with(Some(CodeProblem::Ended))),
+        ("check-too-many", 429, check_with(Some(CodeProblem::TooMany { minutes: 1 }))),
+        ("confirm", 200, confirm_link(brand, text, text)),
+        ("other-browser", 200, other_browser(brand, text)),
+        ("link-ended", 410, link_ended(brand)),
+        ("wrong-browser", 403, wrong_browser(brand)),
+        ("choose", 200, choose(brand, text, &choices, text)),
+        ("choose-none", 200, choose(brand, text, &[], text)),
+        ("account", 200, account(brand, &account_view)),
+        ("denied", 403, denied(brand, &denied_view)),
+        ("denied-one-customer", 403, denied(brand, &DeniedView { can_switch: false, ..denied_view })),
+        ("denied-no-customer", 403, denied(brand, &DeniedView { customer: None, ..denied_view })),
+        ("denied-nobody", 403, denied(brand, &DeniedView { email: None, can_switch: false, ..denied_view })),
+        ("logged-out", 200, logged_out(brand)),
+        ("disabled", 503, disabled(brand)),
+    ];
+    for code in [400, 403, 404, 405, 408, 413, 418, 421, 429, 431, 500, 502, 503, 504] {
+        let view = ErrorView { status: StatusCode::from_u16(code).expect("a status"), request_id: text };
+        pages.push(("error", code, error(Some(brand), &view)));
+        pages.push(("neutral error", code, error(None, &view)));
+    }
+    pages
+}
+
+fn body(reply: &Reply) -> &str {
+    std::str::from_utf8(&reply.body).expect("UTF-8")
+}
+
+fn header<'a>(reply: &'a Reply, name: &str) -> &'a str {
+    reply.headers.get(name).map_or("", |value| value.to_str().expect("visible ASCII"))
+}
+
+#[test]
+fn every_page_has_its_status_and_guards() {
+    for (name, status, reply) in every_page(&brand("Acme Orders"), "ann@example.com") {
+        assert_eq!(reply.status.as_u16(), status, "{name}");
+        for (header_name, value) in [
+            ("content-type", "text/html; charset=utf-8"),
+            ("cache-control", "no-store"),
+            (
+                "content-security-policy",
+                "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+                 frame-ancestors 'none'",
+            ),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+        ] {
+            assert_eq!(header(&reply, header_name), value, "{name}: {header_name}");
+        }
+    }
+}
+
+#[test]
+fn json_text_and_redirects_are_guarded_too() {
+    let json = Reply::json(StatusCode::FORBIDDEN, &serde_json::json!({"error": "denied"}));
+    assert_eq!((header(&json, "content-type"), body(&json)), ("application/json", r#"{"error":"denied"}"#));
+    for reply in [json, Reply::text(StatusCode::OK, "fine"), Reply::see_other("/a"), Reply::permanent("/a")] {
+        assert_eq!(header(&reply, "cache-control"), "no-store");
+        assert!(header(&reply, "content-security-policy").starts_with("default-src 'none'; "));
+        assert_eq!(header(&reply, "x-content-type-options"), "nosniff");
+        assert_eq!(header(&reply, "referrer-policy"), "same-origin");
+    }
+}
+
+/// The whole markup of a page, tag by tag, without what the tags enclose and without attribute values.
+fn skeleton(page: &str) -> Vec<String> {
+    let mut tags = Vec::new();
+    let mut rest = page;
+    while let Some((_, after)) = rest.split_once('<') {
+        let mut tag = String::new();
+        let mut quoted = false;
+        let mut end = after.len();
+        for (at, character) in after.char_indices() {
+            match character {
+                '"' => quoted = !quoted,
+                '>' if !quoted => {
+                    end = at;
+                    break;
+                }
+                _ if quoted => {}
+                _ => tag.push(character),
+            }
+        }
+        tags.push(tag);
+        rest = after.get(end..).unwrap_or_default();
+    }
+    tags
+}
+
+#[test]
+fn nothing_shown_can_become_markup() {
+    for make in [brand, with_logo] {
+        let tame = every_page(&make("Acme"), "ann");
+        let wild = every_page(&make(HOSTILE), HOSTILE);
+        for ((name, _, tame), (_, _, wild)) in tame.iter().zip(&wild) {
+            assert_eq!(skeleton(body(tame)), skeleton(body(wild)), "{name}");
+            assert!(!body(wild).contains("<script") && !body(wild).contains("<img src=x"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_page_has_a_language_a_title_one_heading_and_one_main_part() {
+    for (name, _, reply) in every_page(&brand("Acme Orders"), "ann@example.com") {
+        let page = body(&reply);
+        let count = |text: &str| page.matches(text).count();
+        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
+        assert_eq!((count("<title>"), count("<h1>"), count("<main")), (1, 1, 1), "{name}");
+        assert_eq!(count("<title></title>") + count("<h1></h1>"), 0, "{name}");
+        assert_eq!(count("{") + count("}") - 4 * count("pattern="), 0, "a word in braces was left in {name}: {page}");
+        for id in page.split("aria-describedby=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            for id in id.split(' ') {
+                assert_eq!(count(&format!("id=\"{id}\"")), 1, "{name}: {id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_page_carries_script_or_style_or_looks_elsewhere() {
+    for (name, _, reply) in every_page(&with_logo("Acme Orders"), "ann@example.com") {
+        let page = body(&reply).to_lowercase();
+        for banned in ["<script", "<style", " style=", " onclick", "http:", "https:", "javascript:", "vestibule"] {
+            assert!(!page.contains(banned), "{name}: {banned}");
+        }
+        for target in page.split(" href=\"").skip(1).chain(page.split(" action=\"").skip(1)) {
+            assert!(target.starts_with("/.access/") || target.starts_with("/\""), "{name}: {target}");
+        }
+        assert!(!page.contains("<form") || page.contains("<form method=\"post\"") || page.contains("method=\"post\""));
+    }
+}
+
+fn check_form(reply: &Reply, action: &str, fields: &[&str]) {
+    let page = body(reply);
+    let form = page
+        .split("<form ")
+        .skip(1)
+        .filter_map(|rest| rest.split("</form>").next())
+        .find(|form| form.contains(&format!("action=\"{action}\"")))
+        .unwrap_or_else(|| panic!("no form posts to {action}: {page}"));
+    assert!(form.split('>').next().is_some_and(|tag| tag.contains("method=\"post\"")), "{form}");
+    for field in fields {
+        assert!(form.contains(field), "{action}: no {field} in {form}");
+    }
+    assert_eq!(form.matches(" name=\"").count(), fields.len(), "{form}");
+}
+
+#[test]
+fn forms_post_the_agreed_fields_to_the_agreed_paths() {
+    let brand = brand("Acme Orders");
+    let page = login(&brand, &LoginView { email: "a@b.example", to: "/x?y=1&z=\"", problem: None });
+    let to = "name=\"to\" value=\"/x?y=1&#38;z=&#34;\"";
+    check_form(&page, "/.access/login", &[to, "name=\"email\" type=\"email\" value=\"a@b.example\""]);
+    let page = check_mail(&brand, &CheckView { address: None, minutes: 15, problem: None });
+    check_form(&page, "/.access/code", &["name=\"code\""]);
+    check_form(&confirm_link(&brand, "T0-k_n", "a@b.example"), "/.access/link", &["name=\"token\" value=\"T0-k_n\""]);
+    let choices =
+        [ChoiceView { id: "42", name: "One", current: false }, ChoiceView { id: "43", name: "Two", current: true }];
+    let page = choose(&brand, "a@b.example", &choices, "/x");
+    let fields = ["name=\"to\" value=\"/x\"", "name=\"customer\" value=\"42\"", "name=\"customer\" value=\"43\""];
+    check_form(&page, "/.access/choose", &fields);
+    check_form(&page, "/.access/logout", &[]);
+}
+
+#[test]
+fn the_account_page_ends_others_one_by_one_or_all_at_once_and_itself_by_logging_out() {
+    let session = |id: &str, current| SessionView {
+        id: id.to_owned(),
+        device: "Firefox on Linux".to_owned(),
+        started: "3 May".to_owned(),
+        last_used: "today".to_owned(),
+        current,
+    };
+    let with = |sessions| AccountView {
+        email: "a@b.example",
+        name: None,
+        customer: None,
+        role: "user",
+        can_switch: false,
+        sessions,
+    };
+    let alone = account(&brand("Acme"), &with(vec![session("s1", true)]));
+    assert!(!body(&alone).contains("/.access/sessions/end") && !body(&alone).contains("/.access/choose"));
+    check_form(&alone, "/.access/logout", &[]);
+    let both = account(&brand("Acme"), &with(vec![session("s1", true), session("s2", false)]));
+    check_form(&both, "/.access/sessions/end", &["name=\"session\" value=\"s2\""]);
+    assert!(body(&both).contains("name=\"all\" value=\"1\"") && !body(&both).contains("value=\"s1\""));
+}
+
+#[test]
+fn customers_of_one_name_can_be_told_apart() {
+    let choices = [
+        ChoiceView { id: "id-1", name: "Twin", current: false },
+        ChoiceView { id: "id-2", name: "Twin", current: false },
+        ChoiceView { id: "id-3", name: "Other", current: false },
+    ];
+    let page = choose(&brand("Acme"), "a@b.example", &choices, "/");
+    assert!(body(&page).contains(">id-1<") && body(&page).contains(">id-2<") && !body(&page).contains(">id-3<"));
+}
+
+#[test]
+fn a_problem_is_announced_and_tied_to_its_field() {
+    let brand = brand("Acme");
+    let page = login(&brand, &LoginView { email: "ann", to: "/", problem: Some(LoginProblem::BadAddress) });
+    assert!(body(&page).contains("role=\"alert\" id=\"problem\""));
+    assert!(body(&page).contains("aria-invalid=\"true\" aria-describedby=\"problem lead\""));
+    assert!(body(&page).contains("<title>Problem: Log in · Acme</title>"));
+    let page = login(&brand, &LoginView { email: "ann", to: "/", problem: Some(LoginProblem::TooMany { minutes: 3 }) });
+    assert_eq!(page.headers[header::RETRY_AFTER], "180");
+    assert!(body(&page).contains("3 minutes") && !body(&page).contains("aria-invalid"));
+}
+
+#[test]
+fn the_logo_is_named_only_where_there_is_one() {
+    let page = logged_out(&brand("Acme"));
+    assert!(!body(&page).contains("/.access/logo") && body(&page).contains(">A</span>"));
+    let page = logged_out(&with_logo("Acme"));
+    assert!(body(&page).contains("<img src=\"/.access/logo\" alt=\"Acme\">"));
+}
+
+fn letter(title: &str, link: &str) -> mail::Letter {
+    let brand = Brand { color: Color::parse("#112233").expect("a colour"), ..brand(title) };
+    mail::login_letter(&brand, link, "042137", 15, "orders.example.com")
+}
+
+/// Every run of exactly six digits in a text.
+fn six_digits(text: &str) -> Vec<&str> {
+    text.split(|character: char| !character.is_ascii_digit()).filter(|run| run.len() == 6).collect()
+}
+
+#[test]
+fn a_letter_says_it_all_in_both_parts_with_one_link_and_one_code() {
+    let link = "https://orders.example.com:8443/.access/link/abc-DEF_1";
+    let letter = letter("Acme Orders", link);
+    assert_eq!(letter.subject, "Log in to Acme Orders");
+    for part in [&letter.text, &letter.html] {
+        assert_eq!(part.matches(link).count(), 1, "{part}");
+        assert_eq!(part.matches("://").count(), 1, "{part}");
+        assert_eq!(six_digits(part), ["042137"], "{part}");
+        for said in ["15 minutes", "orders.example.com", "Acme Orders", "ignore this mail"] {
+            assert!(part.contains(said), "{said}: {part}");
+        }
+        assert!(!part.contains(['{', '}']) || part.contains("@media"), "{part}");
+        assert!(!part.to_lowercase().contains("vestibule"));
+    }
+    assert!(letter.text.contains(&format!("\n\n{link}\n\n")), "the link stands alone on its line");
+    assert!(letter.text.contains("\n\n    042137\n\n"), "the code stands alone on its line");
+}
+
+#[test]
+fn a_title_begins_no_header_and_no_markup_in_a_letter() {
+    let letter = letter("Acme\r\nBcc: eve@example.com <b>\"", "https://a.example/\"><script>");
+    assert_eq!(letter.subject, "Log in to Acme Bcc: eve@example.com <b>\"");
+    assert!(!letter.html.contains("<b>") && !letter.html.contains("<script") && !letter.html.contains("/\">"));
+}
+
+proptest! {
+    #[test]
+    fn no_title_or_address_changes_a_pages_markup(text in "\\PC{0,40}", title in "\\PC{0,40}") {
+        let tame = every_page(&brand("Acme"), "ann");
+        let wild = every_page(&brand(&title), &text);
+        for ((name, _, tame), (_, _, wild)) in tame.iter().zip(&wild) {
+            // An empty name shows the id instead, which the page with equal names shows beside the name.
+            if *name != "choose" {
+                prop_assert_eq!(skeleton(body(tame)), skeleton(body(wild)), "{}", name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_subject_is_one_line(title in "[\\PC\r\n\t\0]{0,40}") {
+        prop_assert!(!letter(&title, "https://a.example/").subject.contains(char::is_control));
+    }
+}

@@ -1,0 +1,424 @@
+//! Everything a person reads on our pages and in our mails, in one place.
+//!
+//! A language is one [`Texts`], grouped as the pages are. Words in braces, such as `{title}`, stand for what the page
+//! knows. A sentence with a number in it is a function, for languages differ in how many plural forms they have.
+//! Sentences say what happened and what to do next, in plain words, and blame nobody.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use http::StatusCode;
+
+/// All texts in one language.
+#[derive(Debug)]
+pub struct Texts {
+    /// For the `lang` attribute (BCP 47).
+    pub(super) language: &'static str,
+    pub(super) problem_title: &'static str,
+    pub(super) log_in: &'static str,
+    pub(super) log_in_to: &'static str,
+    pub(super) log_out: &'static str,
+    pub(super) start_again: &'static str,
+    pub(super) reference: &'static str,
+    pub(super) login: LoginTexts,
+    pub(super) check: CheckTexts,
+    pub(super) link: LinkTexts,
+    pub(super) choose: ChooseTexts,
+    pub(super) account: AccountTexts,
+    pub(super) denied: DeniedTexts,
+    pub(super) logged_out: LoggedOutTexts,
+    pub(super) disabled: DisabledTexts,
+    pub(super) mail: MailTexts,
+    pub(super) error: fn(StatusCode) -> ErrorTexts,
+}
+
+#[derive(Debug)]
+pub(super) struct LoginTexts {
+    pub(super) lead: &'static str,
+    pub(super) email: &'static str,
+    pub(super) submit: &'static str,
+    pub(super) bad_address: &'static str,
+    pub(super) too_many: fn(u32) -> String,
+    pub(super) unavailable: &'static str,
+    pub(super) expired: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct CheckTexts {
+    pub(super) heading: &'static str,
+    pub(super) sent_to: &'static str,
+    pub(super) sent: &'static str,
+    pub(super) how: &'static str,
+    pub(super) code: &'static str,
+    pub(super) code_shape: &'static str,
+    pub(super) valid: fn(u32) -> String,
+    pub(super) nothing_came: &'static str,
+    pub(super) wrong: fn(u32) -> String,
+    pub(super) too_many: fn(u32) -> String,
+    pub(super) ended_heading: &'static str,
+    pub(super) ended: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct LinkTexts {
+    pub(super) confirm: &'static str,
+    pub(super) not_you: &'static str,
+    pub(super) elsewhere_heading: &'static str,
+    pub(super) elsewhere: &'static str,
+    pub(super) code: &'static str,
+    pub(super) keep_secret: &'static str,
+    pub(super) ended_heading: &'static str,
+    pub(super) ended: &'static str,
+    pub(super) new_mail: &'static str,
+    pub(super) wrong_browser_heading: &'static str,
+    pub(super) wrong_browser: &'static str,
+    pub(super) wrong_browser_next: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct ChooseTexts {
+    pub(super) heading: &'static str,
+    pub(super) lead: &'static str,
+    pub(super) current: &'static str,
+    pub(super) none: &'static str,
+    pub(super) someone_else: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct AccountTexts {
+    pub(super) heading: &'static str,
+    pub(super) email: &'static str,
+    pub(super) name: &'static str,
+    pub(super) customer: &'static str,
+    pub(super) role: &'static str,
+    pub(super) back: &'static str,
+    pub(super) switch: &'static str,
+    pub(super) sessions: &'static str,
+    pub(super) sessions_lead: &'static str,
+    pub(super) this_session: &'static str,
+    pub(super) times: &'static str,
+    pub(super) end: &'static str,
+    pub(super) end_which: &'static str,
+    pub(super) end_others: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct DeniedTexts {
+    pub(super) heading: &'static str,
+    pub(super) who: &'static str,
+    pub(super) who_for: &'static str,
+    pub(super) nobody: &'static str,
+    pub(super) next: &'static str,
+    pub(super) switch: &'static str,
+    pub(super) someone_else: &'static str,
+    pub(super) account: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct LoggedOutTexts {
+    pub(super) heading: &'static str,
+    pub(super) lead: &'static str,
+    pub(super) again: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct DisabledTexts {
+    pub(super) heading: &'static str,
+    pub(super) lead: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct MailTexts {
+    pub(super) hello: &'static str,
+    pub(super) by_link: &'static str,
+    pub(super) open_here: &'static str,
+    pub(super) by_code: &'static str,
+    pub(super) valid: fn(u32) -> String,
+    pub(super) asked_at: &'static str,
+    pub(super) ignore: &'static str,
+}
+
+/// An error page's words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ErrorTexts {
+    pub(super) heading: &'static str,
+    pub(super) happened: &'static str,
+    pub(super) next: &'static str,
+}
+
+/// The texts in English.
+pub static ENGLISH: Texts = Texts {
+    language: "en",
+    problem_title: "Problem: {heading}",
+    log_in: "Log in",
+    log_in_to: "Log in to {title}",
+    log_out: "Log out",
+    start_again: "Start again",
+    reference: "Request id",
+    login: LoginTexts {
+        lead: "Enter your email address, and we will send you a link and a code to log in with. No password needed.",
+        email: "Email address",
+        submit: "Send me a mail",
+        bad_address: "That does not look like an email address. Please check it for a slip, such as a missing @ or a space.",
+        too_many: |minutes| {
+            format!("There were too many tries to log in. Please try again in {}.", english_minutes(minutes))
+        },
+        unavailable: "We cannot log anyone in just now. Please try again in a few minutes.",
+        expired: "That took a little too long, so we have to begin anew. Please enter your email address again.",
+    },
+    check: CheckTexts {
+        heading: "Check your mail",
+        sent_to: "If {address} may enter, a mail is on its way to it.",
+        sent: "If the address you entered may enter, a mail is on its way to it.",
+        how: "Open the link in it with this browser, or type the code from it here.",
+        code: "Six-digit code",
+        code_shape: "The six digits from the mail",
+        valid: |minutes| format!("The link and the code work once, within {}.", english_minutes(minutes)),
+        nothing_came: "Nothing there? Look among the unwanted mail too, and check the address for a slip.",
+        wrong: |left| match left {
+            0 => "That is not the code. Please start again to get a new one.".to_owned(),
+            1 => "That is not the code. Please look at the newest mail; you have one try left.".to_owned(),
+            _ => format!("That is not the code. Please look at the newest mail; you have {left} tries left."),
+        },
+        too_many: |minutes| format!("There were too many tries. Please try again in {}.", english_minutes(minutes)),
+        ended_heading: "This code no longer works",
+        ended: "It was used, it is too old, or it was mistyped too often. Ask for a new mail, and use the code from that one.",
+    },
+    link: LinkTexts {
+        confirm: "You are about to log in as {address}.",
+        not_you: "If you did not ask for this, close this page and nothing happens.",
+        elsewhere_heading: "Type this code where you started",
+        elsewhere: "You asked to log in with another browser or device. Go back there and type this code:",
+        code: "Code",
+        keep_secret: "Tell this code to nobody, whoever asks for it. If you did not ask to log in, close this page.",
+        ended_heading: "This link no longer works",
+        ended: "It was used, or it is too old. Ask for a new mail to log in.",
+        new_mail: "Ask for a new mail",
+        wrong_browser_heading: "This is not the browser that asked",
+        wrong_browser: "For your safety, the link logs you in only with the browser in which you entered your address.",
+        wrong_browser_next: "Open the link there, or type the six-digit code from the mail there. You can also start again here.",
+    },
+    choose: ChooseTexts {
+        heading: "Choose a customer",
+        lead: "{email} has access for more than one customer. Which one is it now?",
+        current: "Current",
+        none: "There is no customer to choose at the moment. Please ask the person who gave you access.",
+        someone_else: "Log in as someone else",
+    },
+    account: AccountTexts {
+        heading: "Your account",
+        email: "Email",
+        name: "Name",
+        customer: "Customer",
+        role: "Role",
+        back: "Go to {title}",
+        switch: "Switch customer",
+        sessions: "Where you are logged in",
+        sessions_lead: "If you do not know one of these, end it.",
+        this_session: "This one",
+        times: "Since {started} · last used {last_used}",
+        end: "End",
+        end_which: "the session on {device}, since {started}",
+        end_others: "End all other sessions",
+    },
+    denied: DeniedTexts {
+        heading: "You cannot open this page",
+        who: "You are logged in as {email}.",
+        who_for: "You are logged in as {email} for {customer}.",
+        nobody: "You are not logged in.",
+        next: "If you think you should have access, ask the person who gave you access, and tell them the request id below.",
+        switch: "Switch customer",
+        someone_else: "Log in as someone else",
+        account: "Your account",
+    },
+    logged_out: LoggedOutTexts {
+        heading: "You are logged out",
+        lead: "You can close this page. On a shared computer, close the browser too.",
+        again: "Log in again",
+    },
+    disabled: DisabledTexts {
+        heading: "{title} is closed at the moment",
+        lead: "It has been switched off for now. Please come back later, or ask the person who gave you access.",
+    },
+    mail: MailTexts {
+        hello: "Hello,",
+        by_link: "to log in to {title}, open this link in the browser where you asked for it:",
+        open_here: "Press this button in the browser where you asked to log in.",
+        by_code: "Or type this code in that browser:",
+        valid: |minutes| format!("The link and the code work once, within {}.", english_minutes(minutes)),
+        asked_at: "Someone, most likely you, asked for this mail at {host}.",
+        ignore: "If it was not you, ignore this mail: without it nobody can log in. Never tell the code to anyone.",
+    },
+    error: english_error,
+};
+
+fn english_minutes(minutes: u32) -> String {
+    match minutes {
+        0 | 1 => "one minute".to_owned(),
+        _ => format!("{minutes} minutes"),
+    }
+}
+
+fn english_error(status: StatusCode) -> ErrorTexts {
+    let (heading, happened, next) = match status.as_u16() {
+        400 => (
+            "We could not read that request",
+            "Something in the address, or in what the browser sent, is not in a form that we can take.",
+            "Check the address for a slip, or go back and try again.",
+        ),
+        403 => (
+            "That is not allowed",
+            "The request was refused. A form counts only when it is sent from a page of this site.",
+            "Go back, load the page again, and try once more.",
+        ),
+        404 => (
+            "There is no such page",
+            "The page may have moved, or the address has a slip in it.",
+            "Check the address, or go back to where you came from.",
+        ),
+        405 => (
+            "That does not work here",
+            "This address exists, but it does not take that kind of request.",
+            "Go back and use the links and buttons of the page.",
+        ),
+        408 => (
+            "That took too long",
+            "The request did not arrive in full before we stopped waiting.",
+            "Check your connection and try again.",
+        ),
+        413 => (
+            "That is too large",
+            "What you sent is larger than this site takes.",
+            "Send a smaller file, or send it in parts.",
+        ),
+        421 => (
+            "Nothing is here under this name",
+            "The address leads to this server, but no site of that name lives here.",
+            "Check the address for a slip. If somebody gave it to you, ask them.",
+        ),
+        429 => (
+            "That was a little too fast",
+            "More requests came from your network than this site takes at once.",
+            "Wait a minute, then try again.",
+        ),
+        431 => (
+            "The request was too long",
+            "The browser sent more along with the request than this site takes, most often too many cookies.",
+            "Delete the cookies of this site, then try again.",
+        ),
+        502 => (
+            "The application does not answer",
+            "You reached us, but the application behind this page could not be reached.",
+            "Nothing is wrong with your device. Please try again in a few minutes.",
+        ),
+        503 => (
+            "Not available just now",
+            "We cannot serve this page at the moment.",
+            "Nothing is wrong with your device. Please try again in a few minutes.",
+        ),
+        504 => (
+            "The application took too long",
+            "You reached us, but the application behind this page did not answer in time.",
+            "Please try again. What you were doing may have been done all the same, so have a look first.",
+        ),
+        500..=599 => (
+            "Something went wrong",
+            "That is a mistake on our side, and it has been written down.",
+            "Please try again in a few minutes.",
+        ),
+        _ => ("That did not work", "The request could not be answered.", "Go back and try again."),
+    };
+    ErrorTexts { heading, happened, next }
+}
+
+/// A sentence with its words in braces filled in, as plain text.
+pub(super) fn fill(sentence: &str, values: &[(&str, &str)]) -> String {
+    Sentence::new(sentence, values)
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::Said(text) | Part::Given(text) => *text,
+        })
+        .collect()
+}
+
+/// A sentence for a page: what is filled in is escaped, stands out, and keeps its own writing direction to itself.
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = "{% for part in parts %}{% match part %}{% when Part::Said(text) %}{{ text }}\
+              {% when Part::Given(text) %}<strong dir=\"auto\">{{ text }}</strong>{% endmatch %}{% endfor %}"
+)]
+pub(super) struct Sentence<'a> {
+    parts: Vec<Part<'a>>,
+}
+
+/// True because its own template, just above, escapes every part.
+impl HtmlSafe for Sentence<'_> {}
+
+enum Part<'a> {
+    Said(&'a str),
+    Given(&'a str),
+}
+
+impl<'a> Sentence<'a> {
+    /// Fills in each value once, left to right: braces inside a value mean nothing.
+    pub(super) fn new(sentence: &'a str, values: &[(&str, &'a str)]) -> Self {
+        let mut parts = Vec::new();
+        let mut rest = sentence;
+        while let Some((before, name, after)) = split_at_name(rest) {
+            parts.push(Part::Said(before));
+            if let Some((_, value)) = values.iter().find(|(known, _)| *known == name) {
+                parts.push(Part::Given(value));
+            }
+            rest = after;
+        }
+        parts.push(Part::Said(rest));
+        Self { parts }
+    }
+}
+
+fn split_at_name(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('{')?;
+    let (name, after) = rest.split_once('}')?;
+    Some((before, name, after))
+}
+
+/// Why a request was refused, by the reason's name, in plain words.
+#[must_use]
+pub fn reason(name: &str) -> &'static str {
+    match name {
+        "no-grant" => "Your address is no longer on the list of people who may use this service.",
+        "other-customer" => "This address is reserved for the people of another organisation.",
+        _ => "Your role does not include this page.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_filled_in_once_and_in_place() {
+        let values = [("a", "{b}"), ("b", "<two>")];
+        assert_eq!(fill("One {a}, {b}.", &values), "One {b}, <two>.");
+        assert_eq!(fill("None.", &values), "None.");
+        assert_eq!(fill("", &values), "");
+    }
+
+    #[test]
+    fn values_on_a_page_are_escaped_and_stand_out() {
+        let page = Sentence::new("As <{a}>.", &[("a", "<i>")]).to_string();
+        assert_eq!(page, "As &#60;<strong dir=\"auto\">&#60;i&#62;</strong>&#62;.");
+    }
+
+    #[test]
+    fn every_error_says_what_happened_and_what_to_do() {
+        for status in 400..600 {
+            let texts = english_error(StatusCode::from_u16(status).expect("a status"));
+            for text in [texts.happened, texts.next] {
+                assert!(text.ends_with('.'), "{status}: {text}");
+            }
+            assert!(!texts.heading.is_empty());
+        }
+    }
+}

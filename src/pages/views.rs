@@ -1,0 +1,494 @@
+//! The pages: what each needs to know, and the function that renders it.
+//!
+//! A view borrows what it shows and decides nothing: who may see a page was settled before. The templates beside this
+//! file escape every value, and the forms in them post to the paths and fields that `login` and `portal` read.
+
+use std::fmt::Display;
+
+use askama::Template;
+use http::StatusCode;
+
+use super::texts::{ENGLISH, ErrorTexts, Sentence, Texts, fill};
+use super::{Brand, Reply};
+
+/// The log-in page's facts.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginView<'a> {
+    /// The address as typed, or nothing yet.
+    pub email: &'a str,
+    /// Where the person was going.
+    pub to: &'a str,
+    /// What went wrong, if anything.
+    pub problem: Option<LoginProblem>,
+}
+
+/// Why the log-in page is shown again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LoginProblem {
+    /// The text is not an address: 400.
+    BadAddress,
+    /// A limit was reached: 429.
+    TooMany {
+        /// When to try again.
+        minutes: u32,
+    },
+    /// Nobody can log in just now: 503.
+    Unavailable,
+    /// What was begun is too old, or unknown to this browser: 410.
+    Expired,
+}
+
+/// The facts of the page that asks for the code.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckView<'a> {
+    /// The address typed, shown back to the browser that sent it and to no other.
+    pub address: Option<&'a str>,
+    /// How long link and code hold.
+    pub minutes: u32,
+    /// What went wrong, if anything.
+    pub problem: Option<CodeProblem>,
+}
+
+/// Why a code did not let anyone in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CodeProblem {
+    /// Not the code: 422.
+    Wrong {
+        /// How many tries are left.
+        left: u32,
+    },
+    /// Used, too old, or tried too often: 410.
+    Ended,
+    /// A limit was reached: 429.
+    TooMany {
+        /// When to try again.
+        minutes: u32,
+    },
+}
+
+/// One customer to choose.
+#[derive(Clone, Copy, Debug)]
+pub struct ChoiceView<'a> {
+    /// The customer's id, as posted.
+    pub id: &'a str,
+    /// The customer's name, as shown; an empty one shows the id.
+    pub name: &'a str,
+    /// Whether the session is for this customer now.
+    pub current: bool,
+}
+
+/// The account page's facts.
+#[derive(Clone, Debug)]
+pub struct AccountView<'a> {
+    /// The person's address.
+    pub email: &'a str,
+    /// The person's name, where the table has one.
+    pub name: Option<&'a str>,
+    /// The customer's name, where there is one.
+    pub customer: Option<&'a str>,
+    /// The role's name.
+    pub role: &'a str,
+    /// Whether another customer can be chosen.
+    pub can_switch: bool,
+    /// The person's sessions in this app.
+    pub sessions: Vec<SessionView>,
+}
+
+/// One of a person's sessions.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    /// The public id, as posted to end it.
+    pub id: String,
+    /// What it runs on, such as "Firefox on Linux".
+    pub device: String,
+    /// When it began, ready to read.
+    pub started: String,
+    /// When it was last used, ready to read.
+    pub last_used: String,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+/// The facts of a refusal.
+#[derive(Clone, Copy, Debug)]
+pub struct DeniedView<'a> {
+    /// Who is logged in, if anyone.
+    pub email: Option<&'a str>,
+    /// For which customer, if any.
+    pub customer: Option<&'a str>,
+    /// Why, as a plain sentence.
+    pub reason: &'a str,
+    /// Whether another customer can be chosen.
+    pub can_switch: bool,
+    /// The request's id, by which the log has the rest.
+    pub request_id: &'a str,
+}
+
+/// The facts of an error page.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorView<'a> {
+    /// The status, which decides the words.
+    pub status: StatusCode,
+    /// The request's id, by which the log has the rest.
+    pub request_id: &'a str,
+}
+
+/// What every page of a brand shares.
+struct Frame<'a> {
+    brand: &'a Brand,
+    heading: String,
+    problem: bool,
+    wide: bool,
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    email: &'a str,
+    to: &'a str,
+    problem: Option<String>,
+    bad_address: bool,
+}
+
+#[derive(Template)]
+#[template(path = "check.html")]
+struct CheckPage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    sent: Sentence<'a>,
+    valid: String,
+    problem: Option<String>,
+    wrong: bool,
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct ConfirmPage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    who: Sentence<'a>,
+    token: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "other_browser.html")]
+struct OtherBrowserPage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    code: &'a str,
+}
+
+/// A page that only says something, with a way to log in where that is what comes next.
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct NoticePage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    paragraphs: Vec<&'static str>,
+    log_in: Option<&'static str>,
+    request_id: Option<&'a str>,
+}
+
+/// An error page without a brand: the host is unknown, so there is no stylesheet to name either.
+#[derive(Template)]
+#[template(path = "neutral.html")]
+struct NeutralPage<'a> {
+    t: &'static Texts,
+    error: ErrorTexts,
+    request_id: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "choose.html")]
+struct ChoosePage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    lead: Sentence<'a>,
+    choices: Vec<Choice<'a>>,
+    to: &'a str,
+}
+
+struct Choice<'a> {
+    id: &'a str,
+    name: &'a str,
+    current: bool,
+    show_id: bool,
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    view: &'a AccountView<'a>,
+    sessions: Vec<OwnSession<'a>>,
+    others: bool,
+    back: String,
+}
+
+struct OwnSession<'a> {
+    view: &'a SessionView,
+    times: String,
+    which: String,
+}
+
+#[derive(Template)]
+#[template(path = "denied.html")]
+struct DeniedPage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    reason: &'a str,
+    who: Sentence<'a>,
+    known: bool,
+    can_switch: bool,
+    request_id: &'a str,
+}
+
+/// Asks for the email address.
+#[must_use]
+pub fn login(brand: &Brand, view: &LoginView<'_>) -> Reply {
+    let t = &ENGLISH;
+    let (status, problem) = match view.problem {
+        None => (StatusCode::OK, None),
+        Some(LoginProblem::BadAddress) => (StatusCode::BAD_REQUEST, Some(t.login.bad_address.to_owned())),
+        Some(LoginProblem::TooMany { minutes }) => (StatusCode::TOO_MANY_REQUESTS, Some((t.login.too_many)(minutes))),
+        Some(LoginProblem::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, Some(t.login.unavailable.to_owned())),
+        Some(LoginProblem::Expired) => (StatusCode::GONE, Some(t.login.expired.to_owned())),
+    };
+    let reply = render(
+        status,
+        &LoginPage {
+            t,
+            frame: Frame { problem: problem.is_some(), ..Frame::new(brand, t.log_in) },
+            email: view.email,
+            to: view.to,
+            problem,
+            bad_address: view.problem == Some(LoginProblem::BadAddress),
+        },
+    );
+    match view.problem {
+        Some(LoginProblem::TooMany { minutes }) => reply.retry_after(minutes),
+        Some(LoginProblem::Unavailable) => reply.retry_after(1),
+        _ => reply,
+    }
+}
+
+/// Says that a mail may be on its way, the same for every address, and asks for the code.
+#[must_use]
+pub fn check_mail(brand: &Brand, view: &CheckView<'_>) -> Reply {
+    let t = &ENGLISH;
+    let (status, problem) = match view.problem {
+        None => (StatusCode::OK, None),
+        Some(CodeProblem::Wrong { left }) => (StatusCode::UNPROCESSABLE_ENTITY, Some((t.check.wrong)(left))),
+        Some(CodeProblem::TooMany { minutes }) => (StatusCode::TOO_MANY_REQUESTS, Some((t.check.too_many)(minutes))),
+        // No code can be right any more, so the page does not ask for one.
+        Some(CodeProblem::Ended) => {
+            let paragraphs = vec![t.check.ended];
+            return notice(StatusCode::GONE, brand, t.check.ended_heading, paragraphs, Some(t.link.new_mail));
+        }
+    };
+    let reply = render(
+        status,
+        &CheckPage {
+            t,
+            frame: Frame { problem: problem.is_some(), ..Frame::new(brand, t.check.heading) },
+            sent: match view.address {
+                Some(address) => Sentence::new(t.check.sent_to, &[("address", address)]),
+                None => Sentence::new(t.check.sent, &[]),
+            },
+            valid: (t.check.valid)(view.minutes),
+            problem,
+            wrong: matches!(view.problem, Some(CodeProblem::Wrong { .. })),
+        },
+    );
+    match view.problem {
+        Some(CodeProblem::TooMany { minutes }) => reply.retry_after(minutes),
+        _ => reply,
+    }
+}
+
+/// Asks the browser that opened its link to press a button: a scanner opens links, but presses nothing.
+#[must_use]
+pub fn confirm_link(brand: &Brand, token: &str, address: &str) -> Reply {
+    let t = &ENGLISH;
+    let heading = fill(t.log_in_to, &[("title", &brand.title)]);
+    let who = Sentence::new(t.link.confirm, &[("address", address)]);
+    render(StatusCode::OK, &ConfirmPage { t, frame: Frame::new(brand, &heading), who, token })
+}
+
+/// Shows the code to type in the browser that asked.
+#[must_use]
+pub fn other_browser(brand: &Brand, code: &str) -> Reply {
+    let t = &ENGLISH;
+    render(StatusCode::OK, &OtherBrowserPage { t, frame: Frame::new(brand, t.link.elsewhere_heading), code })
+}
+
+/// The link was used, is too old, or never was one: 410.
+#[must_use]
+pub fn link_ended(brand: &Brand) -> Reply {
+    let t = &ENGLISH.link;
+    notice(StatusCode::GONE, brand, t.ended_heading, vec![t.ended], Some(t.new_mail))
+}
+
+/// The button was pressed in a browser that did not ask: 403.
+#[must_use]
+pub fn wrong_browser(brand: &Brand) -> Reply {
+    let t = &ENGLISH.link;
+    let paragraphs = vec![t.wrong_browser, t.wrong_browser_next];
+    notice(StatusCode::FORBIDDEN, brand, t.wrong_browser_heading, paragraphs, Some(ENGLISH.start_again))
+}
+
+/// Offers a person's customers, a button each.
+#[must_use]
+pub fn choose(brand: &Brand, email: &str, choices: &[ChoiceView<'_>], to: &str) -> Reply {
+    let t = &ENGLISH;
+    let choices: Vec<_> = choices
+        .iter()
+        .map(|choice| Choice {
+            id: choice.id,
+            name: if choice.name.trim().is_empty() { choice.id } else { choice.name },
+            current: choice.current,
+            // Two of one name could not be told apart otherwise.
+            show_id: choices.iter().filter(|other| other.name == choice.name).nth(1).is_some()
+                && !choice.name.trim().is_empty(),
+        })
+        .collect();
+    let lead = Sentence::new(t.choose.lead, &[("email", email)]);
+    render(StatusCode::OK, &ChoosePage { t, frame: Frame::new(brand, t.choose.heading), lead, choices, to })
+}
+
+/// Who the person is here, and where they are logged in.
+#[must_use]
+pub fn account(brand: &Brand, view: &AccountView<'_>) -> Reply {
+    let t = &ENGLISH;
+    let sessions = view
+        .sessions
+        .iter()
+        .map(|session| {
+            let values = [
+                ("device", session.device.as_str()),
+                ("started", session.started.as_str()),
+                ("last_used", session.last_used.as_str()),
+            ];
+            OwnSession {
+                view: session,
+                times: fill(t.account.times, &values),
+                which: fill(t.account.end_which, &values),
+            }
+        })
+        .collect();
+    render(
+        StatusCode::OK,
+        &AccountPage {
+            t,
+            frame: Frame { wide: true, ..Frame::new(brand, t.account.heading) },
+            view,
+            sessions,
+            others: view.sessions.iter().any(|session| !session.current),
+            back: fill(t.account.back, &[("title", &brand.title)]),
+        },
+    )
+}
+
+/// Who you are, why not, and what next: 403. It only offers ways on, so it can never begin a redirect loop.
+#[must_use]
+pub fn denied(brand: &Brand, view: &DeniedView<'_>) -> Reply {
+    let t = &ENGLISH;
+    let who = match (view.email, view.customer) {
+        (Some(email), Some(customer)) => Sentence::new(t.denied.who_for, &[("email", email), ("customer", customer)]),
+        (Some(email), None) => Sentence::new(t.denied.who, &[("email", email)]),
+        (None, _) => Sentence::new(t.denied.nobody, &[]),
+    };
+    render(
+        StatusCode::FORBIDDEN,
+        &DeniedPage {
+            t,
+            frame: Frame::new(brand, t.denied.heading),
+            reason: view.reason,
+            who,
+            known: view.email.is_some(),
+            can_switch: view.can_switch,
+            request_id: view.request_id,
+        },
+    )
+}
+
+/// The session has ended.
+#[must_use]
+pub fn logged_out(brand: &Brand) -> Reply {
+    let t = &ENGLISH.logged_out;
+    notice(StatusCode::OK, brand, t.heading, vec![t.lead], Some(t.again))
+}
+
+/// The app is switched off: 503.
+#[must_use]
+pub fn disabled(brand: &Brand) -> Reply {
+    let t = &ENGLISH.disabled;
+    let heading = fill(t.heading, &[("title", &brand.title)]);
+    notice(StatusCode::SERVICE_UNAVAILABLE, brand, &heading, vec![t.lead], None)
+}
+
+/// What happened and what to do next, by status; in neutral dress where no brand is known.
+#[must_use]
+pub fn error(brand: Option<&Brand>, view: &ErrorView<'_>) -> Reply {
+    let t = &ENGLISH;
+    let error = (t.error)(view.status);
+    let request_id = view.request_id;
+    match brand {
+        None => render(view.status, &NeutralPage { t, error, request_id }),
+        Some(brand) => render(
+            view.status,
+            &NoticePage {
+                t,
+                frame: Frame::new(brand, error.heading),
+                paragraphs: vec![error.happened, error.next],
+                log_in: None,
+                request_id: Some(request_id),
+            },
+        ),
+    }
+}
+
+fn notice(
+    status: StatusCode,
+    brand: &Brand,
+    heading: &str,
+    paragraphs: Vec<&'static str>,
+    log_in: Option<&'static str>,
+) -> Reply {
+    let frame = Frame::new(brand, heading);
+    render(status, &NoticePage { t: &ENGLISH, frame, paragraphs, log_in, request_id: None })
+}
+
+impl<'a> Frame<'a> {
+    fn new(brand: &'a Brand, heading: &str) -> Self {
+        Self { brand, heading: heading.to_owned(), problem: false, wide: false }
+    }
+
+    /// The document's title: the page first, for that is what differs between tabs.
+    fn title(&self) -> String {
+        let heading = if self.problem {
+            fill(ENGLISH.problem_title, &[("heading", &self.heading)])
+        } else {
+            self.heading.clone()
+        };
+        if heading.contains(&self.brand.title) { heading } else { format!("{heading} · {}", self.brand.title) }
+    }
+
+    /// The title's first letter or digit, where there is no logo.
+    fn initial(&self) -> impl Display {
+        let first = self.brand.title.chars().find(|character| character.is_alphanumeric()).unwrap_or('·');
+        first.to_uppercase()
+    }
+}
+
+/// Renders a page. A template can only fail by writing, and a string takes all; should it fail all the same, the answer
+/// is an error and not half a page.
+fn render(status: StatusCode, page: &impl Template) -> Reply {
+    match page.render() {
+        Ok(body) => Reply::html(status, body),
+        Err(_) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "This page could not be shown.\n"),
+    }
+}

@@ -1,0 +1,64 @@
+//! One line a request, and its counters.
+//!
+//! It says what was decided and why. It names no token, no query and no full address: a log is read by many.
+
+use std::time::Duration;
+
+use super::ctx::RequestCtx;
+use crate::state::metrics::Metrics;
+
+/// Writes the line and counts.
+pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usize, metrics: &Metrics) {
+    let took = ctx.started.elapsed();
+    let app = ctx.facts.as_ref().map_or("", |facts| facts.site.app.name.as_str());
+    let status_class = match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        500..=599 => "5xx",
+        _ => "none",
+    };
+    metrics.requests.with_label_values(&[app, ctx.outcome.decision, status_class]).inc();
+    metrics.duration.with_label_values(&[app]).observe(took.as_secs_f64());
+    if let Some(decided_in) = ctx.decided_in {
+        metrics.decision.observe(decided_in.as_secs_f64());
+    }
+    let facts = ctx.facts.as_ref();
+    let live = ctx.live.as_ref();
+    let customer = live.and_then(|live| live.access()).and_then(|access| access.grant().customer_id().cloned());
+    tracing::info!(
+        target: "access",
+        request_id = ctx.id,
+        app,
+        host = facts.map(|facts| facts.site.domain.host.as_str()),
+        method,
+        path = facts.map(|facts| shown_path(facts.path.as_str())),
+        status,
+        decision = ctx.outcome.decision,
+        reason = ctx.outcome.reason,
+        client = facts.map(|facts| tracing::field::display(facts.client)),
+        user = live.map(|live| live.record.email.masked()),
+        // Without a customer column the customer is the address itself.
+        customer = customer.map(|customer| masked(customer.as_str())),
+        session = live.map(|live| live.record.id.public()),
+        sent_bytes,
+        ms = milliseconds(took),
+        decided_ms = ctx.decided_in.map(milliseconds),
+        "request"
+    );
+}
+
+/// A link's token stands in its path.
+fn shown_path(path: &str) -> &str {
+    const LINK: &str = "/.access/link/";
+    if path.starts_with(LINK) { LINK } else { path }
+}
+
+fn masked(customer: &str) -> String {
+    crate::types::Email::parse(customer).map_or_else(|_| customer.to_owned(), |email| email.masked())
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}

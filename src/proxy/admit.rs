@@ -1,0 +1,125 @@
+//! Stations 3 to 5: who asks, is it for one of our own pages, may it pass? Knows no Pingora.
+
+use std::sync::Arc;
+
+use axum::Router;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use jiff::Timestamp;
+
+use super::ctx::RequestCtx;
+use super::decision;
+use super::route::Facts;
+use crate::pages::{self, Reply};
+use crate::policy::{Decision, Permit, Standing, decide};
+use crate::session::{CookieName, cookie};
+use crate::state::clock::Clock;
+use crate::state::sessions::{Live, Sessions, Trouble};
+use crate::state::visit::Visit;
+
+/// What the walk needs.
+pub struct Corridor {
+    /// The clock.
+    pub clock: Clock,
+    /// The sessions.
+    pub sessions: Arc<Sessions>,
+    /// Our own pages.
+    pub pages: Router,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It goes upstream.
+    Forward(Permit),
+    /// One of our own pages answers it.
+    Page(Box<Visit>),
+    /// It is answered here.
+    Answer(Reply),
+}
+
+impl Corridor {
+    /// The walk: session, our own pages, decision.
+    pub(super) async fn admit(&self, facts: &Facts, headers: &HeaderMap, ctx: &mut RequestCtx) -> Admission {
+        let now = self.clock.now();
+        let path = facts.path.as_str();
+        let is_ours = path == "/.access" || path.starts_with("/.access/");
+        if !facts.site.app.enabled && !is_asset(path) {
+            ctx.decided("refuse", "app-disabled");
+            return Admission::Answer(pages::disabled(&facts.site.domain.brand));
+        }
+        match self.session(facts, headers, now).await {
+            Ok(live) => ctx.live = live,
+            // Assets and log-in must work while a session cannot be looked up.
+            Err(_) if is_ours => {}
+            Err(trouble) => {
+                tracing::warn!(error = %trouble, request_id = ctx.id, "a session could not be looked up");
+                ctx.decided("refuse", trouble.name());
+                return Admission::Answer(decision::error(facts, StatusCode::SERVICE_UNAVAILABLE, &ctx.id));
+            }
+        }
+        if is_ours {
+            return self.own_page(facts, headers, ctx, now);
+        }
+        if is_foreign_websocket(facts, headers) {
+            ctx.decided("refuse", "cross-site");
+            return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+        }
+        let unknown = Standing::Unknown;
+        let standing = ctx.live.as_ref().map_or(&unknown, |live| &live.standing);
+        match decide(standing, &facts.method, &facts.path) {
+            Decision::Allow(permit) => {
+                ctx.decided("allow", "rule");
+                Admission::Forward(permit)
+            }
+            Decision::LogIn => {
+                ctx.decided("log-in", "no-session");
+                Admission::Answer(decision::log_in(facts, &ctx.id))
+            }
+            Decision::Choose => {
+                ctx.decided("choose", "no-customer-chosen");
+                Admission::Answer(decision::choose(facts, &ctx.id))
+            }
+            Decision::Deny(reason) => {
+                ctx.decided("deny", reason.name());
+                Admission::Answer(decision::deny(facts, reason, ctx.live.as_deref(), &ctx.id))
+            }
+        }
+    }
+
+    async fn session(&self, facts: &Facts, headers: &HeaderMap, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
+        match cookie(headers, CookieName::Session) {
+            Some(token) => self.sessions.live(&token, &facts.site, now).await,
+            None => Ok(None),
+        }
+    }
+
+    fn own_page(&self, facts: &Facts, headers: &HeaderMap, ctx: &mut RequestCtx, now: Timestamp) -> Admission {
+        let visit = Visit {
+            site: Arc::clone(&facts.site),
+            live: ctx.live.clone(),
+            client: facts.client,
+            origin: format!("https://{}", facts.authority),
+            request_id: ctx.id.clone(),
+            now,
+        };
+        if !visit.is_same_origin(&facts.method, headers) {
+            ctx.decided("refuse", "cross-site");
+            return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+        }
+        ctx.decided("portal", "own-page");
+        Admission::Page(Box::new(visit))
+    }
+}
+
+/// Whether another site's page opens a WebSocket here. Browsers send cookies along and keep no answer back (RFC 6455,
+/// section 10.2), so an app that does not look at `Origin` would talk to that page.
+fn is_foreign_websocket(facts: &Facts, headers: &HeaderMap) -> bool {
+    let is_ours = |origin: &HeaderValue| {
+        origin.as_bytes().strip_prefix(b"https://").is_some_and(|authority| authority == facts.authority.as_bytes())
+    };
+    headers.contains_key(header::UPGRADE) && !headers.get_all(header::ORIGIN).iter().all(is_ours)
+}
+
+fn is_asset(path: &str) -> bool {
+    matches!(path, "/.access/style.css" | "/.access/logo")
+}

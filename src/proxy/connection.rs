@@ -1,0 +1,213 @@
+//! One customer's connection, as the corridor knows it.
+//!
+//! The stream under Pingora and the hooks above it meet here: the stream says who is at the other end, and the hooks say
+//! when a request's head is in, and which session must not outlive its end. HTTP/2 runs many requests over one
+//! connection, from many tasks; all that they change is atomic or behind a lock that nobody holds for long.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::task::AtomicWaker;
+use pingora_core::protocols::Digest;
+use tokio_util::sync::CancellationToken;
+
+use crate::state::certificates::Certificate;
+use crate::types::HostName;
+
+/// How a connection speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Which HTTP a connection speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// HTTP/1.0 or HTTP/1.1: one request at a time.
+    Http1,
+    /// HTTP/2: many requests at a time.
+    Http2,
+}
+
+/// What was agreed in the TLS handshake, for logs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TlsFacts {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite.
+    pub cipher: &'static str,
+    /// The key exchange; a resumed TLS 1.2 session has none.
+    pub key_exchange: Option<&'static str>,
+    /// Whether a ticket shortened the handshake.
+    pub resumed: bool,
+}
+
+/// What the corridor may know of, and do to, the connection a request came on.
+#[derive(Debug)]
+pub struct Connection {
+    /// A number of its own, for logs.
+    pub id: u64,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Our end.
+    pub local: SocketAddr,
+    /// With or without TLS.
+    pub scheme: Scheme,
+    /// Which HTTP it speaks.
+    pub protocol: Protocol,
+    /// The name the client asked for in the handshake.
+    pub server_name: Option<HostName>,
+    /// The certificate it was served.
+    pub certificate: Option<Arc<Certificate>>,
+    /// What the handshake agreed.
+    pub tls: Option<TlsFacts>,
+    pub(super) turns: Turns,
+    pub(super) ties: Ties,
+}
+
+impl Connection {
+    /// The connection a Pingora session came on. `None` only for a session that no listener of ours took in.
+    #[must_use]
+    pub fn of(session: &pingora::proxy::Session) -> Option<Arc<Self>> {
+        session.digest().and_then(Self::of_digest)
+    }
+
+    /// The connection that a digest of Pingora's belongs to. Our streams carry it where Pingora keeps what a proxy in front
+    /// of it said, the one place that a digest has for the facts of others.
+    #[must_use]
+    pub fn of_digest(digest: &Digest) -> Option<Arc<Self>> {
+        digest.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref::<Arc<Self>>().cloned()
+    }
+
+    /// The head of a request has arrived. Stops its deadline until the next request begins; with HTTP/2, for good.
+    pub fn head_arrived(&self) {
+        self.turns.head_arrived();
+    }
+
+    /// Ties the connection to a session for as long as the guard lives. When `ended` is cancelled meanwhile, the connection
+    /// ends a moment later: reads find the end, writes fail. The moment is for the answer that told of the log-out, which
+    /// may be on its way on the same HTTP/2 connection.
+    #[must_use = "the connection is free again when the guard is dropped"]
+    pub fn end_with(self: &Arc<Self>, ended: CancellationToken) -> EndGuard {
+        let id = self.ties.add(ended);
+        // The task of an HTTP/2 connection is another one, asleep perhaps. With HTTP/1 it is this one, and reads next.
+        if self.protocol == Protocol::Http2 {
+            self.turns.reader.wake();
+        }
+        EndGuard { connection: Arc::clone(self), id }
+    }
+}
+
+/// Keeps a connection tied to a session; see [`Connection::end_with`].
+#[derive(Debug)]
+pub struct EndGuard {
+    connection: Arc<Connection>,
+    id: u64,
+}
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.connection.ties.remove(self.id);
+    }
+}
+
+/// Whose turn it is: has a request begun, has its head arrived, may another begin.
+#[derive(Debug)]
+pub(super) struct Turns {
+    begun: AtomicU32,
+    arrived: AtomicU32,
+    closing: AtomicBool,
+    /// Wakes the task that reads, to look again.
+    pub(super) reader: AtomicWaker,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        // The first head is awaited from the start.
+        let (begun, arrived) = (AtomicU32::new(1), AtomicU32::new(0));
+        Self { begun, arrived, closing: AtomicBool::new(false), reader: AtomicWaker::new() }
+    }
+}
+
+impl Turns {
+    /// The next request begins: its head is awaited.
+    pub(super) fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Release);
+    }
+
+    /// Which request is the latest to have begun.
+    pub(super) fn latest(&self) -> u32 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    pub(super) fn head_arrived(&self) {
+        self.arrived.store(self.latest(), Ordering::Release);
+    }
+
+    /// Whether a head has yet to arrive.
+    pub(super) fn awaits_head(&self) -> bool {
+        self.arrived.load(Ordering::Acquire) != self.latest()
+    }
+
+    /// Whether any head has arrived so far.
+    pub(super) fn served_any(&self) -> bool {
+        self.arrived.load(Ordering::Acquire) != 0
+    }
+
+    /// No request shall begin any more.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.reader.wake();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}
+
+/// The sessions that a connection must not outlive.
+#[derive(Debug, Default)]
+pub(super) struct Ties {
+    changes: AtomicU64,
+    tokens: Mutex<Vec<(u64, CancellationToken)>>,
+}
+
+impl Ties {
+    /// Counts additions and removals, so that a reader sees without the lock whether to look.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    pub(super) fn tokens(&self) -> MutexGuard<'_, Vec<(u64, CancellationToken)>> {
+        // A list of tokens is whole after any panic.
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, token: CancellationToken) -> u64 {
+        let mut tokens = self.tokens();
+        let id = self.changes.fetch_add(1, Ordering::Release);
+        tokens.push((id, token));
+        id
+    }
+
+    fn remove(&self, id: u64) {
+        let mut tokens = self.tokens();
+        tokens.retain(|(other, _)| *other != id);
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+}

@@ -1,0 +1,91 @@
+//! What one request carries along the corridor.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pingora::{Error, ErrorType};
+
+use super::connection::EndGuard;
+use super::route::Facts;
+use crate::policy::Permit;
+use crate::state::open_requests::OpenRequest;
+use crate::state::sessions::Live;
+
+/// One request's way.
+#[derive(Debug)]
+pub struct RequestCtx {
+    /// When its head was in.
+    pub(super) started: Instant,
+    /// Its id.
+    pub(super) id: String,
+    /// What it is, once that is known.
+    pub(super) facts: Option<Facts>,
+    /// The session behind it.
+    pub(super) live: Option<Arc<Live>>,
+    /// Proof of the decision to let it pass.
+    permit: Option<Permit>,
+    /// What was decided, for the log.
+    pub(super) outcome: Outcome,
+    /// How long it took to decide.
+    pub(super) decided_in: Option<std::time::Duration>,
+    /// Bytes of its body so far.
+    pub(super) body_bytes: u64,
+    /// Keeps it among the requests that end with their session.
+    pub(super) open: Option<OpenRequest>,
+    /// Ties its connection to the session.
+    pub(super) tie: Option<EndGuard>,
+}
+
+/// What became of a request, for log and metrics.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Outcome {
+    /// `allow`, `deny`, `log-in`, `choose`, `portal`, `refuse`, `redirect`
+    pub(super) decision: &'static str,
+    /// Why.
+    pub(super) reason: &'static str,
+}
+
+impl RequestCtx {
+    pub(super) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            id: new_id(),
+            facts: None,
+            live: None,
+            permit: None,
+            outcome: Outcome { decision: "refuse", reason: "malformed" },
+            decided_in: None,
+            body_bytes: 0,
+            open: None,
+            tie: None,
+        }
+    }
+
+    /// Notes what was decided.
+    pub(super) fn decided(&mut self, decision: &'static str, reason: &'static str) {
+        self.outcome = Outcome { decision, reason };
+    }
+
+    /// Takes the permit in.
+    pub(super) fn grant(&mut self, permit: Permit) {
+        self.permit = Some(permit);
+    }
+
+    /// The permit; without one nothing goes on.
+    pub(super) fn permit(&self) -> pingora::Result<&Permit> {
+        self.permit.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no permit"))
+    }
+
+    /// The facts; without them nothing goes on.
+    pub(super) fn facts(&self) -> pingora::Result<&Facts> {
+        self.facts.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no facts"))
+    }
+}
+
+/// 96 random bits: enough to find one request among all logs.
+fn new_id() -> String {
+    let mut random = [0; 12];
+    // An id is no secret; should the generator fail, the logs are harder to read, and that is all.
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    data_encoding::HEXLOWER.encode(&random)
+}

@@ -1,0 +1,78 @@
+//! Station 5's answers: log in, choose a customer, or no.
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::route::{AsksFor, Facts};
+use crate::pages::{self, DeniedView, ErrorView, Reply};
+use crate::policy::Reason;
+use crate::state::sessions::Live;
+
+/// A page is sent to log in and comes back where it was going; anything else is told so.
+pub(super) fn log_in(facts: &Facts, request_id: &str) -> Reply {
+    match facts.asks_for {
+        AsksFor::Page => Reply::see_other(&format!("/.access/login?to={}", going_to(facts))),
+        AsksFor::Data => Reply::json(
+            StatusCode::UNAUTHORIZED,
+            &json!({"error": "login_required", "login": "/.access/login", "request_id": request_id}),
+        ),
+    }
+}
+
+/// The same, for somebody with several customers.
+pub(super) fn choose(facts: &Facts, request_id: &str) -> Reply {
+    match facts.asks_for {
+        AsksFor::Page => Reply::see_other(&format!("/.access/choose?to={}", going_to(facts))),
+        AsksFor::Data => Reply::json(
+            StatusCode::FORBIDDEN,
+            &json!({"error": "choose_customer", "choose": "/.access/choose", "request_id": request_id}),
+        ),
+    }
+}
+
+/// No, and why. Never a redirect, so never a loop.
+pub(super) fn deny(facts: &Facts, reason: Reason, live: Option<&Live>, request_id: &str) -> Reply {
+    match facts.asks_for {
+        AsksFor::Data => Reply::json(
+            StatusCode::FORBIDDEN,
+            &json!({"error": "denied", "reason": reason.name(), "request_id": request_id}),
+        ),
+        AsksFor::Page => {
+            let customer = live
+                .and_then(Live::access)
+                .and_then(|access| access.grant().customer.as_ref())
+                .map(|customer| customer.name.as_ref().map_or(customer.id.as_str(), |name| name.as_str()));
+            let email = live.map(|live| live.record.email.as_str());
+            let view = DeniedView {
+                email,
+                customer: customer.filter(|customer| Some(*customer) != email),
+                reason: pages::texts::reason(reason.name()),
+                can_switch: live.is_some_and(|live| live.choices > 1),
+                request_id,
+            };
+            pages::denied(&facts.site.domain.brand, &view)
+        }
+    }
+}
+
+/// An error page, or its JSON.
+pub(super) fn error(facts: &Facts, status: StatusCode, request_id: &str) -> Reply {
+    error_of(Some(&facts.site.domain.brand), facts.asks_for, status, request_id)
+}
+
+/// An error page or its JSON, also where no domain is known.
+pub(super) fn error_of(brand: Option<&pages::Brand>, asks_for: AsksFor, status: StatusCode, request_id: &str) -> Reply {
+    match asks_for {
+        AsksFor::Page => pages::error(brand, &ErrorView { status, request_id }),
+        AsksFor::Data => {
+            let name = status.canonical_reason().unwrap_or("error").to_ascii_lowercase().replace([' ', '-'], "_");
+            Reply::json(status, &json!({"error": name, "request_id": request_id}))
+        }
+    }
+}
+
+fn going_to(facts: &Facts) -> String {
+    let path = facts.path.as_str();
+    let target = facts.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    percent_encoding::utf8_percent_encode(&target, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

@@ -1,0 +1,208 @@
+//! Station 6: what the client may not say is taken out, and what we know is put in.
+//!
+//! Hop-by-hop fields go first (Pingora has removed them, and what `Connection` names, before this runs), then every
+//! name that says who somebody is, in each spelling that an upstream might take for it; only then is ours set.
+
+use http::{HeaderName, HeaderValue, header};
+use jiff::Timestamp;
+use pingora::http::RequestHeader;
+
+use super::route::Facts;
+use crate::policy::{Permit, Preset};
+use crate::session::is_ours;
+use crate::state::assertion::Signer;
+use crate::state::sessions::Live;
+
+/// Names that change what a request is, or where it seems to come from, for some upstreams.
+const MISLEADING: [&str; 21] = [
+    "client-ip",
+    "forwarded",
+    "front-end-https",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-original-url",
+    "x-override-url",
+    "x-proxyuser-ip",
+    "x-real-ip",
+    "x-request-id",
+    "x-rewrite-url",
+    "x-url-scheme",
+];
+/// Families of names of which none may come from a client.
+const FAMILIES: [&str; 4] = ["x-access-", "x-forwarded-", "x-auth-request-", "remote-"];
+
+/// Turns a client's head into the upstream's.
+pub(super) fn shape(
+    upstream: &mut RequestHeader,
+    permit: &Permit,
+    facts: &Facts,
+    live: &Live,
+    signer: &Signer,
+    request_id: &str,
+    now: Timestamp,
+) -> pingora::Result<()> {
+    let app = &facts.site.app;
+    strip(upstream, &app.identity.own_names().collect::<Vec<_>>());
+    // The path that was decided on is the path that goes out.
+    let path = permit.path().as_str();
+    match &facts.query {
+        Some(query) => upstream.set_raw_path(format!("{path}?{query}").as_bytes())?,
+        None => upstream.set_raw_path(path.as_bytes())?,
+    }
+    strip_cookies(upstream)?;
+    for (name, value) in permit.access().headers() {
+        upstream.insert_header(name, value)?;
+    }
+    if let Some(plan) = &app.identity.jwt {
+        let origin = format!("https://{}", facts.site.domain.host);
+        let assertion = match live.assertion.load_full().filter(|assertion| now < assertion.use_until) {
+            Some(assertion) => assertion,
+            None => {
+                let fresh = signer
+                    .sign(permit.access(), plan, &origin, now)
+                    .map_err(|error| pingora::Error::explain(pingora::ErrorType::InternalError, error.to_string()))?;
+                live.assertion.store(Some(fresh.clone()));
+                fresh
+            }
+        };
+        upstream.insert_header(&plan.header, &assertion.value)?;
+    }
+    forwarded(upstream, facts)?;
+    upstream.insert_header("x-request-id", request_id)?;
+    for (name, value) in &app.request_headers {
+        upstream.insert_header(name, value)?;
+    }
+    Ok(())
+}
+
+/// Removes every name that only we may use.
+fn strip(head: &mut RequestHeader, own: &[&HeaderName]) {
+    let doomed: Vec<HeaderName> = head.headers.keys().filter(|name| is_reserved(name.as_str(), own)).cloned().collect();
+    for name in doomed {
+        head.remove_header(&name);
+    }
+}
+
+/// Whether some upstream could read a name as one of ours: CGI and its children turn every character but letters and
+/// digits into `_` (RFC 3875, section 4.1.18), so `X_Access.Email` is `X-Access-Email` to them.
+fn is_reserved(name: &str, own: &[&HeaderName]) -> bool {
+    let is_prefix = |family: &&str| name.get(..family.len()).is_some_and(|start| is_same(start, family));
+    FAMILIES.iter().any(is_prefix)
+        || MISLEADING.iter().any(|other| is_same(name, other))
+        || Preset::reserved().any(|other| is_same(name, other))
+        || own.iter().any(|other| is_same(name, other.as_str()))
+}
+
+fn is_same(name: &str, other: &str) -> bool {
+    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    name.len() == other.len() && name.bytes().zip(other.bytes()).all(|(one, two)| fold(one) == fold(two))
+}
+
+/// Takes our cookies out of `Cookie`, and leaves the app's as they are.
+fn strip_cookies(head: &mut RequestHeader) -> pingora::Result<()> {
+    let has_ours = |value: &HeaderValue| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.split(';').any(|pair| is_ours(pair.split('=').next().unwrap_or_default()))
+    };
+    if !head.headers.get_all(header::COOKIE).iter().any(has_ours) {
+        return Ok(());
+    }
+    let mut kept: Vec<u8> = Vec::new();
+    for value in head.headers.get_all(header::COOKIE) {
+        for pair in value.as_bytes().split(|byte| *byte == b';') {
+            let name =
+                String::from_utf8_lossy(pair.split(|byte| *byte == b'=').next().unwrap_or_default()).into_owned();
+            if !is_ours(&name) && !pair.trim_ascii().is_empty() {
+                if !kept.is_empty() {
+                    kept.extend_from_slice(b"; ");
+                }
+                kept.extend_from_slice(pair.trim_ascii());
+            }
+        }
+    }
+    head.remove_header(&header::COOKIE);
+    if !kept.is_empty() {
+        let value = HeaderValue::from_bytes(&kept)
+            .map_err(|_| pingora::Error::explain(pingora::ErrorType::HTTPStatus(400), "malformed cookie"))?;
+        head.insert_header(header::COOKIE, value)?;
+    }
+    Ok(())
+}
+
+/// `X-Forwarded-*` (as the field has it) and `Forwarded` (RFC 7239).
+fn forwarded(head: &mut RequestHeader, facts: &Facts) -> pingora::Result<()> {
+    let client = facts.client.to_string();
+    let element = if facts.client.is_ipv6() {
+        format!("for=\"[{client}]\";host=\"{}\";proto=https", facts.authority)
+    } else {
+        format!("for={client};host=\"{}\";proto=https", facts.authority)
+    };
+    head.insert_header("x-forwarded-for", facts.forwarded_for.as_deref().unwrap_or(&client))?;
+    head.insert_header("x-forwarded-proto", "https")?;
+    head.insert_header("x-forwarded-host", facts.authority.as_str())?;
+    head.insert_header("forwarded", element)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_06_no_spelling_of_our_names_comes_from_a_client() {
+        let own = [HeaderName::from_static("x-tenant")];
+        let own: Vec<_> = own.iter().collect();
+        for name in [
+            "x-access-email",
+            "x_access_email",
+            "x-access_email",
+            "x.access.email",
+            "x-access-anything",
+            "remote-user",
+            "remote_user",
+            "x-tenant",
+            "x_tenant",
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "forwarded",
+            "x-real-ip",
+            "x-http-method-override",
+            "x_original_url",
+            "x-auth-request-email",
+        ] {
+            assert!(is_reserved(name, &own), "{name}");
+        }
+        for name in ["accept", "x-tenants", "authorization", "x-custom", "cookie"] {
+            assert!(!is_reserved(name, &own), "{name}");
+        }
+    }
+
+    #[test]
+    fn attack_10_our_cookies_stay_here() {
+        let check = |cookies: &[&str], expected: Option<&str>| {
+            let mut head = RequestHeader::build("GET", b"/", None).expect("a head");
+            for cookie in cookies {
+                head.append_header(header::COOKIE, *cookie).expect("a cookie");
+            }
+            strip_cookies(&mut head).expect("it can be stripped");
+            let left: Vec<_> =
+                head.headers.get_all(header::COOKIE).iter().map(|value| value.to_str().expect("text")).collect();
+            assert_eq!(left.first().copied(), expected, "{cookies:?}");
+            assert!(left.len() < 2);
+        };
+        check(&["__Host-access=x"], None);
+        check(&["a=1; __Host-access=x; b=2"], Some("a=1; b=2"));
+        check(&["a=1", "__Host-access-try=x", "b=2"], Some("a=1; b=2"));
+        check(&["__HOST-ACCESS=x; a=1"], Some("a=1"));
+        check(&["a=__Host-access"], Some("a=__Host-access"));
+    }
+}

@@ -1,0 +1,87 @@
+//! The one writer of our own answers: a [`Reply`] onto the wire.
+
+use axum::Router;
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use tower::ServiceExt as _;
+
+use super::decision;
+use super::route::Facts;
+use crate::pages::Reply;
+use crate::state::visit::Visit;
+
+/// The largest form that our own pages take, in bytes.
+const MOST_FORM_BYTES: usize = 16 * 1024;
+/// The largest answer of our own pages, in bytes.
+const MOST_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Writes an answer of ours.
+pub(super) async fn send(session: &mut Session, reply: Reply, request_id: &str) -> pingora::Result<()> {
+    let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 3))?;
+    for (name, value) in &reply.headers {
+        head.append_header(name, value)?;
+    }
+    head.insert_header("x-request-id", request_id)?;
+    head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
+    // What is left of a body nobody read would be taken for the next request.
+    if !session.as_downstream_mut().is_body_done() {
+        session.set_keepalive(None);
+    }
+    let is_head = session.req_header().method == Method::HEAD;
+    let is_whole = is_head || reply.body.is_empty();
+    session.write_response_header(Box::new(head), is_whole).await?;
+    if !is_whole {
+        session.write_response_body(Some(reply.body), true).await?;
+    }
+    Ok(())
+}
+
+/// Lets one of our own pages answer.
+pub(super) async fn page(session: &mut Session, pages: &Router, facts: &Facts, visit: Visit) -> pingora::Result<Reply> {
+    let id = visit.request_id.clone();
+    let Some(body) = form(session).await? else {
+        return Ok(decision::error(facts, StatusCode::PAYLOAD_TOO_LARGE, &id));
+    };
+    let path = facts.path.as_str();
+    let target = facts.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut request = Request::builder().method(facts.method.clone()).uri(target);
+    if let Some(headers) = request.headers_mut() {
+        *headers = session.req_header().headers.clone();
+    }
+    let Ok(request) = request.extension(visit).body(Body::from(body)) else {
+        return Ok(decision::error(facts, StatusCode::BAD_REQUEST, &id));
+    };
+    let response = match pages.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let (head, body) = response.into_parts();
+    let body = match http_body_util::Limited::new(body, MOST_PAGE_BYTES).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => {
+            tracing::error!(%error, request_id = id, "a page of ours could not be rendered");
+            return Ok(decision::error(facts, StatusCode::INTERNAL_SERVER_ERROR, &id));
+        }
+    };
+    // Axum itself answers what does not fit a form, in words for programmers.
+    if !head.status.is_success() && !head.headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        return Ok(decision::error(facts, head.status, &id));
+    }
+    Ok(Reply { status: head.status, headers: head.headers, body })
+}
+
+/// The body of a form; `None` when it is larger than forms are.
+async fn form(session: &mut Session) -> pingora::Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = session.read_request_body().await? {
+        if body.len() + chunk.len() > MOST_FORM_BYTES {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
+}

@@ -1,0 +1,496 @@
+//! The stream under Pingora: a customer's connection that knows when to end.
+//!
+//! It gathers small writes, so that the head and the body of a small answer leave as one TLS record and one system call.
+//! Pingora flushes after an informational head, a head without `Content-Length`, each chunk, and the last byte of a
+//! body of known length; between the head and the body of such an answer it does not. So what was gathered also leaves
+//! when the task has been round a few times and wrote nothing more: an upstream that sends its head early is seen early.
+//!
+//! It reads without a buffer of its own: Pingora and rustls have theirs.
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use pingora::http::ResponseHeader;
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::tls::SslDigest;
+use pingora_core::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::deadlines::{Deadlines, End};
+use super::wire::Wire;
+use crate::state::counters::ListenerCounters;
+
+pub use super::connection::{Connection, EndGuard, Protocol, Scheme, TlsFacts};
+
+/// Writes are gathered up to this size; a larger one leaves at once, with what was gathered before it.
+const GATHER_MOST: usize = 8 * 1024;
+
+/// A gathering buffer larger than this is given back once it is empty, for most connections are idle most of the time.
+const KEEP_MOST: usize = 4 * 1024;
+
+/// How often the task may find nothing to read before unflushed bytes leave by themselves. Twice, since Pingora looks for
+/// news from either side in random order.
+const QUIET_ROUNDS: u8 = 2;
+
+/// How long a closed connection is read on, and how long with nothing to read: closing it with unread bytes would make
+/// the kernel reset it, and the client would lose the answer that explains why.
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_QUIET: Duration = Duration::from_secs(1);
+
+/// What a client gets whose head took too long (RFC 9110, section 15.5.9). Nothing is known of it, not even a host, so
+/// there is no page to choose.
+const TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// One customer's connection.
+#[derive(Debug)]
+pub(crate) struct Downstream {
+    wire: Wire,
+    connection: Arc<Connection>,
+    deadlines: Deadlines,
+    counters: Arc<ListenerCounters>,
+    /// Why it ended, once it has.
+    ended: Option<End>,
+    gathered: BytesMut,
+    /// Whether anything was written since the last flush, and how many rounds have passed since.
+    unflushed: bool,
+    quiet_rounds: u8,
+    proxy_digest: Arc<ProxyDigest>,
+    socket_digest: Arc<SocketDigest>,
+    ssl_digest: Option<Arc<SslDigest>>,
+}
+
+impl Downstream {
+    /// Wraps a connection whose handshake is done.
+    pub(super) fn new(
+        mut wire: Wire,
+        connection: Arc<Connection>,
+        header_read: Duration,
+        idle: Duration,
+        counters: Arc<ListenerCounters>,
+    ) -> Result<Self, Box<pingora_core::Error>> {
+        let socket_digest = SocketDigest::from_raw_fd(wire.socket().as_raw_fd());
+        // Known already; this spares two system calls later.
+        let _ = socket_digest.peer_addr.set(Some(connection.peer.into()));
+        let _ = socket_digest.local_addr.set(Some(connection.local.into()));
+        let facts = Box::new(Arc::clone(&connection));
+        let proxy_digest = ProxyDigest::new(Box::new(ResponseHeader::build(200, Some(0))?), Some(facts));
+        let ssl_digest =
+            connection.tls.map(|tls| Arc::new(SslDigest::new(tls.cipher, tls.version, None, None, Vec::new())));
+        Ok(Self {
+            wire,
+            deadlines: Deadlines::new(Arc::clone(&connection), header_read, idle),
+            connection,
+            counters,
+            ended: None,
+            gathered: BytesMut::new(),
+            unflushed: false,
+            quiet_rounds: 0,
+            proxy_digest: Arc::new(proxy_digest),
+            socket_digest: Arc::new(socket_digest),
+            ssl_digest,
+        })
+    }
+
+    /// Ends the connection, as politely as can be done without waiting.
+    fn end(&mut self, end: End, context: &mut Context<'_>) {
+        self.ended = Some(end);
+        if let Some(counter) = self.counter(end) {
+            ListenerCounters::add(counter);
+        }
+        tracing::debug!(connection = self.connection.id, peer = %self.connection.peer, reason = ?end, "connection ended");
+        match end {
+            // Nothing of this request was answered yet: `poll_write` would have noted that its head has arrived.
+            End::SlowHead if self.connection.protocol == Protocol::Http1 => {
+                self.gathered.extend_from_slice(TIMEOUT_ANSWER);
+            }
+            // What an ended session has not got yet it shall not get.
+            End::Session => self.gathered.clear(),
+            _ => {}
+        }
+        if let Poll::Ready(Ok(())) = self.poll_empty(context) {
+            let _ = self.wire.poll_shutdown(context);
+        }
+    }
+
+    fn counter(&self, end: End) -> Option<&AtomicU64> {
+        match end {
+            End::Idle => Some(&self.counters.idle_closed),
+            End::SlowHead => Some(&self.counters.header_timeouts),
+            End::Session => Some(&self.counters.cut_sessions),
+            End::Stopping => None,
+        }
+    }
+
+    /// Notes that a write begins; refuses it on an ended connection.
+    fn begin_write(&mut self) -> io::Result<()> {
+        if self.ended.is_some() {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was ended"));
+        }
+        // An answer tells that the head is in, or that it was bad: Pingora refuses some before any hook of ours runs.
+        if self.connection.protocol == Protocol::Http1 && self.connection.turns.awaits_head() {
+            self.connection.head_arrived();
+        }
+        self.unflushed = true;
+        self.quiet_rounds = 0;
+        Ok(())
+    }
+
+    /// What a write has to wait for, besides the socket.
+    fn wait_to_write<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(end) = self.deadlines.poll_write(context) {
+            self.end(end, context);
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
+    }
+
+    /// Writes out what was gathered, and with it the parts. Gives how much of the parts is gone.
+    fn poll_write_through(&mut self, context: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        loop {
+            let gathered = self.gathered.len();
+            let written = match parts {
+                [part] if gathered == 0 => ready!(self.wire.poll_write(context, part))?,
+                _ => {
+                    let mut slices = [IoSlice::new(&[]); 8];
+                    let sources = std::iter::once(&self.gathered[..]).chain(parts.iter().map(|part| &**part));
+                    let sources = sources.filter(|source| !source.is_empty());
+                    let filled = slices.iter_mut().zip(sources).map(|(slice, source)| *slice = IoSlice::new(source));
+                    let filled = filled.count();
+                    ready!(self.wire.poll_write_vectored(context, slices.get(..filled).unwrap_or(&slices)))?
+                }
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.deadlines.wrote_some();
+            if written < gathered {
+                self.gathered.advance(written);
+                continue;
+            }
+            // Not `advance`: that would give up the room before it.
+            self.gathered.clear();
+            if written > gathered {
+                return Poll::Ready(Ok(written - gathered));
+            }
+        }
+    }
+
+    /// Writes out all that was gathered, and what rustls has of it.
+    fn poll_empty(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.gathered.is_empty() {
+            let written = ready!(self.wire.poll_write(context, &self.gathered))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.deadlines.wrote_some();
+            if written == self.gathered.len() {
+                self.gathered.clear();
+            } else {
+                self.gathered.advance(written);
+            }
+        }
+        ready!(self.wire.poll_flush(context))?;
+        self.deadlines.wrote_some();
+        self.unflushed = false;
+        if self.gathered.capacity() > KEEP_MOST {
+            self.gathered = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lets unflushed bytes leave when nothing more has been written for a few rounds of the task.
+    fn flush_when_quiet(&mut self, context: &mut Context<'_>) {
+        if !self.unflushed {
+            return;
+        }
+        if self.quiet_rounds < QUIET_ROUNDS {
+            self.quiet_rounds += 1;
+            context.waker().wake_by_ref();
+        } else {
+            // An error comes again at the next write. Where the socket is full, its waker brings us back here.
+            let _ = self.poll_empty(context);
+        }
+    }
+}
+
+impl AsyncRead for Downstream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.ended.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        match this.wire.poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {
+                if buffer.filled().len() > before {
+                    this.deadlines.read_some();
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                this.flush_when_quiet(context);
+                let end = ready!(this.deadlines.poll_read(context));
+                this.end(end, context);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Downstream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(data)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.begin_write()?;
+        let size = parts.iter().map(|part| part.len()).sum::<usize>();
+        if this.gathered.len() + size <= GATHER_MOST {
+            for part in parts {
+                this.gathered.extend_from_slice(part);
+            }
+            return Poll::Ready(Ok(size));
+        }
+        match this.poll_write_through(context, parts) {
+            Poll::Pending => this.wait_to_write(context),
+            done => done,
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.ended.is_some() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        match this.poll_empty(context) {
+            Poll::Pending => this.wait_to_write(context),
+            done => done,
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let emptied = match this.poll_empty(context) {
+            Poll::Pending if this.ended.is_none() => return this.wait_to_write(context),
+            emptied => emptied,
+        };
+        ready!(emptied)?;
+        this.wire.poll_shutdown(context)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Downstream {
+    async fn shutdown(&mut self) {
+        let until = Instant::now() + LINGER;
+        let closed = timeout_at(until, AsyncWriteExt::shutdown(self)).await;
+        let polite = matches!(closed, Ok(Ok(()))) && self.ended != Some(End::Session);
+        self.ended.get_or_insert(End::Stopping);
+        let mut scrap = [0; 4096];
+        // The raw socket: nobody needs to decrypt what nobody reads.
+        while polite && Instant::now() < until {
+            match timeout(LINGER_QUIET, self.wire.socket().read(&mut scrap)).await {
+                Ok(Ok(read)) if read > 0 => {}
+                _ => break,
+            }
+        }
+    }
+}
+
+impl GetProxyDigest for Downstream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        // Pingora asks for it exactly when a session begins, and with HTTP/1 a session is one request. No other sign of
+        // that comes down here, nor is any hook of a proxy called before the head is read.
+        if self.connection.protocol == Protocol::Http1 {
+            self.connection.turns.begin();
+        }
+        Some(Arc::clone(&self.proxy_digest))
+    }
+}
+
+impl GetSocketDigest for Downstream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        Some(Arc::clone(&self.socket_digest))
+    }
+}
+
+impl GetTimingDigest for Downstream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl Ssl for Downstream {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.ssl_digest.clone()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        Some(match self.connection.protocol {
+            Protocol::Http1 => ALPN::H1,
+            Protocol::Http2 => ALPN::H2,
+        })
+    }
+}
+
+impl UniqueID for Downstream {
+    fn id(&self) -> UniqueIDType {
+        // Unique among open connections, as an open socket's number is.
+        match &self.wire {
+            Wire::Plain(socket) => socket.as_raw_fd(),
+            Wire::Tls(stream) => stream.get_ref().0.as_raw_fd(),
+        }
+    }
+}
+
+impl Peek for Downstream {}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::proxy::connection::{Ties, Turns};
+
+    async fn pair() -> (Downstream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+        let address = listener.local_addr().expect("an address");
+        let client = TcpStream::connect(address).await.expect("a connection");
+        let (socket, peer) = listener.accept().await.expect("a connection");
+        let connection = Arc::new(Connection {
+            id: 1,
+            peer,
+            local: address,
+            scheme: Scheme::Http,
+            protocol: Protocol::Http1,
+            server_name: None,
+            certificate: None,
+            tls: None,
+            turns: Turns::default(),
+            ties: Ties::default(),
+        });
+        let minute = Duration::from_secs(60);
+        let counters = Arc::new(ListenerCounters::default());
+        (Downstream::new(Wire::Plain(socket), connection, minute, minute, counters).expect("a stream"), client)
+    }
+
+    /// Polls a read once, as a task does that waits for the client.
+    async fn look(stream: &mut Downstream) {
+        poll_fn(|context| {
+            let mut byte = [0];
+            assert!(Pin::new(&mut *stream).poll_read(context, &mut ReadBuf::new(&mut byte)).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn small_writes_leave_together_at_the_flush() {
+        let (mut stream, mut client) = pair().await;
+        stream.write_all(b"head ").await.expect("written");
+        look(&mut stream).await;
+        stream.write_all(b"body").await.expect("written");
+        assert_eq!(stream.gathered, b"head body"[..]);
+        stream.flush().await.expect("flushed");
+        assert!(stream.gathered.is_empty() && stream.gathered.capacity() > 0);
+        let mut text = [0; 100];
+        assert_eq!(client.read(&mut text).await.expect("read"), 9);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_under_no_deadline_of_a_head_even_where_no_hook_said_so() {
+        let (mut stream, _client) = pair().await;
+        assert!(stream.connection.turns.awaits_head());
+        stream.write_all(b"HTTP/1.1 400 ").await.expect("written");
+        assert!(!stream.connection.turns.awaits_head());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_flushes_leaves_after_a_few_quiet_rounds() {
+        let (mut stream, mut client) = pair().await;
+        stream.write_all(b"head").await.expect("written");
+        for _ in 0..=QUIET_ROUNDS {
+            assert!(stream.unflushed);
+            look(&mut stream).await;
+        }
+        assert!(!stream.unflushed);
+        let mut text = [0; 4];
+        client.read_exact(&mut text).await.expect("read");
+        assert_eq!(&text, b"head");
+    }
+
+    #[tokio::test]
+    async fn large_writes_keep_the_order_and_give_their_buffer_back() {
+        let (mut stream, mut client) = pair().await;
+        let sizes = [1, GATHER_MOST - 1, 1, GATHER_MOST + 1, 3, 1 << 20, 5, GATHER_MOST, 1 << 21, 7];
+        let expected: Vec<u8> = (0..sizes.iter().sum::<usize>()).map(|place| (place % 251) as u8).collect();
+        let reading = async {
+            let mut text = Vec::new();
+            client.read_to_end(&mut text).await.expect("read");
+            text
+        };
+        let writing = async {
+            let mut left = expected.as_slice();
+            for size in sizes {
+                let (part, rest) = left.split_at(size);
+                stream.write_all(part).await.expect("written");
+                left = rest;
+            }
+            stream.flush().await.expect("flushed");
+            let capacity = stream.gathered.capacity();
+            drop(stream);
+            capacity
+        };
+        let (text, capacity) = tokio::join!(reading, writing);
+        assert!(text == expected);
+        assert!(capacity <= KEEP_MOST, "{capacity}");
+    }
+
+    #[tokio::test]
+    async fn a_closed_connection_is_read_on_so_that_its_answer_survives() {
+        let (mut stream, mut client) = pair().await;
+        client.write_all(&[b'x'; 100_000]).await.expect("written");
+        stream.write_all(b"answer").await.expect("written");
+        let closing = async move {
+            Shutdown::shutdown(&mut stream).await;
+            drop(stream);
+        };
+        let ((), text) = tokio::join!(closing, async {
+            let mut text = Vec::new();
+            let mut scrap = [0; 16];
+            // Still sending when the answer comes.
+            for _ in 0..10 {
+                client.write_all(&[b'x'; 100_000]).await.expect("not reset");
+            }
+            while let Ok(read @ 1..) = client.read(&mut scrap).await {
+                text.extend_from_slice(scrap.get(..read).expect("what was read"));
+            }
+            drop(client);
+            text
+        });
+        assert_eq!(text, b"answer");
+    }
+}

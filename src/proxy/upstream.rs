@@ -1,0 +1,107 @@
+//! Station 7: a permit becomes a peer.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType};
+use pingora_core::utils::tls::{WrappedX509, parse_x509};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use crate::config::{App, Upstream};
+use crate::policy::Permit;
+use crate::types::AppName;
+
+/// How long a resolved name is used.
+const RESOLVED_FOR: Duration = Duration::from_secs(10);
+/// How long a connection to an upstream is kept for the next request.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// The upstreams of all apps.
+pub struct Upstreams {
+    authorities: HashMap<AppName, Arc<[WrappedX509]>>,
+    resolved: moka::future::Cache<(String, u16), SocketAddr>,
+}
+
+/// A CA file of an upstream cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("`upstream_ca` of app `{app}` ({}) cannot be used: {cause}", .file.display())]
+pub struct InvalidCa {
+    app: AppName,
+    file: std::path::PathBuf,
+    cause: String,
+}
+
+impl Upstreams {
+    /// Reads the apps' private CAs.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn new(apps: &[Arc<App>]) -> Result<Self, InvalidCa> {
+        let mut authorities = HashMap::new();
+        for app in apps {
+            if let Some(file) = &app.upstream.ca {
+                let invalid = |cause: String| InvalidCa { app: app.name.clone(), file: file.clone(), cause };
+                let mut list = Vec::new();
+                for certificate in CertificateDer::pem_file_iter(file).map_err(|error| invalid(error.to_string()))? {
+                    let der = certificate.map_err(|error| invalid(error.to_string()))?.to_vec();
+                    // Pingora's own parser panics on what is no certificate.
+                    x509_parser::parse_x509_certificate(&der).map_err(|error| invalid(error.to_string()))?;
+                    list.push(WrappedX509::new(der, parse_x509));
+                }
+                if list.is_empty() {
+                    return Err(invalid("it holds no certificate".to_owned()));
+                }
+                authorities.insert(app.name.clone(), list.into());
+            }
+        }
+        let resolved = moka::future::Cache::builder().max_capacity(10_000).time_to_live(RESOLVED_FOR).build();
+        Ok(Self { authorities, resolved })
+    }
+
+    /// The peer of an app. Asks for the permit, so that what was not allowed has nowhere to go.
+    pub(super) async fn peer(&self, _: &Permit, app: &App) -> pingora::Result<Box<HttpPeer>> {
+        let upstream = &app.upstream;
+        let address = self.resolve(upstream).await?;
+        let mut peer = HttpPeer::new(address, upstream.tls, upstream.host.clone());
+        peer.options.connection_timeout = Some(upstream.connect_timeout);
+        peer.options.total_connection_timeout = Some(upstream.connect_timeout);
+        peer.options.read_timeout = Some(upstream.response_timeout);
+        peer.options.write_timeout = Some(upstream.response_timeout);
+        peer.options.idle_timeout = Some(KEPT_FOR);
+        peer.options.ca = self.authorities.get(&app.name).cloned();
+        // Two apps on one server share no connection: they may trust different CAs.
+        peer.group_key = group(&app.name);
+        Ok(Box::new(peer))
+    }
+
+    async fn resolve(&self, upstream: &Upstream) -> pingora::Result<SocketAddr> {
+        if let Ok(address) = upstream.host.parse::<IpAddr>() {
+            return Ok(SocketAddr::new(address, upstream.port));
+        }
+        let look_up = async {
+            let mut found = tokio::net::lookup_host((upstream.host.as_str(), upstream.port)).await?;
+            found.next().ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"))
+        };
+        let timed = async {
+            tokio::time::timeout(upstream.connect_timeout, look_up)
+                .await
+                .unwrap_or_else(|_| Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "resolving took too long")))
+        };
+        self.resolved.try_get_with((upstream.host.clone(), upstream.port), timed).await.map_err(|error| {
+            let mut error = Error::explain(ErrorType::ConnectError, format!("resolving {}: {error}", upstream.host));
+            error.esource = ErrorSource::Upstream;
+            error
+        })
+    }
+}
+
+fn group(app: &AppName) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    app.hash(&mut hasher);
+    hasher.finish()
+}

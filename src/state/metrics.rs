@@ -1,0 +1,87 @@
+//! The counters that `/metrics` shows.
+
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+/// All counters of the gateway.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Where they are gathered from.
+    pub registry: Registry,
+    /// Requests by app, decision and status.
+    pub requests: IntCounterVec,
+    /// Seconds from a request's head to the end of its answer, by app.
+    pub duration: HistogramVec,
+    /// Seconds that the gateway itself took to decide.
+    pub decision: Histogram,
+    /// Limits that were reached, by name.
+    pub limits_reached: IntCounterVec,
+    /// Log-ins by app and outcome.
+    pub logins: IntCounterVec,
+    /// Errors with upstreams, by app and kind.
+    pub upstream_errors: IntCounterVec,
+    /// Whether a source can be read, by name.
+    pub source_up: IntGaugeVec,
+    /// Rows that let nobody in because something is wrong with them, by source.
+    pub source_refused_rows: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Makes and registers all counters.
+    ///
+    /// # Panics
+    /// Never: the names are fixed, valid and different.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels).expect("fixed names are valid");
+            registry.register(Box::new(counter.clone())).expect("each name is registered once");
+            counter
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), labels).expect("fixed names are valid");
+            registry.register(Box::new(gauge.clone())).expect("each name is registered once");
+            gauge
+        };
+        let buckets = vec![0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+        let duration = HistogramVec::new(
+            HistogramOpts::new("vestibule_request_seconds", "From a request's head to the end of its answer")
+                .buckets(buckets),
+            &["app"],
+        )
+        .expect("fixed names are valid");
+        registry.register(Box::new(duration.clone())).expect("each name is registered once");
+        let fine = vec![0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.01, 0.1, 1.0];
+        let decision = Histogram::with_opts(
+            HistogramOpts::new("vestibule_decision_seconds", "From a request's head to the decision on it")
+                .buckets(fine),
+        )
+        .expect("fixed names are valid");
+        registry.register(Box::new(decision.clone())).expect("each name is registered once");
+        Self {
+            requests: counter(
+                "vestibule_requests_total",
+                "Requests by app, decision and status",
+                &["app", "decision", "status"],
+            ),
+            limits_reached: counter("vestibule_limits_reached_total", "Limits that were reached", &["limit"]),
+            logins: counter("vestibule_logins_total", "Log-ins by app and outcome", &["app", "outcome"]),
+            upstream_errors: counter("vestibule_upstream_errors_total", "Errors with upstreams", &["app", "kind"]),
+            source_up: gauge("vestibule_source_up", "Whether a source can be read", &["source"]),
+            source_refused_rows: gauge(
+                "vestibule_source_refused_rows",
+                "Rows that let nobody in because something is wrong with them",
+                &["source"],
+            ),
+            duration,
+            decision,
+            registry,
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

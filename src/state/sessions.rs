@@ -1,0 +1,356 @@
+//! Sessions as the corridor sees them: from a cookie's token to a [`Live`] session with its compiled access.
+//!
+//! On the warm path all is in the cache. On a miss the store tells whose session it is, the directory what the tables say
+//! of the person, and the answer is compiled and kept until the tables may have changed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use moka::future::Cache;
+
+use super::assertion::Assertion;
+use super::open_requests::{OpenRequest, OpenRequests};
+use super::ports::{Directory, Store, StoreError, Unavailable};
+use super::snapshot::{Current, Site};
+use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
+use crate::session::{SessionId, SessionRecord, Token};
+use crate::types::{AppName, CustomerId, Email};
+
+/// How many sessions are kept compiled.
+const MOST_CACHED: u64 = 100_000;
+/// Longer than any look-up takes.
+const REMEMBER_ENDED: Duration = Duration::from_secs(120);
+
+/// A session that is not over, and what it may do.
+#[derive(Debug)]
+pub struct Live {
+    /// The session.
+    pub record: SessionRecord,
+    /// What its person may do on its domain.
+    pub standing: Standing,
+    /// How many grants the person has on this domain.
+    pub choices: usize,
+    /// The assertion signed last.
+    pub assertion: ArcSwapOption<Assertion>,
+    fresh_until: Timestamp,
+    last_used: AtomicI64,
+    last_stored: AtomicI64,
+}
+
+/// A session cannot be looked up now.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The tables cannot be asked.
+    #[error(transparent)]
+    Directory(#[from] Unavailable),
+}
+
+impl Trouble {
+    /// The name in logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Store(_) => "store-failed",
+            Self::Directory(_) => "source-unavailable",
+        }
+    }
+}
+
+/// All sessions.
+pub struct Sessions {
+    current: Arc<Current>,
+    store: Arc<dyn Store>,
+    directory: Arc<dyn Directory>,
+    cache: Cache<SessionId, Arc<Live>>,
+    /// Sessions that ended just now: a look-up that began before must not bring one back.
+    ended: moka::sync::Cache<SessionId, ()>,
+    open: OpenRequests,
+}
+
+impl Sessions {
+    /// Puts store and directory behind a cache.
+    #[must_use]
+    pub fn new(current: Arc<Current>, store: Arc<dyn Store>, directory: Arc<dyn Directory>) -> Self {
+        let ended = moka::sync::Cache::builder().time_to_live(REMEMBER_ENDED).build();
+        Self { current, store, directory, cache: Cache::new(MOST_CACHED), ended, open: OpenRequests::default() }
+    }
+
+    /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
+    ///
+    /// # Errors
+    /// [`Trouble`] when that cannot be found out.
+    pub async fn live(&self, token: &Token, site: &Site, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
+        self.by_id(token.hash(), site, now).await
+    }
+
+    async fn by_id(&self, id: SessionId, site: &Site, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
+        let limits = self.current.load().session;
+        let mut live = self.cache.get(&id).await;
+        if live.as_ref().is_some_and(|live| live.fresh_until <= now) {
+            live = self.refresh(id, site, now).await?;
+        } else if live.is_none() {
+            live = self.fill(id, site, now, None).await?;
+        }
+        let Some(live) = live else { return Ok(None) };
+        // The cookie is bound to one host name, so a token that comes by another was carried there.
+        if live.record.app != site.app.name || live.record.host != site.domain.host {
+            return Ok(None);
+        }
+        if self.ended.contains_key(&id) {
+            self.cache.invalidate(&id).await;
+            return Ok(None);
+        }
+        if live.record.is_over_if_used(live.last_used(), limits, now) {
+            self.end(id).await?;
+            return Ok(None);
+        }
+        live.last_used.store(now.as_second(), Ordering::Relaxed);
+        Ok(Some(live))
+    }
+
+    /// Asks again what a session may do; its requests under way end if that has changed.
+    async fn refresh(&self, id: SessionId, site: &Site, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
+        let old = self.cache.remove(&id).await;
+        let new = self.fill(id, site, now, old.as_deref()).await?;
+        let may = |live: &Live| match &live.standing {
+            Standing::Access(access) => Some(material(access.grant())),
+            _ => None,
+        };
+        if let Some(old) = &old
+            && may(old) != new.as_deref().and_then(may)
+        {
+            self.open.end(id);
+        }
+        Ok(new)
+    }
+
+    /// Looks a session up behind the cache; many requests of one session ask once.
+    async fn fill(
+        &self,
+        id: SessionId,
+        site: &Site,
+        now: Timestamp,
+        old: Option<&Live>,
+    ) -> Result<Option<Arc<Live>>, Trouble> {
+        let last_used = old.map(Live::last_used);
+        let look_up = async {
+            let record = self.store.session(id).await.map_err(|error| Some(Trouble::from(error)))?.ok_or(None)?;
+            let live = self.compile(record, site, now, last_used).await.map_err(Some)?;
+            Ok::<_, Option<Trouble>>(Arc::new(live))
+        };
+        match self.cache.try_get_with(id, look_up).await {
+            Ok(live) => Ok(Some(live)),
+            Err(error) => match &*error {
+                None => Ok(None),
+                Some(Trouble::Store(error)) => {
+                    Err(Trouble::Store(StoreError { what: error.what, cause: error.cause.clone() }))
+                }
+                Some(Trouble::Directory(error)) => Err(Trouble::Directory(error.clone())),
+            },
+        }
+    }
+
+    async fn compile(
+        &self,
+        record: SessionRecord,
+        site: &Site,
+        now: Timestamp,
+        last_used: Option<Timestamp>,
+    ) -> Result<Live, Trouble> {
+        let app = &site.app;
+        let stored = record.last_used;
+        let used = last_used.map_or(stored, |used| used.max(stored));
+        let known = self.directory.known(&app.name, &record.email).await?;
+        let pinned = site.domain.customer.as_ref();
+        let standing = match choose(&known.grants, pinned, record.customer.as_ref()) {
+            Choice::One(grant) => Standing::Access(Arc::new(Access::compile(&app.policy, &app.identity, grant, now))),
+            Choice::Several => Standing::Undecided,
+            Choice::None(reason) => Standing::Refused(reason),
+        };
+        Ok(Live {
+            record,
+            standing,
+            choices: if pinned.is_some() { known.grants.len().min(1) } else { known.grants.len() },
+            assertion: ArcSwapOption::empty(),
+            fresh_until: known.fresh_until,
+            last_used: AtomicI64::new(used.as_second()),
+            last_stored: AtomicI64::new(stored.as_second()),
+        })
+    }
+
+    /// What the tables grant a person in an app.
+    ///
+    /// # Errors
+    /// When they cannot be asked.
+    pub async fn grants(&self, app: &AppName, email: &Email) -> Result<Vec<Arc<Grant>>, Unavailable> {
+        Ok(self.directory.known(app, email).await?.grants.clone())
+    }
+
+    /// Whether a person may enter a domain at all.
+    ///
+    /// # Errors
+    /// When the tables cannot be asked.
+    pub async fn may_enter(&self, site: &Site, email: &Email) -> Result<bool, Unavailable> {
+        let grants = self.grants(&site.app.name, email).await?;
+        Ok(!matches!(choose(&grants, site.domain.customer.as_ref(), None), Choice::None(_)))
+    }
+
+    /// Gives a session a new token and another customer, in one step.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn switch(&self, live: &Live, customer: CustomerId, now: Timestamp) -> Result<Token, StoreError> {
+        let token = Token::generate();
+        let record =
+            SessionRecord { id: token.hash(), customer: Some(customer), last_used: now, ..live.record.clone() };
+        self.store.open_session(&record, Some(live.record.id)).await?;
+        self.forget(live.record.id).await;
+        Ok(token)
+    }
+
+    /// One person's sessions in one app that are not over, newest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list(&self, app: &AppName, email: &Email, now: Timestamp) -> Result<Vec<SessionRecord>, StoreError> {
+        let limits = self.current.load().session;
+        let mut records = self.store.sessions_of(app, email).await?;
+        for record in &mut records {
+            if let Some(live) = self.cache.get(&record.id).await {
+                record.last_used = record.last_used.max(live.last_used());
+            }
+        }
+        records.retain(|record| !record.is_over(limits, now));
+        Ok(records)
+    }
+
+    /// Ends a session: no request of it passes from now on, and those under way end.
+    ///
+    /// # Errors
+    /// When the store fails; the session then goes on.
+    pub async fn end(&self, id: SessionId) -> Result<(), StoreError> {
+        self.store.end_session(id).await?;
+        self.forget(id).await;
+        Ok(())
+    }
+
+    /// A session has ended in the store: takes it out of the cache and ends its requests.
+    pub async fn forget(&self, id: SessionId) {
+        self.ended.insert(id, ());
+        self.cache.invalidate(&id).await;
+        self.open.end(id);
+    }
+
+    /// Notes a request on its way upstream.
+    #[must_use]
+    pub fn enter(&self, live: &Live) -> OpenRequest {
+        self.open.enter(live.record.id)
+    }
+
+    /// Runs in the background: ends requests of sessions that are over or may do less than before, and stores when
+    /// sessions were last used.
+    pub async fn run(&self, clock: super::clock::Clock, stop: tokio_util::sync::CancellationToken) {
+        const LOOK: Duration = Duration::from_secs(1);
+        const STORE_EVERY: u32 = 30;
+        let mut ticks: u32 = 0;
+        let mut every = tokio::time::interval(LOOK);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            ticks = ticks.wrapping_add(1);
+            self.recheck(clock.now()).await;
+            if ticks.is_multiple_of(STORE_EVERY) {
+                self.store_uses().await;
+            }
+        }
+        self.store_uses().await;
+    }
+
+    /// Looks again at every session with a request under way.
+    async fn recheck(&self, now: Timestamp) {
+        let current = self.current.load_full();
+        for id in self.open.sessions() {
+            let live = self.cache.get(&id).await;
+            let is_fresh = live.as_ref().is_some_and(|live| live.fresh_until > now);
+            let record = match &live {
+                Some(live) => Some(live.record.clone()),
+                None => self.store.session(id).await.ok().flatten(),
+            };
+            let site = record.as_ref().and_then(|record| current.site(&record.host));
+            let (Some(record), Some(site)) = (record, site) else {
+                self.open.end(id);
+                continue;
+            };
+            let used = live.as_ref().map_or(record.last_used, |live| live.last_used());
+            // A request under way is a use: only its age ends such a session.
+            if record.is_over_if_used(used.max(now), current.session, now) {
+                self.open.end(id);
+            } else if !is_fresh {
+                match self.refresh(id, site, now).await {
+                    Ok(Some(live)) if matches!(live.standing, Standing::Access(_)) => {}
+                    Ok(_) => self.open.end(id),
+                    // The tables cannot be asked, and what is known of the person is too old: nobody goes on.
+                    Err(Trouble::Directory(_)) => self.open.end(id),
+                    // A store that fails for a moment cuts nobody off: the session is still good.
+                    Err(Trouble::Store(error)) => tracing::warn!(%error, "open requests could not be checked"),
+                }
+            }
+        }
+    }
+
+    async fn store_uses(&self) {
+        let mut used = Vec::new();
+        for (id, live) in &self.cache {
+            let last = live.last_used.load(Ordering::Relaxed);
+            if last > live.last_stored.load(Ordering::Relaxed) {
+                used.push((*id, live, last));
+            }
+        }
+        let rows: Vec<_> = used.iter().map(|(id, live, _)| (*id, live.last_used())).collect();
+        if rows.is_empty() {
+            return;
+        }
+        match self.store.touch_sessions(&rows).await {
+            Ok(()) => {
+                for (_, live, last) in used {
+                    live.last_stored.store(last, Ordering::Relaxed);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "when sessions were last used could not be stored"),
+        }
+    }
+}
+
+impl Live {
+    fn last_used(&self) -> Timestamp {
+        Timestamp::from_second(self.last_used.load(Ordering::Relaxed)).unwrap_or(self.record.last_used)
+    }
+
+    /// The access, where there is one.
+    #[must_use]
+    pub fn access(&self) -> Option<&Arc<Access>> {
+        match &self.standing {
+            Standing::Access(access) => Some(access),
+            _ => None,
+        }
+    }
+
+    /// Why the person may not enter, where that is so.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Reason> {
+        match &self.standing {
+            Standing::Refused(reason) => Some(*reason),
+            _ => None,
+        }
+    }
+}
+
+/// What a change of ends requests under way.
+fn material(grant: &Grant) -> (crate::types::RoleName, Option<CustomerId>, Option<u32>) {
+    (grant.role.clone(), grant.customer_id().cloned(), grant.days_back)
+}

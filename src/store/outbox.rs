@@ -1,0 +1,92 @@
+//! Outgoing mail in the database: sealed, for it holds a link, a code and an address.
+
+use jiff::Timestamp;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Row, query, query_scalar};
+use zeroize::Zeroize;
+
+use super::SqliteStore;
+use super::seal::SealKey;
+use super::sqlite::{malformed, micros, moment};
+use crate::state::ports::{OutgoingMail, QueuedMail};
+
+/// What a sealed mail is called.
+const SEALED_AS: &str = "outbox/mail";
+
+/// Queues a mail, within a transaction.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    seal: &SealKey,
+    mail: &OutgoingMail,
+    now: Timestamp,
+    expires: Timestamp,
+) -> sqlx::Result<()> {
+    let mut plain = serde_json::to_vec(mail).map_err(|_| malformed("outbox.mail"))?;
+    let sealed = seal.seal(SEALED_AS, &plain).map_err(|error| sqlx::Error::Encode(error.into()));
+    plain.zeroize();
+    query("INSERT INTO outbox (mail, queued, due, expires) VALUES (?1, ?2, ?2, ?3)")
+        .bind(sealed?)
+        .bind(micros(now))
+        .bind(micros(expires))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn due(store: &SqliteStore, now: Timestamp, most: u32) -> sqlx::Result<Vec<QueuedMail>> {
+    let rows = query("SELECT * FROM outbox WHERE due <= ? ORDER BY id LIMIT ?")
+        .bind(micros(now))
+        .bind(most)
+        .fetch_all(&store.readers)
+        .await?;
+    let mut mails = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match read(&store.seal, row) {
+            Ok(mail) => mails.push(mail),
+            Err(error) => {
+                // It would stand before all others for ever, and nobody can read it.
+                let id: i64 = row.try_get("id")?;
+                tracing::error!(mail = id, %error, "a queued mail cannot be read; removed");
+                forget(store, id).await?;
+            }
+        }
+    }
+    Ok(mails)
+}
+
+pub(super) async fn next(store: &SqliteStore) -> sqlx::Result<Option<Timestamp>> {
+    let due: Option<i64> = query_scalar("SELECT min(due) FROM outbox").fetch_one(&store.readers).await?;
+    due.map(moment).transpose()
+}
+
+pub(super) async fn forget(store: &SqliteStore, id: i64) -> sqlx::Result<()> {
+    query("DELETE FROM outbox WHERE id = ?").bind(id).execute(&store.writer).await?;
+    Ok(())
+}
+
+pub(super) async fn defer(store: &SqliteStore, id: i64, until: Timestamp) -> sqlx::Result<()> {
+    query("UPDATE outbox SET tries = tries + 1, due = ? WHERE id = ?")
+        .bind(micros(until))
+        .bind(id)
+        .execute(&store.writer)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn count(store: &SqliteStore) -> sqlx::Result<u64> {
+    let count: i64 = query_scalar("SELECT count(*) FROM outbox").fetch_one(&store.readers).await?;
+    Ok(count.unsigned_abs())
+}
+
+fn read(seal: &SealKey, row: &SqliteRow) -> sqlx::Result<QueuedMail> {
+    let mut plain = seal.open(SEALED_AS, row.try_get("mail")?).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let mail = serde_json::from_slice(&plain).map_err(|_| malformed("outbox.mail"));
+    plain.zeroize();
+    Ok(QueuedMail {
+        id: row.try_get("id")?,
+        tries: row.try_get("tries")?,
+        queued: moment(row.try_get("queued")?)?,
+        expires: moment(row.try_get("expires")?)?,
+        mail: mail?,
+    })
+}

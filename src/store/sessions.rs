@@ -1,0 +1,124 @@
+//! Sessions in the database.
+
+use jiff::Timestamp;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Row, query};
+
+use super::SqliteStore;
+use super::sqlite::{malformed, micros, moment, readable};
+use crate::session::{SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::types::{AppName, CustomerId, Email, HostName};
+
+/// How many rows one transaction of a sweep removes, so that log-ins get their turn in between.
+pub(super) const SWEEP_ROWS: i64 = 500;
+/// How many sessions of one person are read: more than a person opens, and a page shows.
+const MOST_OF_A_PERSON: i64 = 1000;
+
+pub(super) async fn open(
+    store: &SqliteStore,
+    session: &SessionRecord,
+    replaces: Option<SessionId>,
+) -> sqlx::Result<()> {
+    let mut transaction = store.begin().await?;
+    insert(&mut transaction, session, replaces).await?;
+    transaction.commit().await
+}
+
+/// Stores a session and removes the one it replaces, within a transaction.
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    session: &SessionRecord,
+    replaces: Option<SessionId>,
+) -> sqlx::Result<()> {
+    if let Some(replaced) = replaces {
+        query("DELETE FROM session WHERE id = ?").bind(&replaced.as_bytes()[..]).execute(&mut *connection).await?;
+    }
+    query(
+        "INSERT INTO session (id, app, host, email, customer, created, last_used, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&session.id.as_bytes()[..])
+    .bind(session.app.as_str())
+    .bind(session.host.as_str())
+    .bind(session.email.as_str())
+    .bind(session.customer.as_ref().map(CustomerId::as_str))
+    .bind(micros(session.created))
+    .bind(micros(session.last_used))
+    .bind(session.device.as_str())
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn find(store: &SqliteStore, id: SessionId) -> sqlx::Result<Option<SessionRecord>> {
+    let row =
+        query("SELECT * FROM session WHERE id = ?").bind(&id.as_bytes()[..]).fetch_optional(&store.readers).await?;
+    row.as_ref().map(read).transpose()
+}
+
+pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email) -> sqlx::Result<Vec<SessionRecord>> {
+    let rows = query("SELECT * FROM session WHERE app = ? AND email = ? ORDER BY created DESC, id LIMIT ?")
+        .bind(app.as_str())
+        .bind(email.as_str())
+        .bind(MOST_OF_A_PERSON)
+        .fetch_all(&store.readers)
+        .await?;
+    Ok(readable(&rows, read))
+}
+
+pub(super) async fn end(store: &SqliteStore, id: SessionId) -> sqlx::Result<bool> {
+    let done = query("DELETE FROM session WHERE id = ?").bind(&id.as_bytes()[..]).execute(&store.writer).await?;
+    Ok(done.rows_affected() > 0)
+}
+
+pub(super) async fn touch(store: &SqliteStore, used: &[(SessionId, Timestamp)]) -> sqlx::Result<()> {
+    for some in used.chunks(500) {
+        let mut transaction = store.begin().await?;
+        for (id, moment) in some {
+            // Notes may come out of order; a session never grows older by one.
+            query("UPDATE session SET last_used = ?2 WHERE id = ?1 AND last_used < ?2")
+                .bind(&id.as_bytes()[..])
+                .bind(micros(*moment))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// Removes sessions that idled too long or are too old. One that seems to begin in the future stays: no request may use it
+/// while the clock is wrong, and once the clock is mended its owner is still logged in.
+pub(super) async fn sweep(store: &SqliteStore, limits: SessionLimits, now: Timestamp) -> sqlx::Result<u64> {
+    let idle = now.checked_sub(limits.idle).unwrap_or(Timestamp::MIN);
+    let absolute = now.checked_sub(limits.absolute).unwrap_or(Timestamp::MIN);
+    let mut removed = 0;
+    loop {
+        let done = query(
+            "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE last_used <= ? OR created <= ? LIMIT ?)",
+        )
+        .bind(micros(idle))
+        .bind(micros(absolute))
+        .bind(SWEEP_ROWS)
+        .execute(&store.writer)
+        .await?
+        .rows_affected();
+        removed += done;
+        if done < SWEEP_ROWS.unsigned_abs() {
+            return Ok(removed);
+        }
+    }
+}
+
+fn read(row: &SqliteRow) -> sqlx::Result<SessionRecord> {
+    let customer: Option<&str> = row.try_get("customer")?;
+    Ok(SessionRecord {
+        id: TokenHash::from_bytes(row.try_get("id")?).ok_or_else(|| malformed("session.id"))?,
+        app: AppName::parse(row.try_get("app")?).map_err(|_| malformed("session.app"))?,
+        host: HostName::parse(row.try_get("host")?).map_err(|_| malformed("session.host"))?,
+        email: Email::parse(row.try_get("email")?).map_err(|_| malformed("session.email"))?,
+        customer: customer.map(CustomerId::parse).transpose().map_err(|_| malformed("session.customer"))?,
+        created: moment(row.try_get("created")?)?,
+        last_used: moment(row.try_get("last_used")?)?,
+        device: row.try_get("device")?,
+    })
+}

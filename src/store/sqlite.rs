@@ -1,0 +1,180 @@
+//! The store's port, kept by SQLite.
+//!
+//! Here stands what each call is named when it fails; the statements are in the file of their subject.
+
+use std::fs::File;
+
+use async_trait::async_trait;
+use aws_lc_rs::hmac;
+use jiff::Timestamp;
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Sqlite, Transaction};
+
+use super::seal::SealKey;
+use super::{attempts, outbox, secrets, sessions};
+use crate::session::{Attempt, AttemptId, SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::state::ports::{Answer, QueuedMail, Store, StoreError};
+use crate::types::{AppName, Email};
+
+/// The store of a single gateway: one SQLite database, one writer, a few readers.
+pub struct SqliteStore {
+    pub(super) writer: SqlitePool,
+    pub(super) readers: SqlitePool,
+    pub(super) seal: SealKey,
+    /// Held as long as the store lives; last, so that the connections go first.
+    _lock: File,
+}
+
+impl SqliteStore {
+    pub(super) const fn new(writer: SqlitePool, readers: SqlitePool, seal: SealKey, lock: File) -> Self {
+        Self { writer, readers, seal, _lock: lock }
+    }
+
+    /// The key under which log-in codes are sealed (`Code::seal`); derived from `seal.key`, which is not in the database.
+    #[must_use]
+    pub fn code_key(&self) -> hmac::Key {
+        self.seal.code()
+    }
+
+    /// Ends the connections in order: what is in the write-ahead log goes into the database file. Nothing is lost without
+    /// it.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Begins a change. It takes the write lock at once: a lock taken half-way could be refused half-way.
+    pub(super) async fn begin(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// Whether the key opens what the database holds.
+    pub(super) async fn fits_key(&self) -> sqlx::Result<bool> {
+        secrets::fits_key(self).await
+    }
+}
+
+/// Names what failed. SQLite's messages name tables and columns, and never values.
+fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |error| StoreError { what, cause: error.to_string() }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn open_session(&self, session: &SessionRecord, replaces: Option<SessionId>) -> Result<(), StoreError> {
+        sessions::open(self, session, replaces).await.map_err(failed("open a session"))
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        sessions::find(self, id).await.map_err(failed("read a session"))
+    }
+
+    async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError> {
+        sessions::of_person(self, app, email).await.map_err(failed("read a person's sessions"))
+    }
+
+    async fn end_session(&self, id: SessionId) -> Result<bool, StoreError> {
+        sessions::end(self, id).await.map_err(failed("end a session"))
+    }
+
+    async fn touch_sessions(&self, used: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
+        sessions::touch(self, used).await.map_err(failed("note that sessions were used"))
+    }
+
+    async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError> {
+        attempts::ask(self, attempt).await.map_err(failed("store a log-in attempt"))
+    }
+
+    async fn unanswered(&self, most: u32) -> Result<Vec<Attempt>, StoreError> {
+        attempts::unanswered(self, most).await.map_err(failed("read the unanswered log-in attempts"))
+    }
+
+    async fn answer(&self, id: AttemptId, answer: Option<&Answer>, now: Timestamp) -> Result<(), StoreError> {
+        attempts::answer(self, id, answer, now).await.map_err(failed("answer a log-in attempt"))
+    }
+
+    async fn attempt_of(&self, browser: TokenHash) -> Result<Option<Attempt>, StoreError> {
+        attempts::of_browser(self, browser).await.map_err(failed("read a browser's log-in attempt"))
+    }
+
+    async fn attempt_by_link(&self, link: TokenHash) -> Result<Option<Attempt>, StoreError> {
+        attempts::by_link(self, link).await.map_err(failed("read a link's log-in attempt"))
+    }
+
+    async fn sealed_code(&self, id: AttemptId) -> Result<Option<[u8; 32]>, StoreError> {
+        attempts::sealed_code(self, id).await.map_err(failed("read a log-in code"))
+    }
+
+    async fn take_try(&self, id: AttemptId, now: Timestamp) -> Result<Option<u32>, StoreError> {
+        attempts::take_try(self, id, now).await.map_err(failed("count a try at a log-in code"))
+    }
+
+    async fn redeem(
+        &self,
+        id: AttemptId,
+        session: &SessionRecord,
+        replaces: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        attempts::redeem(self, id, session, replaces, now).await.map_err(failed("turn a log-in attempt into a session"))
+    }
+
+    async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError> {
+        outbox::due(self, now, most).await.map_err(failed("read the mail that is due"))
+    }
+
+    async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {
+        outbox::next(self).await.map_err(failed("read when mail is due"))
+    }
+
+    async fn forget_mail(&self, id: i64) -> Result<(), StoreError> {
+        outbox::forget(self, id).await.map_err(failed("remove a mail"))
+    }
+
+    async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError> {
+        outbox::defer(self, id, until).await.map_err(failed("put a mail off"))
+    }
+
+    async fn queued_mails(&self) -> Result<u64, StoreError> {
+        outbox::count(self).await.map_err(failed("count the queued mails"))
+    }
+
+    async fn secret(&self, name: &str, make: fn() -> Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        secrets::read_or_make(self, name, make).await.map_err(failed("read or make a secret"))
+    }
+
+    async fn sweep(&self, limits: SessionLimits, now: Timestamp) -> Result<u64, StoreError> {
+        let what = "remove what is over";
+        let sessions = sessions::sweep(self, limits, now).await.map_err(failed(what))?;
+        let attempts = attempts::sweep(self, now).await.map_err(failed(what))?;
+        Ok(sessions.saturating_add(attempts))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        secrets::check(self).await.map_err(failed("write"))
+    }
+}
+
+/// A value that the database holds and that is none of its kind. Names the column, not the value.
+pub(super) fn malformed(column: &'static str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("a malformed `{column}`").into())
+}
+
+/// A moment, as stored. Microseconds: they hold every moment there is, and no limit of ours is finer.
+pub(super) fn micros(moment: Timestamp) -> i64 {
+    moment.as_microsecond()
+}
+
+/// A stored moment.
+pub(super) fn moment(micros: i64) -> sqlx::Result<Timestamp> {
+    Timestamp::from_microsecond(micros).map_err(|_| malformed("moment"))
+}
+
+/// Keeps the rows that can be read. A list must not fail as a whole for one that cannot: the log names the kind.
+pub(super) fn readable<Row, Value>(rows: &[Row], read: impl Fn(&Row) -> sqlx::Result<Value>) -> Vec<Value> {
+    rows.iter()
+        .filter_map(|row| {
+            read(row).inspect_err(|error| tracing::error!(%error, "a row of the store cannot be read; skipped")).ok()
+        })
+        .collect()
+}

@@ -1,0 +1,281 @@
+//! What the SQLite store owes beyond the suite: the disk, the folder, the key.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::suite::{AnyStore, after, answer, attempt, hash, session, store_suite};
+use super::{OpenProblem, SqliteStore, open};
+use crate::session::AttemptState;
+use crate::state::ports::Store;
+
+async fn fresh() -> (AnyStore, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(&folder.path().join("data")).await.expect("opens");
+    (Arc::new(store), folder)
+}
+
+store_suite!(fresh);
+
+/// Opens, and panics with the message as an operator would read it.
+async fn opened(data: &Path) -> SqliteStore {
+    match open(data).await {
+        Ok(store) => store,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Opening fails, names this file, and says all of this.
+async fn check_refused(data: &Path, file: &str, said: &[&str]) -> OpenProblem {
+    let error = open(data).await.err().expect("does not open");
+    assert!(error.path.ends_with(file), "{error}");
+    let text = error.to_string();
+    for said in said {
+        assert!(text.contains(said), "{said:?} is not in: {text}");
+    }
+    error.problem
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_again_without_an_orderly_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    store.open_session(&session(1), None).await.expect("stored");
+    let id = store.ask(&attempt(1)).await.expect("stored");
+    store.answer(id, Some(&answer(9)), after(1)).await.expect("answered");
+    let secret = store.secret("jwt", || b"made".to_vec()).await.expect("made");
+    drop(store);
+
+    let store = opened(folder.path()).await;
+    assert_eq!(store.session(hash(1)).await.expect("read"), Some(session(1)));
+    assert_eq!(store.attempt_by_link(hash(9)).await.expect("read").expect("there").state, AttemptState::Mailed);
+    assert_eq!(store.mail_due(after(1), 9).await.expect("read")[0].mail, answer(9).mail);
+    assert_eq!(store.secret("jwt", Vec::new).await.expect("read"), secret);
+}
+
+#[tokio::test]
+async fn a_copy_taken_at_any_moment_holds_what_was_acknowledged() {
+    // What `kill -9` leaves is what the files hold at that moment, with nobody to tidy up.
+    let (first, second) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let store = opened(first.path()).await;
+    for number in 0..50 {
+        store.open_session(&session(number), None).await.expect("stored");
+    }
+    for file in ["seal.key", "store.db", "store.db-wal"] {
+        fs::copy(first.path().join(file), second.path().join(file)).expect("copied");
+    }
+    let copy = opened(second.path()).await;
+    assert_eq!(copy.sessions_of(&session(0).app, &session(0).email).await.expect("read").len(), 50);
+}
+
+#[tokio::test]
+async fn commits_are_on_disk_before_they_are_acknowledged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    for pool in [&store.writer, &store.readers] {
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await.expect("read");
+        assert_eq!(mode, "wal");
+    }
+    let ask = |pragma| sqlx::query_scalar::<_, i64>(pragma).fetch_one(&store.writer);
+    assert_eq!(ask("PRAGMA synchronous").await.expect("read"), 2, "FULL");
+    assert_eq!(ask("PRAGMA foreign_keys").await.expect("read"), 1);
+    assert_eq!(ask("PRAGMA user_version").await.expect("read"), 1);
+    let refused = sqlx::query("DELETE FROM session").execute(&store.readers).await;
+    assert!(refused.is_err(), "readers cannot write");
+}
+
+#[tokio::test]
+async fn mails_secrets_and_tokens_are_not_on_disk_in_the_clear() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let id = store.ask(&attempt(1)).await.expect("stored");
+    store.answer(id, Some(&answer(9)), after(1)).await.expect("answered");
+    store.secret("jwt", || b"a private key".to_vec()).await.expect("made");
+    let token = crate::session::Token::new([42; 32]);
+    let record = crate::session::SessionRecord { id: token.hash(), ..session(1) };
+    store.open_session(&record, None).await.expect("stored");
+    let check = |moment: &str| {
+        for file in ["store.db", "store.db-wal"] {
+            let Ok(bytes) = fs::read(folder.path().join(file)) else { continue };
+            let holds = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+            for plain in ["plain-token-9", "recipient-9@mail.example", "Log in", "a private key", &token.expose()] {
+                assert!(!holds(plain.as_bytes()), "{moment}: {plain} is in {file}");
+            }
+            assert!(!holds(&[42; 32]), "{moment}: a token is in {file}");
+        }
+    };
+    check("before the log is written back");
+    store.close().await;
+    check("after");
+    assert!(fs::metadata(folder.path().join("store.db")).expect("there").len() > 4096, "all is in the database now");
+}
+
+#[tokio::test]
+async fn folder_and_files_are_the_gateways_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("deep/data");
+    let store = opened(&data).await;
+    store.check().await.expect("healthy");
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for file in ["seal.key", "store.db", "store.db-wal", "store.db-shm", "lock"] {
+        assert_eq!(mode(&data.join(file)), 0o600, "{file}");
+    }
+    drop(store);
+    fs::set_permissions(data.join("seal.key"), fs::Permissions::from_mode(0o644)).expect("set");
+    opened(&data).await;
+    assert_eq!(mode(&data.join("seal.key")), 0o600, "a careless copy is closed again");
+}
+
+#[tokio::test]
+async fn two_gateways_do_not_share_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let problem = check_refused(folder.path(), "lock", &["another gateway is running", "help: stop the other"]).await;
+    assert!(matches!(problem, OpenProblem::InUse));
+    drop(store);
+    opened(folder.path()).await;
+}
+
+#[tokio::test]
+async fn the_key_must_be_the_stores_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("seal.key");
+    drop(opened(folder.path()).await);
+    let right = fs::read(&key).expect("a key");
+    assert_eq!(right.len(), 32);
+
+    fs::write(&key, [7; 32]).expect("written");
+    check_refused(folder.path(), "seal.key", &["does not open", "help: put back"]).await;
+    fs::write(&key, &right[..31]).expect("written");
+    check_refused(folder.path(), "seal.key", &["31 bytes", "help: put back"]).await;
+    fs::remove_file(&key).expect("removed");
+    check_refused(folder.path(), "seal.key", &["missing", "help: put back"]).await;
+    assert!(!key.exists(), "no new key is put in the lost one's place");
+
+    fs::write(&key, right).expect("written");
+    opened(folder.path()).await;
+}
+
+#[tokio::test]
+async fn a_half_made_key_does_not_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("seal.key.new"), [7; 5]).expect("written");
+    opened(folder.path()).await;
+    assert!(!folder.path().join("seal.key.new").exists());
+}
+
+#[tokio::test]
+async fn what_is_no_store_of_ours_is_refused_with_a_remedy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    opened(folder.path()).await.close().await;
+    let database = folder.path().join("store.db");
+
+    fs::write(&database, "not a database, but longer than a header\n".repeat(100)).expect("written");
+    check_refused(folder.path(), "store.db", &["damaged", "help: put back a copy"]).await;
+
+    fs::remove_file(&database).expect("removed");
+    fs::create_dir(&database).expect("made");
+    check_refused(folder.path(), "store.db", &["help: let the gateway's user"]).await;
+    fs::remove_dir(&database).expect("removed");
+
+    change(&database, "CREATE TABLE orders (id INTEGER)").await;
+    check_refused(folder.path(), "store.db", &["another program", "help: name another folder"]).await;
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_found_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    for number in 0..=255 {
+        store.open_session(&session(number), None).await.expect("stored");
+    }
+    store.close().await;
+    drop(store);
+    let database = folder.path().join("store.db");
+    let mut bytes = fs::read(&database).expect("a database");
+    let pages = bytes.len() / 4096;
+    assert!(pages > 12, "{pages}");
+    bytes[(pages - 3) * 4096..(pages - 1) * 4096].fill(0x5a);
+    fs::write(&database, bytes).expect("written");
+    check_refused(folder.path(), "store.db", &["damaged", "help: put back a copy"]).await;
+}
+
+#[tokio::test]
+async fn a_newer_versions_store_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    opened(folder.path()).await.close().await;
+    change(&folder.path().join("store.db"), "PRAGMA user_version = 99").await;
+    check_refused(folder.path(), "store.db", &["newer version", "99", "help: run the newer version"]).await;
+}
+
+#[tokio::test]
+async fn a_store_that_may_not_be_written_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("file"), "").expect("written");
+    check_refused(&folder.path().join("file/data"), "file/data", &["cannot be made", "help: let"]).await;
+    check_refused(&folder.path().join("file"), "file", &["cannot be made", "help: let"]).await;
+
+    let data = folder.path().join("data");
+    opened(&data).await.close().await;
+    fs::set_permissions(data.join("store.db"), fs::Permissions::from_mode(0o400)).expect("set");
+    if fs::OpenOptions::new().append(true).open(data.join("store.db")).is_ok() {
+        return; // whoever runs this (root, say) may write everything
+    }
+    check_refused(&data, "store.db", &["help: let the gateway's user"]).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    store.open_session(&session(1), None).await.expect("stored");
+    // SQLite answers a full disk and a full page budget alike: SQLITE_FULL, and the transaction is rolled back.
+    sqlx::query("PRAGMA max_page_count = 1").fetch_one(&store.writer).await.expect("set");
+    let big = crate::session::SessionRecord { device: "x".repeat(200_000), ..session(2) };
+    let error = store.open_session(&big, Some(hash(1))).await.expect_err("full");
+    assert!(error.to_string().contains("full"), "{error}");
+    assert!(!error.to_string().contains("xxx") && !error.to_string().contains("ann@"));
+    assert_eq!(store.session(hash(1)).await.expect("read"), Some(session(1)), "what it replaced is still there");
+    sqlx::query("PRAGMA max_page_count = 1000000").fetch_one(&store.writer).await.expect("set");
+    store.open_session(&big, Some(hash(1))).await.expect("goes on when there is space again");
+}
+
+#[tokio::test]
+async fn a_mail_that_cannot_be_read_does_not_stand_before_the_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    for browser in 1..=2 {
+        let id = store.ask(&attempt(browser)).await.expect("stored");
+        store.answer(id, Some(&answer(browser)), after(1)).await.expect("answered");
+    }
+    sqlx::query("UPDATE outbox SET mail = x'00' WHERE id = 1").execute(&store.writer).await.expect("spoilt");
+    let due = store.mail_due(after(1), 9).await.expect("read");
+    assert_eq!(due.iter().map(|queued| queued.mail.clone()).collect::<Vec<_>>(), [answer(2).mail]);
+    assert_eq!(store.queued_mails().await.expect("read"), 1);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_skipped_in_lists_and_an_error_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    store.ask(&attempt(1)).await.expect("stored");
+    store.ask(&attempt(2)).await.expect("stored");
+    sqlx::query("UPDATE attempt SET host = 'a b' WHERE id = 1").execute(&store.writer).await.expect("spoilt");
+    assert_eq!(store.unanswered(9).await.expect("read").len(), 1);
+    let error = store.attempt_of(hash(1)).await.expect_err("unreadable");
+    assert!(error.to_string().contains("attempt.host"), "{error}");
+}
+
+/// Changes a database behind the store's back.
+async fn change(database: &Path, statement: &'static str) {
+    use sqlx::ConnectOptions;
+    use sqlx::sqlite::SqliteConnectOptions;
+    let options = SqliteConnectOptions::new().filename(database).create_if_missing(true);
+    let mut connection = options.connect().await.expect("opens");
+    sqlx::raw_sql(statement).execute(&mut connection).await.expect("changed");
+    sqlx::Connection::close(connection).await.expect("closed");
+}

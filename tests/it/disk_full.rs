@@ -1,0 +1,82 @@
+//! The disk is full: who is in stays in, readiness says so, and nothing that was promised is lost.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::house::{House, OPEN, eventually};
+
+/// A file system of a few megabytes, gone with its value.
+struct SmallDisk {
+    folder: PathBuf,
+    _parent: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts one; nothing when this machine does not let us.
+    fn mount() -> Option<Self> {
+        let parent = tempfile::tempdir().expect("a temporary folder");
+        let folder = parent.path().join("disk");
+        std::fs::create_dir(&folder).expect("the folder is writable");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs"]).arg(&folder).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self { folder, _parent: parent })
+    }
+
+    /// Writes until nothing more fits.
+    fn fill(&self) {
+        use std::io::Write;
+        let mut file = std::fs::File::create(self.folder.join("filler")).expect("a file can be made");
+        for size in [65536, 4096, 512, 1] {
+            while file.write_all(&vec![0; size]).is_ok() {}
+        }
+    }
+
+    /// Makes room again.
+    fn empty(&self) {
+        std::fs::remove_file(self.folder.join("filler")).expect("it was filled");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _done = Command::new("umount").arg("-l").arg(&self.folder).status();
+    }
+}
+
+#[tokio::test]
+async fn people_stay_in_and_log_in_again_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("skipped: mounting a small file system needs root");
+        return;
+    };
+    let mut house = House::plan(OPEN).data(&disk.folder.join("data")).start().await;
+    let ann = house.browser("orders.test");
+    ann.log_in("ann@example.com").await;
+    disk.fill();
+
+    // Whatever the store can still take, it is honest about the rest.
+    let mut promised = Vec::new();
+    for n in 0..40 {
+        let email = ["bob@example.com", "eve@example.com", "zoe@example.com"][n % 3];
+        let person = house.browser("orders.test");
+        let answer = person.post("/.access/login", &[("email", email), ("to", "/")]).await;
+        assert!(matches!(answer.status, 303 | 429 | 503), "{}", answer.status);
+        if answer.status == 303 && !promised.contains(&email) {
+            promised.push(email);
+        }
+        ann.fetch("/").await.expect(200);
+    }
+    eventually("readiness shows it", async || (house.admin("/readyz").await.status == 503).then_some(())).await;
+    assert!(house.runs());
+    house.admin("/healthz").await.expect(200);
+
+    disk.empty();
+    for email in promised {
+        house.mail.wait(email).await;
+    }
+    eventually("it is well again", async || (house.admin("/readyz").await.status == 200).then_some(())).await;
+    house.kill9();
+    house.start_again().await;
+    ann.fetch("/").await.expect(200);
+    house.browser("orders.test").log_in("cat@example.com").await;
+}

@@ -1,0 +1,494 @@
+//! A whole house for one test: the built gateway on ports the system chose, an app behind it, a mailbox, browsers.
+//!
+//! ```text
+//! let house = House::start(OPEN).await;
+//! let ann = house.browser("orders.test");
+//! ann.log_in("ann@example.com").await;
+//! ann.navigate("/orders").await.expect(200);
+//! assert_eq!(house.upstream.last().header("X-Access-Email"), Some("ann@example.com"));
+//! ```
+//!
+//! Nothing here sleeps to synchronise: `eventually` asks again until a condition holds or its deadline ends. When a house is
+//! torn down it looks through everything the gateway logged: no cookie, token or address may stand there, and no panic.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::browser::{Answer, Browser};
+use crate::mailbox::Mailbox;
+use crate::pki;
+use crate::upstream::Upstream;
+use crate::wire::Wire;
+use crate::wire_h2::WireH2;
+
+/// How long `eventually` asks.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The customers most stories need.
+pub(crate) const PEOPLE: &str = "\
+email,company_id,company,full_name,status,access_level,title,history_days,lang,region
+ann@example.com,42,Acme Ltd,Ann Lee,active,manager,Head of Sales,30,en,EU
+bob@example.com,42,Acme Ltd,Bob Ray,active,reader,Clerk,,de,EU
+cat@example.com,42,Acme Ltd,Cat Moe,active,manager,Buyer,,en,EU
+cat@example.com,43,Globex,Cat Moe,active,reader,Buyer,,en,EU
+dup@example.com,42,Acme Ltd,Dup One,active,reader,Clerk,,en,EU
+dup@example.com,42,Acme Ltd,Dup Two,active,manager,Clerk,,en,EU
+eve@example.com,43,Globex,Eve Fox,active,reader,Clerk,,en,US
+old@example.com,42,Acme Ltd,Old Hand,left,reader,Clerk,,en,EU
+zoe@example.com,44,Übermaß & Söhne,Zoë Nguyễn,active,reader,Clerk,7,vi,EU
+";
+
+/// One app, everybody in the table may do everything.
+pub(crate) const OPEN: &str = r#"
+[source.crm]
+url = "csv:people.csv"
+refresh = "1s"
+
+[app.orders]
+domains = ["orders.test"]
+upstream = "{{upstream}}"
+
+[[app.orders.customers]]
+source = "crm"
+email = "email"
+customer = "company_id"
+customer_name = "company"
+person = "full_name"
+language = "lang"
+days_back = "history_days"
+where = 'row.status == "active"'
+"#;
+
+/// The same app with roles: readers read, managers also write their own customer's things.
+pub(crate) const LADDER: &str = r#"
+[source.crm]
+url = "csv:people.csv"
+refresh = "1s"
+
+[app.orders]
+domains = ["orders.test"]
+upstream = "{{upstream}}"
+
+[[app.orders.customers]]
+source = "crm"
+email = "email"
+customer = "company_id"
+customer_name = "company"
+person = "full_name"
+role = { column = "access_level" }
+where = 'row.status == "active"'
+
+[app.orders.role.reader]
+rules = [ { deny = "* /admin/**" }, { allow = "GET /**" } ]
+
+[app.orders.role.manager]
+includes = ["reader"]
+rules = [ { allow = "GET,POST /c/{customer.id}/**" }, { deny = "* /c/**" }, { allow = "POST /api/**" } ]
+"#;
+
+/// Asks until the probe gives something, or fails saying what did not come about.
+pub(crate) async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "in {DEADLINE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Where the gateway listens now, and what must never show in its logs. Browsers hold it across restarts.
+#[derive(Default)]
+pub(crate) struct Door {
+    addresses: Mutex<HashMap<String, SocketAddr>>,
+    ca: OnceLock<String>,
+    secrets: Mutex<Vec<String>>,
+}
+
+impl Door {
+    /// The door of a gateway that somebody else started.
+    pub(crate) fn of(https: SocketAddr, ca: &str) -> Self {
+        let addresses = Mutex::new(HashMap::from([("https".to_owned(), https)]));
+        Self { addresses, ca: OnceLock::from(ca.to_owned()), secrets: Mutex::default() }
+    }
+
+    fn address(&self, listener: &str) -> SocketAddr {
+        let addresses = self.addresses.lock().expect("no test panics with the lock held");
+        *addresses.get(listener).unwrap_or_else(|| panic!("no {listener} listener in {addresses:?}"))
+    }
+
+    /// The address of the TLS listener.
+    pub(crate) fn https(&self) -> SocketAddr {
+        self.address("https")
+    }
+
+    /// The CA to trust.
+    pub(crate) fn ca(&self) -> &str {
+        self.ca.get().expect("the house has started")
+    }
+
+    /// Remembers what no log line may hold.
+    pub(crate) fn secret(&self, secret: &str) {
+        self.secrets.lock().expect("no test panics with the lock held").push(secret.trim().to_owned());
+    }
+}
+
+/// What a house is built from; each part has a default.
+pub(crate) struct Plan {
+    apps: String,
+    server: String,
+    tls: String,
+    mail: Option<String>,
+    login: String,
+    session: String,
+    files: Vec<(String, Vec<u8>)>,
+    data: Option<PathBuf>,
+    ca: Option<String>,
+    upstream: Option<Upstream>,
+}
+
+impl Plan {
+    /// More keys of `[server]`.
+    pub(crate) fn server(mut self, keys: &str) -> Self {
+        self.server.push_str(keys);
+        self
+    }
+
+    /// The keys of `[tls]` instead of `local_ca`, and the CA that clients trust.
+    pub(crate) fn tls(mut self, keys: &str, ca: &str) -> Self {
+        keys.clone_into(&mut self.tls);
+        self.ca = Some(ca.to_owned());
+        self
+    }
+
+    /// The mail server's URL instead of the mailbox's own.
+    pub(crate) fn smtp(mut self, url: &str) -> Self {
+        self.mail = Some(url.to_owned());
+        self
+    }
+
+    /// The keys of `[login]`.
+    pub(crate) fn login(mut self, keys: &str) -> Self {
+        keys.clone_into(&mut self.login);
+        self
+    }
+
+    /// The keys of `[session]`.
+    pub(crate) fn session(mut self, keys: &str) -> Self {
+        keys.clone_into(&mut self.session);
+        self
+    }
+
+    /// A file beside the config.
+    pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        self.files.push((name.to_owned(), content.as_ref().to_vec()));
+        self
+    }
+
+    /// Another data folder.
+    pub(crate) fn data(mut self, folder: &Path) -> Self {
+        self.data = Some(folder.to_owned());
+        self
+    }
+
+    /// Another upstream than the plain one.
+    pub(crate) fn upstream(mut self, upstream: Upstream) -> Self {
+        self.upstream = Some(upstream);
+        self
+    }
+
+    /// Writes the files without starting anything.
+    pub(crate) async fn furnish(self) -> House {
+        pki::provider();
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mail = Mailbox::new();
+        let upstream = match self.upstream {
+            Some(upstream) => upstream,
+            None => Upstream::start().await,
+        };
+        let data = self.data.unwrap_or_else(|| dir.path().join("data"));
+        let smtp = self.mail.unwrap_or_else(|| mail.url());
+        let text = format!(
+            "[server]\nhttps = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\ndata = {data:?}\n{}\n\
+             [tls]\n{}\n[mail]\nsmtp = \"{smtp}\"\nfrom = \"Example <login@example.com>\"\nca = \"mail-ca.pem\"\n\
+             [login]\n{}\n[session]\n{}\n{}",
+            self.server,
+            self.tls,
+            self.login,
+            self.session,
+            self.apps.replace("{{upstream}}", &upstream.url()),
+        );
+        let config = dir.path().join("vestibule.toml");
+        std::fs::write(&config, text).expect("the folder is writable");
+        std::fs::write(dir.path().join("mail-ca.pem"), mail.ca()).expect("the folder is writable");
+        std::fs::write(dir.path().join("people.csv"), PEOPLE).expect("the folder is writable");
+        for (name, content) in self.files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("the folder is writable");
+            std::fs::write(path, content).expect("the folder is writable");
+        }
+        let door = Arc::<Door>::default();
+        if let Some(ca) = self.ca {
+            door.ca.set(ca).expect("set once");
+        }
+        House { dir, upstream, mail, door, config, gateway: None, log: Log::default() }
+    }
+
+    /// Writes the files and starts the gateway.
+    pub(crate) async fn start(self) -> House {
+        let mut house = self.furnish().await;
+        house.start_again().await;
+        house
+    }
+}
+
+/// Every line the gateway wrote, over all its lives.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    /// Reads a process's standard error in the background.
+    fn follow(&self, child: &mut Child) {
+        let error = child.stderr.take().expect("standard error is piped");
+        let lines = self.0.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(error).lines().map_while(Result::ok) {
+                lines.lock().expect("no test panics with the lock held").push(line);
+            }
+        });
+    }
+
+    /// Everything, as text.
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().expect("no test panics with the lock held").join("\n")
+    }
+
+    /// Every event, as JSON; lines that are no JSON (a panic, say) are left out.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let lines = self.0.lock().expect("no test panics with the lock held");
+        lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The events with this message.
+    pub(crate) fn named(&self, message: &str) -> Vec<Value> {
+        self.events().into_iter().filter(|event| event["fields"]["message"] == message).collect()
+    }
+}
+
+/// A furnished house, its gateway running or not.
+pub(crate) struct House {
+    pub(crate) dir: TempDir,
+    pub(crate) upstream: Upstream,
+    pub(crate) mail: Mailbox,
+    pub(crate) door: Arc<Door>,
+    pub(crate) log: Log,
+    config: PathBuf,
+    gateway: Option<Child>,
+}
+
+impl House {
+    /// Plans a house with these apps and sources.
+    pub(crate) fn plan(apps: &str) -> Plan {
+        Plan {
+            apps: apps.to_owned(),
+            server: String::new(),
+            tls: "local_ca = true".to_owned(),
+            mail: None,
+            login: String::new(),
+            session: String::new(),
+            files: Vec::new(),
+            data: None,
+            ca: None,
+            upstream: None,
+        }
+    }
+
+    /// A house with these apps and defaults for the rest.
+    pub(crate) async fn start(apps: &str) -> Self {
+        Self::plan(apps).start().await
+    }
+
+    /// A browser that has never been here.
+    pub(crate) fn browser(&self, host: &str) -> Browser {
+        Browser::new(self.door.clone(), self.mail.clone(), host)
+    }
+
+    /// A bare TLS connection with this server name.
+    pub(crate) async fn wire(&self, sni: &str) -> Wire {
+        Wire::connect(self.door.https(), sni, self.door.ca()).await.expect("TLS")
+    }
+
+    /// A bare HTTP/2 connection with this server name.
+    pub(crate) async fn wire_h2(&self, sni: &str) -> WireH2 {
+        WireH2::connect(self.door.https(), sni, self.door.ca()).await
+    }
+
+    /// The plain-HTTP listener's address.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.door.address("http")
+    }
+
+    /// The admin listener's address.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.door.address("admin")
+    }
+
+    /// The `Host` value of a domain here.
+    pub(crate) fn host(&self, domain: &str) -> String {
+        format!("{domain}:{}", self.door.https().port())
+    }
+
+    /// Asks the admin listener.
+    pub(crate) async fn admin(&self, path: &str) -> Answer {
+        plain_get(self.admin_address(), "127.0.0.1", path).await
+    }
+
+    /// The sum of all samples of a metric whose line holds every one of these words.
+    pub(crate) async fn metric(&self, words: &[&str]) -> f64 {
+        let text = self.admin("/metrics").await.expect(200).text();
+        let lines = text.lines().filter(|line| !line.starts_with('#') && words.iter().all(|word| line.contains(word)));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Writes a file beside the config in one step, as careful programs do.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let draft = self.dir.path().join(format!("{name}.new"));
+        std::fs::write(&draft, content).expect("the folder is writable");
+        std::fs::rename(draft, self.dir.path().join(name)).expect("the folder is writable");
+    }
+
+    /// Takes a person out of the CSV.
+    pub(crate) fn remove_from_table(&self, email: &str) {
+        let kept: Vec<&str> = PEOPLE.lines().filter(|line| !line.starts_with(email)).collect();
+        self.write("people.csv", kept.join("\n"));
+    }
+
+    /// Starts the gateway on the same files; new ports.
+    pub(crate) async fn start_again(&mut self) {
+        assert!(self.gateway.is_none(), "it still runs");
+        let ready_before = self.log.named("ready").len();
+        let mut command = vestibule();
+        command.args(["--log-format", "json", "serve", "--config"]).arg(&self.config);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the binary starts");
+        self.log.follow(&mut child);
+        self.gateway = Some(child);
+        let gateway = self.gateway.as_mut().expect("just set");
+        let log = &self.log;
+        eventually("the gateway is ready", async || {
+            let gone = gateway.try_wait().expect("a child can be waited for");
+            assert!(
+                gone.is_none() || log.named("ready").len() > ready_before,
+                "it ended with {gone:?}:\n{}",
+                log.text()
+            );
+            (log.named("ready").len() > ready_before).then_some(())
+        })
+        .await;
+        let mut addresses = self.door.addresses.lock().expect("no test panics with the lock held");
+        for event in self.log.named("listening") {
+            let field = |name: &str| event["fields"][name].as_str().expect("a listening event names it").to_owned();
+            addresses.insert(field("listener"), field("address").parse().expect("a socket address"));
+        }
+        drop(addresses);
+        if self.door.ca.get().is_none() {
+            let ca = self.command(&["ca"]);
+            assert!(ca.status.success(), "{ca:?}");
+            self.door.ca.set(String::from_utf8(ca.stdout).expect("PEM is text")).expect("set once");
+        }
+    }
+
+    /// Ends the gateway at once, as a power cut would.
+    pub(crate) fn kill9(&mut self) {
+        let mut gateway = self.gateway.take().expect("it runs");
+        gateway.kill().expect("it can be killed");
+        gateway.wait().expect("it ends");
+    }
+
+    /// Asks the gateway to stop, without waiting.
+    pub(crate) fn terminate(&self) {
+        let pid = self.gateway.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill exists").success());
+    }
+
+    /// Waits until the gateway has ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut gateway = self.gateway.take().expect("it runs");
+        eventually("the gateway ends", async || gateway.try_wait().expect("a child can be waited for")).await
+    }
+
+    /// It has not crashed.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.gateway.as_mut().is_some_and(|gateway| gateway.try_wait().expect("a child can be waited for").is_none())
+    }
+
+    /// Runs a command of the binary on this house's config.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        vestibule().args(arguments).arg("--config").arg(&self.config).output().expect("the binary starts")
+    }
+
+    /// The config file.
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if self.gateway.is_some() {
+            self.kill9();
+        }
+        let text = self.log.text();
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's log ---\n{text}\n---");
+            return;
+        }
+        assert!(!text.contains("panicked at"), "the gateway panicked:\n{text}");
+        for secret in self.door.secrets.lock().expect("no test panics with the lock held").iter() {
+            assert!(!text.contains(secret.as_str()), "the log holds {secret:?}:\n{text}");
+        }
+    }
+}
+
+/// The built binary, with nothing of this process's environment that could change it.
+pub(crate) fn vestibule() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command.env_remove("RUST_LOG").env_remove("SMTP_PASSWORD").stderr(Stdio::piped());
+    command
+}
+
+/// What a command printed, both streams together.
+pub(crate) fn printed(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// One plain-HTTP request on a connection of its own.
+pub(crate) async fn plain_get(address: SocketAddr, host: &str, path: &str) -> Answer {
+    plain(address, &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await
+}
+
+/// Writes these bytes to a plain listener and reads the one answer.
+pub(crate) async fn plain(address: SocketAddr, request: &str) -> Answer {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut all = Vec::new();
+    let _end = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut all)).await.expect("it closes when asked to");
+    let text = String::from_utf8_lossy(&all).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+    let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    Answer {
+        status: status.unwrap_or_else(|| panic!("no status in {text:?}")),
+        headers: fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect(),
+        body: body.as_bytes().to_vec(),
+    }
+}
