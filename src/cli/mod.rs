@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the gateway, one file a command.
 
 mod advice;
+mod ca;
 mod check;
 mod explain;
 mod paint;
@@ -10,9 +11,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::config::ConfigErrors;
+use crate::server::ServerError;
+use crate::telemetry::LogFormat;
+use crate::{demo, server, telemetry};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -42,15 +46,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Pretty,
-    /// One JSON object a line.
-    Json,
 }
 
 /// The commands.
@@ -168,6 +163,15 @@ impl From<ConfigErrors> for Failure {
     }
 }
 
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Config(errors) => Self::Config(errors),
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
+
 /// Runs the command that this process was called with.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -183,7 +187,17 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
-        Command::Serve(_) | Command::Ca(_) | Command::Demo(_) => Ok(ExitCode::SUCCESS),
+        Command::Serve(args) => {
+            telemetry::start(cli.log_format);
+            on_all_cores(server::serve(&args.config))??;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Ca(args) => ca::run(args),
+        Command::Demo(args) => {
+            telemetry::start(cli.log_format);
+            let ended = on_all_cores(demo::run(args.port))?;
+            ended.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::Other(error.to_string()))
+        }
         Command::Check(args) => block_on(check::run(args))?,
         Command::Explain(args) => block_on(explain::run(args))?,
         Command::Schema => {
@@ -202,6 +216,13 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
 /// Runs a command that reads tables.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Other(format!("no runtime: {error}")))?;
+    Ok(runtime.block_on(work))
+}
+
+/// Runs a command that serves.
+fn on_all_cores<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Other(format!("no runtime: {error}")))?;
     Ok(runtime.block_on(work))
 }
