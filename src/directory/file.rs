@@ -302,9 +302,9 @@ struct Examiner<'a> {
 impl Examiner<'_> {
     fn examine(&self, needed: &Needed) -> Look {
         let stat = match std::fs::metadata(self.path) {
-            Ok(meta) if !meta.is_file() => return Look::Bad(None, "it is not a file".to_owned()),
+            Ok(meta) if !meta.is_file() => return Look::Bad(None, format!("`{}` is not a file", self.path.display())),
             Ok(meta) => Stat::of(&meta),
-            Err(error) => return Look::Bad(None, format!("the file cannot be opened: {error}")),
+            Err(error) => return Look::Bad(None, format!("`{}` cannot be opened: {error}", self.path.display())),
         };
         if stat.bytes > MOST_BYTES {
             return Look::Bad(None, format!("the file has more than {} MiB", MOST_BYTES >> 20));
@@ -321,7 +321,7 @@ impl Examiner<'_> {
             return Look::Unsettled(stat);
         }
         match read(self.path) {
-            Err(error) => Look::Bad(None, format!("the file cannot be read: {error}")),
+            Err(error) => Look::Bad(None, format!("`{}` cannot be read: {error}", self.path.display())),
             // Somebody wrote while we read: what we have may be half of the one and half of the other.
             Ok((seen, text)) if seen != stat || text.len() as u64 != stat.bytes => Look::Unsettled(seen),
             Ok((_, text)) => self.parse(stat, text, needed),

@@ -29,7 +29,7 @@ const MOST_CONNECTIONS: u32 = 4;
 /// How long a question may take.
 const MOST_TIME: Duration = MOST_WAIT;
 /// How long a writer may hold the database before a question fails.
-const BUSY_TIME: Duration = Duration::from_secs(2);
+const BUSY_TIME: Duration = Duration::from_secs(1);
 /// A database in trouble is asked again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Rows are counted up to here, to notice a table that was emptied.
@@ -146,8 +146,11 @@ impl Database {
     /// Looks at the database if the last look is too long ago.
     pub(super) async fn freshen(&self, now: Timestamp) {
         let shown = self.shown.load_full();
-        let wait = if shown.is_troubled() { RETRY_AFTER.min(self.terms.refresh) } else { self.terms.refresh };
-        let is_due = shown.looked.is_none_or(|looked| age(now, looked) >= wait);
+        let is_due = shown.looked.is_none_or(|looked| age(now, looked) >= self.terms.refresh);
+        if shown.is_troubled() && self.looking.try_lock().is_err() {
+            // Somebody tries already whether it is well again; until then what is known will do.
+            return;
+        }
         let is_replaced = async || {
             // The old file would stay open and readable.
             !shown.is_troubled() && shown.file() != self.file().await.ok()
@@ -309,8 +312,8 @@ impl Database {
     async fn file(&self) -> Result<(u64, u64), String> {
         match tokio::fs::metadata(&self.path).await {
             Ok(meta) if meta.is_file() => Ok((meta.dev(), meta.ino())),
-            Ok(_) => Err("it is not a file".to_owned()),
-            Err(error) => Err(format!("the file cannot be opened: {error}")),
+            Ok(_) => Err(format!("`{}` is not a file", self.path.display())),
+            Err(error) => Err(format!("`{}` cannot be opened: {error}", self.path.display())),
         }
     }
 }

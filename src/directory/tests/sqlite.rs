@@ -192,7 +192,7 @@ async fn attack_22_a_database_that_fails_is_bridged_until_max_stale() {
         let new = house.path("new.db");
         execute(&mut house.database("new.db").await, CONTACTS).await;
         std::fs::rename(new, house.path("crm.db")).expect("renamed");
-        house.pass(1);
+        house.live(1).await;
         assert_eq!(house.roles("bob@example.com").await, "admin@2", "{garbage:?}");
         assert!(house.is_available());
     }
