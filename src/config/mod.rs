@@ -1,7 +1,7 @@
 //! The config file: its text, what it means, and what is wrong with it.
 //!
-//! [`file`] is the shape of the text, [`build`] turns it into the [`Config`] below, in which nothing is left to resolve, and
-//! [`error`] tells a person what is wrong, where, and how to mend it. All problems are gathered before any is reported.
+//! `file` is the shape of the text, `build` turns it into the [`Config`] below, in which nothing is left to resolve, and
+//! `error` tells a person what is wrong, where, and how to mend it. All problems are gathered before any is reported.
 
 mod app;
 mod build;

@@ -1,6 +1,6 @@
 //! Who may enter: the sources, the customer lists in them, and the way from an address to its grants.
 //!
-//! Sources are asked list by list ([`source`]), each keeping to its `refresh`. What they answered is remembered twice: the
+//! Sources are asked list by list (`source`), each keeping to its `refresh`. What they answered is remembered twice: the
 //! settled answer until it has to be asked again, and the rows of people who may enter, so that a source in trouble can be
 //! bridged until `max_stale`. A removal in one source counts although another is in trouble, for rows are remembered, not
 //! verdicts. Strangers can fill only the first memory.
