@@ -196,3 +196,21 @@ async fn attack_23_a_session_is_good_for_its_host_alone() {
     cat.fetch("/").await.expect(200);
     assert_eq!(house.upstream.last().header("x-access-customer"), Some("42"));
 }
+
+#[tokio::test]
+async fn attack_23_a_token_carried_to_another_app_spoils_nothing() {
+    // Once, the other app's policy was compiled into the cache under the session's key before the token was refused.
+    let apps = LADDER.to_owned()
+        + "[app.reports]\ndomains = [\"reports.test\"]\nupstream = \"{{upstream}}\"\n[[app.reports.customers]]\nsource = \"crm\"\n\
+           email = \"email\"\ncustomer = \"company_id\"\n";
+    let house = House::start(&apps).await;
+    let bob = house.browser("orders.test");
+    bob.log_in("bob@example.com").await;
+    let there = bob.at("reports.test");
+    there.set_cookie(SESSION, &bob.cookie(SESSION).expect("a session"));
+    there.fetch("/").await.expect(401);
+    // In the reports app, which has no rules, Bob could do anything; here he is a reader still.
+    bob.fetch_with("DELETE", "/orders/7", "").await.expect(403);
+    bob.fetch("/").await.expect(200);
+    assert_eq!(house.upstream.last().header("x-access-role"), Some("reader"));
+}
