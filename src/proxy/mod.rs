@@ -17,6 +17,7 @@ pub mod listener;
 mod respond;
 mod route;
 pub mod stream;
+mod upgrade;
 mod upstream;
 mod wire;
 
@@ -44,6 +45,7 @@ use crate::state::snapshot::Current;
 use admit::Admission;
 use connection::Connection;
 use route::Routed;
+use upstream::UseAs;
 
 /// The gateway, as Pingora calls it.
 pub struct Gateway {
@@ -89,9 +91,10 @@ impl ProxyHttp for Gateway {
         Ok(true)
     }
 
-    async fn upstream_peer(&self, _: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+        let use_as = if session.is_upgrade_req() { UseAs::Upgrade } else { UseAs::Requests };
         // No permit, no peer: a request that slipped past the decision ends here.
-        self.upstreams.peer(ctx.permit()?, &ctx.facts()?.site.app).await
+        self.upstreams.peer(ctx.permit()?, &ctx.facts()?.site.app, use_as).await
     }
 
     async fn request_body_filter(

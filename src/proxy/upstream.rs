@@ -11,6 +11,7 @@ use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use super::upgrade;
 use crate::config::{App, Upstream};
 use crate::policy::Permit;
 use crate::types::AppName;
@@ -24,6 +25,15 @@ const KEPT_FOR: Duration = Duration::from_secs(60);
 pub struct Upstreams {
     authorities: HashMap<AppName, Arc<[WrappedX509]>>,
     resolved: moka::future::Cache<(String, u16), SocketAddr>,
+}
+
+/// What a connection to an upstream is for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum UseAs {
+    /// Requests and answers, one after another.
+    Requests,
+    /// One request that asks to upgrade.
+    Upgrade,
 }
 
 /// A CA file of an upstream cannot be used.
@@ -63,7 +73,7 @@ impl Upstreams {
     }
 
     /// The peer of an app. Asks for the permit, so that what was not allowed has nowhere to go.
-    pub(super) async fn peer(&self, _: &Permit, app: &App) -> pingora::Result<Box<HttpPeer>> {
+    pub(super) async fn peer(&self, _: &Permit, app: &App, use_as: UseAs) -> pingora::Result<Box<HttpPeer>> {
         let upstream = &app.upstream;
         let address = self.resolve(upstream).await?;
         let mut peer = HttpPeer::new(address, upstream.tls, upstream.host.clone());
@@ -72,9 +82,12 @@ impl Upstreams {
         peer.options.read_timeout = Some(upstream.response_timeout);
         peer.options.write_timeout = Some(upstream.response_timeout);
         peer.options.idle_timeout = Some(KEPT_FOR);
+        if use_as == UseAs::Upgrade {
+            peer.options.custom_l4 = Some(upgrade::Connector::shared());
+        }
         peer.options.ca = self.authorities.get(&app.name).cloned();
-        // Two apps on one server share no connection: they may trust different CAs.
-        peer.group_key = group(&app.name);
+        // Two apps on one server share no connection: they may trust different CAs. Nor do the two uses: see `upgrade`.
+        peer.group_key = group(&app.name, use_as);
         Ok(Box::new(peer))
     }
 
@@ -99,9 +112,9 @@ impl Upstreams {
     }
 }
 
-fn group(app: &AppName) -> u64 {
+fn group(app: &AppName, use_as: UseAs) -> u64 {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
-    app.hash(&mut hasher);
+    (app, use_as).hash(&mut hasher);
     hasher.finish()
 }

@@ -2,6 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::house::{House, OPEN, eventually};
 
@@ -102,4 +103,52 @@ async fn a_socket_ends_when_its_role_may_no_longer_open_it() {
     let socket = ann.web_socket("/ws").await.expect("it opens");
     house.write("people.csv", apps);
     over(socket).await;
+}
+
+/// An app that says 101 before it has read the request, and then sends everything back.
+async fn hasty_app() -> std::net::SocketAddr {
+    use tokio::io::AsyncWriteExt;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let head = format!(
+                    "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                     sec-websocket-accept: {}\r\n\r\n",
+                    derive_accept_key(b"dGhlIHNhbXBsZSBub25jZQ==")
+                );
+                stream.write_all(head.as_bytes()).await?;
+                let (mut reader, mut writer) = stream.split();
+                tokio::io::copy(&mut reader, &mut writer).await
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_socket_stays_open_however_quick_the_app_is() {
+    let app = format!("http://{}", hasty_app().await);
+    let house = House::start(&OPEN.replace("{{upstream}}", &app)).await;
+    let ann = house.browser("orders.test");
+    ann.log_in("ann@example.com").await;
+    let (host, cookie) = (format!("host: {}", house.host("orders.test")), format!("cookie: {}", ann.cookie_header()));
+    for _ in 0..12 {
+        let mut wire = house.wire("orders.test").await;
+        let answer = wire
+            .ask(&[
+                "GET /ws HTTP/1.1",
+                &host,
+                &cookie,
+                "connection: upgrade",
+                "upgrade: websocket",
+                "sec-websocket-version: 13",
+                "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+            ])
+            .await;
+        assert_eq!(answer.expect("an answer").status, 101);
+        wire.send("a first word").await;
+        wire.read_until("a first word").await;
+    }
 }
