@@ -191,9 +191,9 @@ impl Gateway {
         ctx: &mut RequestCtx,
         connection: &Arc<Connection>,
     ) -> Result<Option<Reply>> {
-        if has_two_lengths(session) {
+        if !has_one_length(session) {
             session.set_keepalive(None);
-            ctx.decided("refuse", "two-lengths");
+            ctx.decided("refuse", "framing");
             return Ok(Some(decision::error_of(None, route::AsksFor::Data, StatusCode::BAD_REQUEST, &ctx.id)));
         }
         let snapshot = self.current.load_full();
@@ -308,17 +308,20 @@ fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()>
     Ok(())
 }
 
-/// Whether a request says twice how long it is, by `Content-Length` and by `Transfer-Encoding`. Pingora drops the former, as
-/// it may (RFC 9112, section 6.3), but nobody who means well sends both, so we look at the bytes it read.
-fn has_two_lengths(session: &Session) -> bool {
-    if !session.req_header().headers.contains_key(header::TRANSFER_ENCODING) {
-        return false;
+/// Whether a request says in one way where its body ends: nobody who means well sends both `Content-Length` and
+/// `Transfer-Encoding`, or a coding beside `chunked` (RFC 9112, sections 6.1 and 6.3). Pingora drops the former as it may, so
+/// we look at the bytes it read.
+fn has_one_length(session: &Session) -> bool {
+    let mut codings = session.req_header().headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => return true,
+        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {}
+        _ => return false,
     }
     let pingora::protocols::http::ServerSession::H1(http1) = session.as_downstream() else { return false };
     let head = http1.get_headers_raw_bytes();
-    head.split(|byte| *byte == b'\n')
-        .filter_map(|line| line.split(|byte| *byte == b':').next())
-        .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"content-length"))
+    let names = head.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b':').next());
+    !names.into_iter().any(|name| name.trim_ascii().eq_ignore_ascii_case(b"content-length"))
 }
 
 fn announced_length(head: &RequestHeader) -> Option<u64> {
