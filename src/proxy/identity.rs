@@ -13,12 +13,13 @@ use crate::session::is_ours;
 use crate::state::assertion::Signer;
 use crate::state::sessions::Live;
 
-/// Names that change what a request is, or where it seems to come from, for some upstreams.
-const MISLEADING: [&str; 21] = [
+/// Names that change what a request is, who sent it, or where it seems to come from, for some upstreams.
+const MISLEADING: [&str; 27] = [
     "client-ip",
     "forwarded",
     "front-end-https",
     "true-client-ip",
+    "x-authenticated-user",
     "x-client-ip",
     "x-cluster-client-ip",
     "x-forwarded",
@@ -33,9 +34,14 @@ const MISLEADING: [&str; 21] = [
     "x-override-url",
     "x-proxyuser-ip",
     "x-real-ip",
+    "x-remote-email",
+    "x-remote-groups",
+    "x-remote-name",
+    "x-remote-user",
     "x-request-id",
     "x-rewrite-url",
     "x-url-scheme",
+    "x-webauth-user",
 ];
 /// Families of names of which none may come from a client.
 const FAMILIES: [&str; 2] = ["x-forwarded-", "x-auth-request-"];
