@@ -84,7 +84,7 @@ fn is_printable(text: &str) -> bool {
     !text.chars().any(char::is_control) && text.trim() == text
 }
 
-/// A name for people to read: control characters gone, white space trimmed, at most 200 characters.
+/// A name for people to read: on one line, control characters gone, white space trimmed, at most 200 characters.
 ///
 /// It can hold anything else, so whoever shows it escapes it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -96,9 +96,12 @@ impl DisplayName {
     /// Tidies a text; `None` when nothing is left of it.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let tidy: String = text.chars().filter(|character| !character.is_control()).collect();
-        let tidy: String = tidy.trim().chars().take(Self::MOST_CHARACTERS).collect();
-        (!tidy.is_empty()).then_some(Self(tidy))
+        // A line break in a spreadsheet's cell parts two words, as a blank does.
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let tidy = words.join(" ");
+        let tidy: String = tidy.chars().filter(|character| !character.is_control()).take(Self::MOST_CHARACTERS).collect();
+        let tidy = tidy.trim();
+        (!tidy.is_empty()).then(|| Self(tidy.to_owned()))
     }
 
     /// The name as text.
@@ -133,6 +136,7 @@ mod tests {
     #[test]
     fn a_display_name_loses_control_characters() {
         assert_eq!(DisplayName::new(" Ann\r\n Lee\0 ").expect("a name").as_str(), "Ann Lee");
+        assert_eq!(DisplayName::new("Ann\nLee").expect("a name").as_str(), "Ann Lee");
         assert!(DisplayName::new("\r\n ").is_none());
     }
 }

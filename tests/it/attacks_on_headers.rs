@@ -1,7 +1,7 @@
 //! Attacks on headers (cases 6 to 10): nobody forges who they are, and our secrets stay with us.
 
 use crate::browser::{Browser, SESSION, TRY};
-use crate::house::{House, OPEN};
+use crate::house::{House, OPEN, PEOPLE};
 use crate::upstream::Seen;
 
 /// Every preset's names and the operator's own.
@@ -233,26 +233,32 @@ async fn attack_08_the_limit_per_client_cannot_be_dodged_with_a_header() {
     assert_eq!(last, 429);
 }
 
+/// What reached the app is whole: one role, one request, printable values.
+fn unbroken(seen: &Seen) {
+    assert_eq!(seen.all("x-access-role"), ["user"]);
+    assert_ne!(seen.target, "/evil");
+    assert_eq!(seen.header("x"), None);
+    for (name, value) in &seen.headers {
+        assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}: {value:?}");
+    }
+}
+
 #[tokio::test]
 async fn attack_09_rows_cannot_break_a_header() {
     let people = "email,company_id,company,full_name,status,lang,history_days\n\
-        bob@example.com,\"42\r\nX-Access-Role: admin\",\"A\nB\u{0}C\",\"Bob\r\n\r\nGET /evil HTTP/1.1\",active,\"en\r\nX: y\",7\n\
+        bob@example.com,42,\"A\nB\u{1b}C\u{85}\",\"Bob\r\n\r\nGET /evil HTTP/1.1\",active,\"en\r\nX: y\",7\n\
+        mal@example.com,\"42\r\nX-Access-Role: admin\",M,Mal,active,en,7\n\
         long@example.com,7,Long,LONG,active,en,7\n"
         .replace("LONG", &"ü".repeat(20_000));
     let apps = format!("{OPEN}{EXTRA}");
     let house = House::plan(&apps).file("people.csv", people).start().await;
     let bob = house.browser("orders.test");
     bob.log_in("bob@example.com").await;
-    let answer = bob.fetch("/").await;
-    assert!(matches!(answer.status, 200 | 403), "{}", answer.status);
-    for seen in house.upstream.seen() {
-        assert_eq!(seen.all("x-access-role"), ["user"]);
-        assert_ne!(seen.target, "/evil");
-        assert_eq!(seen.header("x"), None);
-        for (name, value) in &seen.headers {
-            assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{name}: {value:?}");
-        }
-    }
+    bob.fetch("/").await.expect(200);
+    let seen = house.upstream.last();
+    unbroken(&seen);
+    assert_eq!(seen.header("x-access-customer-name"), Some("A BC"));
+    assert_eq!(seen.header("x-access-name"), Some("Bob GET /evil HTTP/1.1"));
     // A value too long for a header is cut or refused; the rest of the request is whole.
     let long = house.browser("orders.test");
     long.log_in("long@example.com").await;
@@ -264,6 +270,30 @@ async fn attack_09_rows_cannot_break_a_header() {
     } else {
         assert_eq!(house.upstream.count(), before);
     }
+    // A key is compared, so it is not tidied: whose customer holds a line break does not enter.
+    house.browser("orders.test").ask_for_mail("mal@example.com").await;
+    house.browser("orders.test").log_in("bob@example.com").await;
+    assert_eq!(house.mail.count_to("mal@example.com").await, 0);
+}
+
+#[tokio::test]
+async fn attack_09_nor_can_the_rows_of_a_database() {
+    let apps = format!("{OPEN}{EXTRA}")
+        .replace("csv:people.csv", "sqlite:crm.db")
+        .replace("source = \"crm\"", "source = \"crm\"\ntable = \"people\"");
+    let mut house = House::plan(&apps).furnish().await;
+    let table = crate::sqlite_source::Table::create(&house, PEOPLE).await;
+    table
+        .run(
+            "UPDATE people SET full_name = 'Bob' || char(0, 13, 10) || 'X: y', company = 'A' || char(0) || 'B' \
+             WHERE email = 'bob@example.com'",
+        )
+        .await;
+    house.start_again().await;
+    let bob = house.browser("orders.test");
+    bob.log_in("bob@example.com").await;
+    bob.fetch("/").await.expect(200);
+    unbroken(&house.upstream.last());
 }
 
 #[tokio::test]

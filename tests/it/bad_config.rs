@@ -18,8 +18,11 @@ fn mistakes() -> Vec<PathBuf> {
     files
 }
 
+/// Runs a command beside the file, for messages show paths as they stand to the folder it was started in.
 fn run(command: &str, file: &Path) -> Output {
-    vestibule().args([command, "--config"]).arg(file).output().expect("the binary starts")
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = file.file_name().expect("a file has a name");
+    vestibule().args([command, "--config"]).arg(name).current_dir(folder).output().expect("the binary starts")
 }
 
 /// What is missing in a command's answer to one mistake.

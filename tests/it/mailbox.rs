@@ -85,6 +85,7 @@ fn server() -> &'static Server {
         let leaf = authority.leaf(&["127.0.0.1", "localhost"]);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (certificate, key) = (folder.path().join("mail.pem"), folder.path().join("mail.key"));
+        let complaints = folder.path().join("complaints.txt");
         std::fs::write(&certificate, leaf.certificate).expect("the folder is writable");
         std::fs::write(&key, leaf.key).expect("the folder is writable");
         let mut process = Command::new("node")
@@ -95,12 +96,16 @@ fn server() -> &'static Server {
             .arg(key)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // Not ours: node would make it non-blocking for all who share it, and lines of the tests' own report would be lost.
+            .stderr(std::fs::File::create(&complaints).expect("the folder is writable"))
             .spawn()
             .expect("node is installed");
         let mut line = String::new();
         let output = process.stdout.take().expect("standard output is piped");
         BufReader::new(output).read_line(&mut line).expect("the mail server says its ports");
-        let ports = serde_json::from_str(&line).expect("the mail server started");
+        let ports = serde_json::from_str(&line).unwrap_or_else(|_| {
+            panic!("the mail server did not start: {}", std::fs::read_to_string(&complaints).unwrap_or_default())
+        });
         Server { ports, ca: authority.pem, _process: process, _folder: folder }
     })
 }

@@ -69,6 +69,5 @@ async fn the_header_row_may_come_with_a_byte_order_mark_and_quotes() {
     let seen = house.upstream.last();
     assert_eq!(seen.header("x-access-customer"), Some("4\"2"));
     assert_eq!(seen.header("x-access-customer-name"), Some("Acme, \"the\" firm"));
-    let name = seen.header("x-access-name").expect("a name");
-    assert!(!name.contains(['\r', '\n']) && name.contains("%0A"), "{name}");
+    assert_eq!(seen.header("x-access-name"), Some("Lee, Ann"), "a line break in a name is a blank");
 }

@@ -10,7 +10,10 @@ async fn a_reader_reads_and_no_more() {
     for (method, path, status) in [
         ("GET", "/orders", 200),
         ("GET", "/", 200),
-        ("GET", "/admin", 200),
+        // `**` is any number of segments, also none.
+        ("GET", "/admin", 403),
+        ("GET", "/admin/", 403),
+        ("GET", "/administration", 200),
         ("GET", "/admin/users", 403),
         ("POST", "/orders", 403),
         ("DELETE", "/orders/1", 403),

@@ -88,6 +88,9 @@ impl Wire {
     /// Sends a head and reads the answer to it.
     pub(crate) async fn ask(&mut self, lines: &[&str]) -> Option<Answer> {
         self.send_head(lines).await;
+        if lines.first().is_some_and(|first| first.starts_with("HEAD ")) {
+            return self.answer_without_body().await;
+        }
         self.answer().await
     }
 
