@@ -99,7 +99,8 @@ impl DisplayName {
         // A line break in a spreadsheet's cell parts two words, as a blank does.
         let words: Vec<&str> = text.split_whitespace().collect();
         let tidy = words.join(" ");
-        let tidy: String = tidy.chars().filter(|character| !character.is_control()).take(Self::MOST_CHARACTERS).collect();
+        let tidy: String =
+            tidy.chars().filter(|character| !character.is_control()).take(Self::MOST_CHARACTERS).collect();
         let tidy = tidy.trim();
         (!tidy.is_empty()).then(|| Self(tidy.to_owned()))
     }

@@ -159,6 +159,26 @@ async fn attack_11_bytes_beyond_the_body_are_a_request_of_their_own() {
 }
 
 #[tokio::test]
+async fn attack_11_a_body_from_http2_ends_once_however_its_frames_end() {
+    let (house, bob) = person().await;
+    let (authority, cookie) = (house.host("orders.test"), bob.cookie_header());
+    let post = [(":method", "POST"), (":scheme", "https"), (":path", "/up"), (":authority", &authority)];
+    let fields: Vec<_> = post.into_iter().chain([("cookie", cookie.as_str())]).collect();
+    let mut wire = house.wire_h2("orders.test").await;
+    for body in [&[&b"hello"[..], b""][..], &[b"hello"], &[b"hel", b"", b"lo", b""], &[b"", b"hello"]] {
+        assert_eq!(wire.ask_in_parts(&fields, body).await, Outcome::Status(200), "{body:?}");
+        assert_eq!(house.upstream.last().body, b"hello", "{body:?}");
+    }
+    assert_eq!(wire.ask_in_parts(&fields, &[b""]).await, Outcome::Status(200));
+    assert_eq!(house.upstream.last().body, b"");
+    // What was written too much would be read as the next request on the same connection.
+    bob.fetch("/next").await.expect(200);
+    let seen = house.upstream.seen();
+    assert_eq!(seen.iter().filter(|seen| seen.target == "/up").count(), 5);
+    assert!(seen.iter().all(|seen| matches!(seen.target.as_str(), "/up" | "/next")), "{seen:#?}");
+}
+
+#[tokio::test]
 async fn attack_11_an_upgrade_that_is_not_answered_with_101_is_a_request() {
     let (house, bob) = person().await;
     // The app answers 200: what follows on the wire must be decided again, not tunnelled.

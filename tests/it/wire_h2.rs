@@ -62,6 +62,11 @@ impl WireH2 {
 
     /// Sends one request with these fields, pseudo-fields included and exactly as given, and says how it ended.
     pub(crate) async fn ask(&mut self, fields: &[(&str, &str)], body: Option<&[u8]>) -> Outcome {
+        self.ask_in_parts(fields, body.as_slice()).await
+    }
+
+    /// The same with a body in several frames, of which the last one ends it.
+    pub(crate) async fn ask_in_parts(&mut self, fields: &[(&str, &str)], body: &[&[u8]]) -> Outcome {
         let stream = self.next_stream;
         self.next_stream += 2;
         let mut block = Vec::new();
@@ -71,10 +76,10 @@ impl WireH2 {
             literal(&mut block, name.as_bytes());
             literal(&mut block, value.as_bytes());
         }
-        let flags = if body.is_none() { END_HEADERS | END_STREAM } else { END_HEADERS };
+        let flags = if body.is_empty() { END_HEADERS | END_STREAM } else { END_HEADERS };
         self.frame(HEADERS, flags, stream, &block).await;
-        if let Some(body) = body {
-            self.frame(DATA, END_STREAM, stream, body).await;
+        for (n, part) in body.iter().enumerate() {
+            self.frame(DATA, if n + 1 == body.len() { END_STREAM } else { 0 }, stream, part).await;
         }
         tokio::time::timeout(PATIENCE, self.outcome(stream)).await.expect("an answer in time")
     }
