@@ -76,7 +76,8 @@ async fn attack_01_no_spelling_of_a_path_gets_round_a_rule() {
         assert_eq!(house.upstream.count(), before, "{target} reached the app as {:?}", house.upstream.last().target);
     }
     // The HTTP engine cuts a raw `#` and what follows off: the rule sees what is left, and so does the app.
-    for (target, left) in [("/admin/users#", "/admin/users"), ("/x#/../admin/users", "/x"), ("/#/../admin/users", "/")] {
+    for (target, left) in [("/admin/users#", "/admin/users"), ("/x#/../admin/users", "/x"), ("/#/../admin/users", "/")]
+    {
         let before = house.upstream.count();
         let mut wire = house.wire("orders.test").await;
         let answer = wire.ask(&[&format!("GET {target} HTTP/1.1"), &host, &cookie]).await.expect("an answer");
@@ -163,7 +164,8 @@ async fn attack_01_an_app_that_needs_a_crooked_path_says_so_by_name() {
 
 #[tokio::test]
 async fn attack_02_a_rule_never_matches_query_or_fragment() {
-    let apps = LADDER.replace("{ allow = \"GET /**\" }", "{ allow = \"GET /public/*/view\" }, { allow = \"GET /a/*\" }");
+    let apps =
+        LADDER.replace("{ allow = \"GET /**\" }", "{ allow = \"GET /public/*/view\" }, { allow = \"GET /a/*\" }");
     let house = House::start(&apps).await;
     let bob = house.browser("orders.test");
     bob.log_in("bob@example.com").await;

@@ -1,5 +1,8 @@
 //! The app speaks TLS with a certificate of the operator's own authority.
 
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
+
 use crate::house::{House, OPEN};
 use crate::pki::Authority;
 use crate::upstream::Upstream;
@@ -28,6 +31,21 @@ async fn a_certificate_of_ones_own_authority_is_trusted() {
 }
 
 #[tokio::test]
+async fn a_web_socket_goes_over_tls_too() {
+    let authority = Authority::new("Ours");
+    let house = house("127.0.0.1", Some(&authority), &authority).await;
+    let ann = house.browser("orders.test");
+    ann.log_in("ann@example.com").await;
+    for _ in 0..5 {
+        let mut socket = ann.web_socket("/ws").await.expect("it opens");
+        for text in ["one", &"x".repeat(100_000)] {
+            socket.send(Message::text(text)).await.expect("it is open");
+            assert_eq!(socket.next().await.expect("an echo").expect("a message"), Message::text(text));
+        }
+    }
+}
+
+#[tokio::test]
 async fn another_authority_another_name_or_none_gets_nothing() {
     let (ours, theirs) = (Authority::new("Ours"), Authority::new("Theirs"));
     for (case, named, trusted) in [
@@ -39,6 +57,7 @@ async fn another_authority_another_name_or_none_gets_nothing() {
         let ann = house.browser("orders.test");
         ann.log_in("ann@example.com").await;
         assert_eq!(ann.fetch("/").await.status, 502, "{case}");
+        assert_eq!(ann.web_socket("/ws").await.err(), Some(502), "{case}");
         house.upstream.saw_nothing();
     }
 }

@@ -1,6 +1,8 @@
 //! The app is down, slow, or not itself: people are told so, and it is served again as soon as it is back.
 
-use tokio::net::{TcpListener, TcpStream};
+use std::net::SocketAddr;
+
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::house::{House, OPEN, eventually};
 
@@ -8,14 +10,17 @@ use crate::house::{House, OPEN, eventually};
 pub(crate) struct Relay {
     port: u16,
     to: u16,
+    /// Bound, so that nobody else gets the port; connections are refused as long as it does not listen.
+    socket: Option<TcpSocket>,
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Relay {
     /// A relay to this port of loopback, cut at first.
     pub(crate) async fn to(to: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-        Self { port: listener.local_addr().expect("it is bound").port(), to, task: None }
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback has a free port");
+        Self { port: socket.local_addr().expect("it is bound").port(), to, socket: Some(socket), task: None }
     }
 
     /// The port to connect to.
@@ -23,9 +28,10 @@ impl Relay {
         self.port
     }
 
-    /// Mends the way.
+    /// Mends the way, once.
     pub(crate) async fn up(&mut self) {
-        let listener = TcpListener::bind(("127.0.0.1", self.port)).await.expect("the port is still free");
+        let socket = self.socket.take().expect("it was cut");
+        let listener = socket.listen(64).expect("it is bound");
         let to = self.to;
         self.task = Some(tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
@@ -67,6 +73,7 @@ async fn an_upstream_that_is_down_gives_502_and_comes_back() {
     assert!(page.header("content-type").starts_with("text/html"));
     assert!(page.text().contains(page.header("x-request-id")), "{}", page.text());
     assert!(!page.text().contains(&relay.port().to_string()), "no address of ours on the page: {}", page.text());
+    assert_eq!(ann.web_socket("/ws").await.err(), Some(502));
     let answer = ann.fetch("/").await.expect(502);
     assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
     assert_eq!(answer.header("cache-control"), "no-store");
