@@ -60,6 +60,21 @@ fn a_good_config_builds() {
 }
 
 #[test]
+fn every_config_that_we_show_builds() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut shown = vec![root.join("config/minimal.toml"), root.join("config/complete.toml")];
+    let examples = std::fs::read_dir(root.join("examples")).expect("the examples");
+    shown.extend(
+        examples.filter_map(Result::ok).map(|entry| entry.path().join("vestibule.toml")).filter(|path| path.exists()),
+    );
+    assert!(shown.len() > 3, "{shown:?}");
+    for path in shown {
+        let text = std::fs::read_to_string(&path).expect("it can be read");
+        parse(&path, &text, &|_| Some("secret".to_owned())).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+}
+
+#[test]
 fn an_unknown_key_names_the_nearest() {
     check(
         ("upstream =", "upsteam ="),

@@ -106,4 +106,17 @@ mod tests {
         }
         assert!(!text.contains("Domain"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_cookie_field_is_answered(fields in proptest::collection::vec("[ -~é]{0,80}", 0..4)) {
+            let mut headers = HeaderMap::new();
+            for field in &fields {
+                if let Ok(value) = HeaderValue::from_bytes(field.as_bytes()) {
+                    headers.append(header::COOKIE, value);
+                }
+            }
+            proptest::prop_assert!(cookie(&headers, CookieName::Session).is_none(), "nobody guesses a token");
+        }
+    }
 }

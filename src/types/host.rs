@@ -117,4 +117,14 @@ mod tests {
     fn international_names_become_a_labels() {
         assert_eq!(HostName::parse("Bücher.example").expect("a host").as_str(), "xn--bcher-kva.example");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_answered_and_a_host_parses_to_itself(text in "\\PC{0,80}") {
+            if let Ok(host) = HostName::parse_authority(&text) {
+                proptest::prop_assert_eq!(HostName::parse(host.as_str()), Ok(host.clone()));
+                proptest::prop_assert!(!host.as_str().contains([':', '@', '/', '\\', ' ']));
+            }
+        }
+    }
 }
