@@ -89,6 +89,14 @@ async fn a_choice_that_leaves_the_table_leaves_the_session() {
     crate::house::eventually("she is no longer Globex's", async || (cat.fetch("/").await.status != 200).then_some(()))
         .await;
     let seen = house.upstream.count();
-    cat.navigate("/").await;
+    // One is left, and yet she is asked: nobody becomes another customer's without a word.
+    let page = cat.navigate("/orders").await.expect(303);
+    assert!(page.location().starts_with("/.access/choose"), "{}", page.location());
+    assert_eq!(cat.fetch("/").await.expect(403).json()["error"], "choose_customer");
+    assert_eq!(cat.navigate(page.location()).await.expect(200).fields("customer"), ["42"]);
+    cat.choose("43").await.expect(400);
     assert_eq!(house.upstream.count(), seen, "and has not become Acme's by herself");
+    cat.choose("42").await.expect(303);
+    cat.fetch("/").await.expect(200);
+    assert_eq!(house.upstream.last().header("x-access-customer"), Some("42"));
 }

@@ -4,6 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::house::{House, OPEN, eventually};
 
+/// How often a limit was reached.
+async fn reached(house: &House, limit: &str) -> f64 {
+    house.metric(&[&format!("vestibule_limits_reached_total{{limit=\"{limit}\"}}")]).await
+}
+
 #[tokio::test]
 async fn too_many_or_too_long_headers_get_431() {
     let house = House::plan(OPEN).server("[server.limits]\nheader_bytes = \"4KiB\"\nheaders = 20\n").start().await;
@@ -25,7 +30,8 @@ async fn too_many_or_too_long_headers_get_431() {
     let mut wire = house.wire("orders.test").await;
     let fits = format!("x-long: {}", "a".repeat(2000));
     assert_eq!(wire.ask(&["GET / HTTP/1.1", &host, &fits]).await.expect("an answer").status, 401);
-    assert!(house.metric(&["limit", "header"]).await >= 3.0, "{}", house.admin("/metrics").await.text());
+    assert!(reached(&house, "header_bytes").await >= 2.0, "{}", house.admin("/metrics").await.text());
+    assert!(reached(&house, "headers").await >= 1.0, "{}", house.admin("/metrics").await.text());
 }
 
 #[tokio::test]
@@ -54,7 +60,7 @@ async fn too_large_bodies_get_413_declared_or_not() {
     }
     ann.fetch_with("POST", "/up", &"x".repeat(10_000)).await.expect(200);
     assert_eq!(house.upstream.last().body.len(), 10_000);
-    assert!(house.metric(&["limit", "body"]).await >= 2.0, "{}", house.admin("/metrics").await.text());
+    assert!(reached(&house, "body_bytes").await >= 2.0, "{}", house.admin("/metrics").await.text());
 }
 
 #[tokio::test]
@@ -82,7 +88,7 @@ async fn a_head_that_takes_too_long_is_ended() {
     let _long_enough = tokio::time::timeout(Duration::from_secs(4), dripping).await;
     wire.rest().await;
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    assert!(house.metric(&["limit", "header"]).await >= 1.0, "{}", house.admin("/metrics").await.text());
+    assert!(reached(&house, "header_read").await >= 2.0, "{}", house.admin("/metrics").await.text());
 }
 
 #[tokio::test]
@@ -94,6 +100,7 @@ async fn an_idle_connection_is_closed() {
     assert_eq!(wire.ask(&["GET / HTTP/1.1", &host]).await.expect("an answer").status, 401);
     assert!(wire.rest().await.is_empty());
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(reached(&house, "idle").await >= 1.0, "{}", house.admin("/metrics").await.text());
     // A stranger who opens TCP and says nothing is shown out as well.
     let mut silent = tokio::net::TcpStream::connect(house.door.https()).await.expect("it listens");
     let mut end = Vec::new();
@@ -120,7 +127,7 @@ async fn connections_beyond_the_limit_are_turned_away_and_counted() {
             }
         }
     }
-    assert!(house.metric(&["limit", "connections"]).await >= 1.0, "{}", house.admin("/metrics").await.text());
+    assert!(reached(&house, "connections").await >= 1.0, "{}", house.admin("/metrics").await.text());
     house.admin("/healthz").await.expect(200);
     guests.pop();
     eventually("there is room again", async || {
