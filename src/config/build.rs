@@ -92,7 +92,7 @@ impl Builder<'_> {
         let login = Login {
             lifetime: self.duration(file.login.lifetime.as_ref(), Duration::from_secs(900)),
             mails_per_address: self.positive(file.login.mails_per_address.as_ref(), 5),
-            tries_per_client: self.positive(file.login.tries_per_client.as_ref(), 60),
+            tries_per_client: self.positive(file.login.tries_per_client.as_ref(), 300),
             mails_per_app: self.positive(file.login.mails_per_app.as_ref(), 1000),
         };
         let session = SessionLimits {
