@@ -14,7 +14,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Who is silent unless `VESTIBULE_LOG` says otherwise.
+/// Who is silent unless `VESTIBULE_LOG` names them.
 ///
 /// The libraries below us log what they saw on the wire, cookies and links among it, so they are silent: what matters of
 /// theirs we log ourselves, in our own words.
@@ -24,8 +24,10 @@ const SILENT: &str = "sqlx=off,rustls=off,h2=off,hyper=off,lettre=off,pingora=of
 ///
 /// Lines of the `log` crate are not taken in, for the same reason.
 pub fn start(format: Option<LogFormat>, level: &str) {
-    let filter =
-        EnvFilter::try_from_env("VESTIBULE_LOG").unwrap_or_else(|_| EnvFilter::new(format!("{level},{SILENT}")));
+    // Ours first: a directive of the operator's own for one of these libraries replaces ours for it.
+    let chosen = std::env::var("VESTIBULE_LOG").unwrap_or_else(|_| level.to_owned());
+    let filter = EnvFilter::try_new(format!("{SILENT},{chosen}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{SILENT},{level}")));
     let format = format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json });
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE).with_writer(std::io::stderr);
