@@ -52,6 +52,11 @@ const LINGER_QUIET: Duration = Duration::from_secs(1);
 /// there is no page to choose.
 const TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
+/// What a client gets whose head is malformed, and one that wants a tunnel. Pingora answers these before any hook of ours
+/// runs, in its own name; what customers see names nobody.
+const MALFORMED_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const TUNNEL_ANSWER: &[u8] = b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
 /// One customer's connection.
 #[derive(Debug)]
 pub(crate) struct Downstream {
@@ -65,6 +70,8 @@ pub(crate) struct Downstream {
     /// Whether anything was written since the last flush, and how many rounds have passed since.
     unflushed: bool,
     quiet_rounds: u8,
+    /// Whether the answer under way is Pingora's own, to a head that no hook of ours has seen.
+    is_engines: bool,
     proxy_digest: Arc<ProxyDigest>,
     socket_digest: Arc<SocketDigest>,
     ssl_digest: Option<Arc<SslDigest>>,
@@ -96,6 +103,7 @@ impl Downstream {
             gathered: BytesMut::new(),
             unflushed: false,
             quiet_rounds: 0,
+            is_engines: false,
             proxy_digest: Arc::new(proxy_digest),
             socket_digest: Arc::new(socket_digest),
             ssl_digest,
@@ -133,13 +141,17 @@ impl Downstream {
     }
 
     /// Notes that a write begins; refuses it on an ended connection.
-    fn begin_write(&mut self) -> io::Result<()> {
+    fn begin_write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<()> {
         if self.ended.is_some() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was ended"));
         }
         // An answer tells that the head is in, or that it was bad: Pingora refuses some before any hook of ours runs.
         if self.connection.protocol == Protocol::Http1 && self.connection.turns.awaits_head() {
             self.connection.head_arrived();
+            ListenerCounters::add(&self.counters.malformed);
+            let is_tunnel = parts.iter().any(|part| part.starts_with(b"HTTP/1.1 405"));
+            self.gathered.extend_from_slice(if is_tunnel { TUNNEL_ANSWER } else { MALFORMED_ANSWER });
+            self.is_engines = true;
         }
         self.unflushed = true;
         self.quiet_rounds = 0;
@@ -260,8 +272,12 @@ impl AsyncWrite for Downstream {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.begin_write()?;
+        this.begin_write(parts)?;
         let size = parts.iter().map(|part| part.len()).sum::<usize>();
+        // Ours has been said in its place; the connection closes after it.
+        if this.is_engines {
+            return Poll::Ready(Ok(size));
+        }
         if this.gathered.len() + size <= GATHER_MOST {
             for part in parts {
                 this.gathered.extend_from_slice(part);
@@ -375,7 +391,15 @@ mod tests {
     use super::*;
     use crate::proxy::connection::{Ties, Turns};
 
+    /// A connection with a request whose head is in.
     async fn pair() -> (Downstream, TcpStream) {
+        let (stream, client) = fresh_pair().await;
+        stream.connection.head_arrived();
+        (stream, client)
+    }
+
+    /// A connection whose first head has yet to come.
+    async fn fresh_pair() -> (Downstream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
         let address = listener.local_addr().expect("an address");
         let client = TcpStream::connect(address).await.expect("a connection");
@@ -421,11 +445,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_under_no_deadline_of_a_head_even_where_no_hook_said_so() {
-        let (mut stream, _client) = pair().await;
+    async fn an_answer_to_a_head_that_no_hook_has_seen_is_ours_and_under_no_deadline() {
+        let (mut stream, mut client) = fresh_pair().await;
         assert!(stream.connection.turns.awaits_head());
-        stream.write_all(b"HTTP/1.1 400 ").await.expect("written");
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nServer: engine\r\n\r\n").await.expect("written");
         assert!(!stream.connection.turns.awaits_head());
+        stream.write_all(b"more of it").await.expect("swallowed");
+        stream.flush().await.expect("flushed");
+        drop(stream);
+        let mut text = Vec::new();
+        client.read_to_end(&mut text).await.expect("read");
+        assert_eq!(text, MALFORMED_ANSWER);
     }
 
     #[tokio::test]

@@ -15,6 +15,8 @@ pub struct ListenerCounters {
     pub handshake_failed: AtomicU64,
     /// Connections closed because the head of a request took too long.
     pub header_timeouts: AtomicU64,
+    /// Requests whose head was malformed, so that nothing more is known of them.
+    pub malformed: AtomicU64,
     /// Connections closed because nothing moved on them.
     pub idle_closed: AtomicU64,
     /// Connections closed because their session ended.

@@ -410,3 +410,23 @@ async fn attack_12_an_early_answer_upstream_mixes_nothing_up() {
     }
     assert!(house.upstream.seen().iter().all(|seen| seen.target != "/hidden"));
 }
+
+#[tokio::test]
+async fn attack_05_a_malformed_head_is_answered_in_nobodys_name() {
+    let house = House::start(OPEN).await;
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nbad header\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: orders.test\r\nhost: orders.test\r\n\r\n", 400),
+        ("\u{1}\u{2} / HTTP/1.1\r\nhost: orders.test\r\n\r\n", 400),
+        ("CONNECT orders.test:443 HTTP/1.1\r\nhost: orders.test:443\r\n\r\n", 405),
+    ] {
+        let mut wire = house.wire("orders.test").await;
+        wire.send(head).await;
+        let answer = wire.answer().await.expect("an answer");
+        assert_eq!(answer.status, status, "{head:?}");
+        assert!(answer.headers.iter().all(|(name, _)| name != "server"), "{head:?}: {:?}", answer.headers);
+        assert!(wire.answer().await.is_none(), "{head:?}: the connection ends");
+    }
+    assert_eq!(house.upstream.count(), 0);
+    assert!(house.metric(&["malformed_requests_total"]).await >= 4.0);
+}
