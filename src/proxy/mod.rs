@@ -43,7 +43,7 @@ use crate::state::assertion::Signer;
 use crate::state::metrics::Metrics;
 use crate::state::snapshot::Current;
 use admit::Admission;
-use connection::Connection;
+use connection::{Connection, Protocol};
 use route::Routed;
 use upstream::UseAs;
 
@@ -202,6 +202,10 @@ impl Gateway {
             return Ok(Some(decision::error_of(None, route::AsksFor::Data, StatusCode::BAD_REQUEST, &ctx.id)));
         }
         let snapshot = self.current.load_full();
+        if connection.protocol == Protocol::Http2 {
+            // A client that opens no window for its answer holds it without a byte moving on the socket (CVE-2019-9517).
+            session.as_downstream_mut().set_write_timeout(Some(snapshot.limits.idle));
+        }
         let facts = match route::read(session.req_header(), connection, &snapshot) {
             Ok(Routed::Request(facts)) => facts,
             Ok(Routed::Plain(plain)) => {
@@ -225,7 +229,10 @@ impl Gateway {
         }
         match self.corridor.admit(&facts, &session.req_header().headers, ctx).await {
             Admission::Answer(reply) => Ok(Some(reply)),
-            Admission::Page(visit) => respond::page(session, &self.corridor.pages, &facts, *visit).await.map(Some),
+            Admission::Page(visit) => {
+                let patience = snapshot.limits.idle;
+                respond::page(session, &self.corridor.pages, &facts, *visit, patience).await.map(Some)
+            }
             Admission::Forward(permit) => {
                 if let Some(live) = &ctx.live {
                     let open = self.corridor.sessions.enter(live);
