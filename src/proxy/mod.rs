@@ -295,6 +295,9 @@ impl Gateway {
 fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()> {
     let sets_ours = |value: &http::HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes());
+        // A cookie without a name, `=__Host-access=…`, comes back from some browsers as `__Host-access=…` (RFC 6265bis,
+        // section 5.7, has them refuse it; older ones do not).
+        let text = text.trim_start_matches(|character: char| character == '=' || character.is_whitespace());
         is_ours(text.split(['=', ';']).next().unwrap_or_default())
     };
     if response.headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {
