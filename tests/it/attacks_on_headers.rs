@@ -85,6 +85,42 @@ async fn attack_06_no_spelling_of_an_identity_header_gets_through() {
 }
 
 #[tokio::test]
+async fn attack_06_nor_does_one_of_the_operators_own_headers() {
+    let apps = format!("{OPEN}\n[app.orders.request_headers]\n\"X-Proxy-Secret\" = \"honest\"\n");
+    let (house, bob) = person(&apps, "bob@example.com").await;
+    // `Proxy` is `HTTP_PROXY` to a CGI program, and where its own requests go out (httpoxy, CVE-2016-5385).
+    for name in ["X-Proxy-Secret", "x_proxy_secret", "X-Proxy_Secret", "X.Proxy.Secret", "Proxy"] {
+        assert_eq!(ask(&house, &bob, "GET /a HTTP/1.1", &[format!("{name}: forged")]).await, Some(200), "{name}");
+        let seen = house.upstream.last();
+        assert!(!seen.text().contains("forged"), "{name}: {}", seen.text());
+        assert_eq!(seen.header("x-proxy-secret"), Some("honest"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn attack_03_the_app_sees_the_host_in_its_one_spelling() {
+    let (house, bob) = person(OPEN, "bob@example.com").await;
+    let (own, cookie) = (house.host("orders.test"), format!("cookie: {}", bob.cookie_header()));
+    let port = house.door.https().port();
+    for host in [format!("ORDERS.Test:{port}"), format!("orders.test.:{port}"), format!("orders.test:0{port}")] {
+        let mut wire = house.wire("orders.test").await;
+        let answer = wire.ask(&["GET /a HTTP/1.1", &format!("host: {host}"), &cookie]).await.expect("an answer");
+        if answer.status == 200 {
+            assert_eq!(house.upstream.last().header("host"), Some(own.as_str()), "{host}");
+            assert_eq!(house.upstream.last().header("x-forwarded-host"), Some(own.as_str()), "{host}");
+        } else {
+            assert_eq!(answer.status, 400, "{host}");
+        }
+    }
+    let fields = |host| {
+        [(":method", "GET"), (":scheme", "https"), (":path", "/h2"), (":authority", host), ("cookie", &cookie[8..])]
+    };
+    let crooked = format!("ORDERS.Test.:{port}");
+    house.wire_h2("orders.test").await.ask(&fields(&crooked), None).await;
+    assert_eq!(house.upstream.last().header("host"), Some(own.as_str()));
+}
+
+#[tokio::test]
 async fn attack_06_other_methods_errors_and_upgrades_strip_as_well() {
     let (house, bob) = person(&format!("{OPEN}{EXTRA}"), "bob@example.com").await;
     let forged: Vec<String> = IDENTITY.iter().map(|name| format!("{name}: forged")).collect();
