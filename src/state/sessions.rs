@@ -204,17 +204,17 @@ impl Sessions {
         Ok(!matches!(choose(&grants, site.domain.customer.as_ref(), None), Choice::None(_)))
     }
 
-    /// Gives a session a new token and another customer, in one step.
+    /// Gives a session a new token and another customer, in one step; `None` when it has ended or was switched meanwhile.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn switch(&self, live: &Live, customer: CustomerId, now: Timestamp) -> Result<Token, StoreError> {
+    pub async fn switch(&self, live: &Live, customer: CustomerId, now: Timestamp) -> Result<Option<Token>, StoreError> {
         let token = Token::generate();
         let record =
             SessionRecord { id: token.hash(), customer: Some(customer), last_used: now, ..live.record.clone() };
-        self.store.open_session(&record, Some(live.record.id)).await?;
+        let is_open = self.store.open_session(&record, Some(live.record.id)).await?;
         self.forget(live.record.id).await;
-        Ok(token)
+        Ok(is_open.then_some(token))
     }
 
     /// One person's sessions in one app that are not over, newest first.
