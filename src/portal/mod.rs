@@ -101,7 +101,7 @@ async fn choose(State(room): Room, Extension(visit): Extension<Visit>, Form(form
     };
     match room.sessions.switch(live, customer.clone(), visit.now).await {
         Ok(Some(token)) => {
-            tracing::info!(app = %live.record.app, session = token.hash().public(), %customer, "customer chosen");
+            tracing::info!(app = %live.record.app, session = token.hash().public(), customer = customer.masked(), "customer chosen");
             let lifetime = room.current.load().session.absolute.as_secs();
             Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime))
         }
