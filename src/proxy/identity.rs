@@ -72,6 +72,7 @@ pub(super) fn shape(
         None => upstream.set_raw_path(path.as_bytes())?,
     }
     strip_cookies(upstream)?;
+    strip_referer(upstream);
     for (name, value) in permit.access().headers() {
         upstream.insert_header(name, value)?;
     }
@@ -149,6 +150,15 @@ fn strip_cookies(head: &mut RequestHeader) -> pingora::Result<()> {
         head.insert_header(header::COOKIE, value)?;
     }
     Ok(())
+}
+
+/// Takes the address of a log-in link away: it holds the token, and a browser names it as the page that it came from.
+fn strip_referer(head: &mut RequestHeader) {
+    let is_link =
+        |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().windows(14).any(|part| part == b"/.access/link/");
+    if head.headers.get_all(header::REFERER).iter().any(is_link) {
+        head.remove_header(&header::REFERER);
+    }
 }
 
 /// `X-Forwarded-*` (as the field has it) and `Forwarded` (RFC 7239).
