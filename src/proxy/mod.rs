@@ -92,7 +92,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
-        let use_as = if session.is_upgrade_req() { UseAs::Upgrade } else { UseAs::Requests };
+        let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
+        let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
         // No permit, no peer: a request that slipped past the decision ends here.
         self.upstreams.peer(ctx.permit()?, &ctx.facts()?.site.app, use_as).await
     }

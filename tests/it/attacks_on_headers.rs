@@ -365,6 +365,39 @@ async fn attack_10_no_cookie_or_token_of_ours_reaches_app_page_or_log() {
 }
 
 #[tokio::test]
+async fn attack_10_no_link_reaches_the_app_as_the_page_one_came_from() {
+    let (house, bob) = person(OPEN, "bob@example.com").await;
+    let mail = house.browser("orders.test").mail("ann@example.com", "/").await;
+    // Whoever is logged in and looks at another's link, or has just pressed its button, goes on to the app from that page.
+    for page in [format!("{}/.access/link/{}", bob.origin(), mail.token()), format!("/.ACCESS/Link/{}", mail.token())] {
+        bob.send("GET", "/a", &[("referer", &page), ("accept", "*/*")], "").await.expect(200);
+        assert_eq!(house.upstream.last().header("referer"), None, "{page}");
+    }
+    let honest = format!("{}/orders?from=/.access/", bob.origin());
+    bob.send("GET", "/a", &[("referer", &honest)], "").await.expect(200);
+    assert_eq!(house.upstream.last().header("referer"), Some(honest.as_str()));
+}
+
+#[tokio::test]
+async fn attack_14_a_connection_that_is_logged_in_itself_is_one_persons() {
+    let (house, bob) = person(OPEN, "bob@example.com").await;
+    let ann = house.browser("orders.test");
+    ann.log_in("ann@example.com").await;
+    let mut bobs = Vec::new();
+    for scheme in ["NTLM", "Negotiate", "negotiate"] {
+        bob.send("GET", "/a", &[("authorization", &format!("{scheme} abc="))], "").await.expect(200);
+        bobs.push(house.upstream.last().connection);
+    }
+    assert_eq!(bobs, [bobs[0]; 3], "the steps of such a log-in share their connection");
+    for _ in 0..3 {
+        ann.fetch("/b").await.expect(200);
+        assert_ne!(house.upstream.last().connection, bobs[0]);
+        ann.send("GET", "/a", &[("authorization", "Negotiate abc=")], "").await.expect(200);
+        assert_ne!(house.upstream.last().connection, bobs[0]);
+    }
+}
+
+#[tokio::test]
 async fn attack_10_an_app_cannot_set_our_cookies() {
     let (house, bob) = person(OPEN, "bob@example.com").await;
     let answer = bob.fetch("/set-cookie").await.expect(200);
