@@ -79,7 +79,7 @@ impl ProxyHttp for Gateway {
         let connection = Connection::of(session)
             .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
         connection.head_arrived();
-        let reply = match self.walk(session, ctx, &connection).await? {
+        let reply = match self.walk(session, ctx, &connection).await.map_err(of_client)? {
             None => {
                 ctx.decided_in = Some(ctx.started.elapsed());
                 return Ok(false);
@@ -87,7 +87,7 @@ impl ProxyHttp for Gateway {
             Some(reply) => reply,
         };
         ctx.decided_in = Some(ctx.started.elapsed());
-        respond::send(session, reply, ctx).await?;
+        respond::send(session, reply, ctx).await.map_err(of_client)?;
         Ok(true)
     }
 
@@ -338,6 +338,14 @@ fn has_one_length(session: &Session) -> bool {
     let head = http1.get_headers_raw_bytes();
     let names = head.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b':').next());
     !names.into_iter().any(|name| name.trim_ascii().eq_ignore_ascii_case(b"content-length"))
+}
+
+/// Before a request goes upstream there is nobody but the client to read from and write to, which Pingora's errors do not say.
+fn of_client(mut error: Box<Error>) -> Box<Error> {
+    if !matches!(error.etype, ErrorType::HTTPStatus(_) | ErrorType::InternalError) {
+        error.as_down();
+    }
+    error
 }
 
 fn announced_length(head: &RequestHeader) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::house::{House, OPEN};
+use crate::house::{House, OPEN, eventually};
 use crate::wire_h2::WireH2;
 
 /// No stream may be longer in use than this by somebody who does nothing; the limit in force is a second.
@@ -67,4 +67,23 @@ async fn an_answer_that_nobody_takes_over_http2_is_given_up() {
         let stream = wire.begin(&fields, true).await;
         tokio::time::timeout(LONG, wire.over(stream)).await.unwrap_or_else(|_| panic!("{path} is held for ever"));
     }
+    let errors: Vec<_> = house.log.events().into_iter().filter(|event| event["level"] == "ERROR").collect();
+    assert!(errors.is_empty(), "whoever likes could fill the log: {errors:?}");
+}
+
+#[tokio::test]
+async fn one_that_goes_away_in_the_middle_of_a_form_alarms_nobody() {
+    let house = House::start(OPEN).await;
+    let (host, origin) = (house.host("orders.test"), format!("origin: https://{}", house.host("orders.test")));
+    let host = format!("host: {host}");
+    let form = "content-type: application/x-www-form-urlencoded";
+    let mut wire = house.wire("orders.test").await;
+    wire.send_head(&["POST /.access/login HTTP/1.1", &host, &origin, form, "content-length: 1000"]).await;
+    wire.send("email=").await;
+    drop(wire);
+    let line = eventually("it is logged", async || house.log.named("request").pop()).await;
+    assert_eq!(line["fields"]["status"], 0, "there was nobody to answer: {line}");
+    let loud = |event: &serde_json::Value| event["level"] == "ERROR" || event["level"] == "WARN";
+    let loud: Vec<_> = house.log.events().into_iter().filter(loud).collect();
+    assert!(loud.is_empty(), "whoever likes could fill the log: {loud:?}");
 }
