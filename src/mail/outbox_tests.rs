@@ -61,7 +61,7 @@ impl Store for Queue {
         Ok(self.mails.lock().expect("whole").len() as u64)
     }
 
-    async fn open_session(&self, _: &SessionRecord, _: Option<SessionId>) -> Result<(), StoreError> {
+    async fn open_session(&self, _: &SessionRecord, _: Option<SessionId>) -> Result<bool, StoreError> {
         unreachable!("the outbox does not ask")
     }
     async fn session(&self, _: SessionId) -> Result<Option<SessionRecord>, StoreError> {

@@ -100,11 +100,13 @@ async fn choose(State(room): Room, Extension(visit): Extension<Visit>, Form(form
         return error(&visit, StatusCode::BAD_REQUEST);
     };
     match room.sessions.switch(live, customer.clone(), visit.now).await {
-        Ok(token) => {
-            tracing::info!(app = %live.record.app, session = token.hash().public(), %customer, "customer chosen");
+        Ok(Some(token)) => {
+            tracing::info!(app = %live.record.app, session = token.hash().public(), customer = customer.masked(), "customer chosen");
             let lifetime = room.current.load().session.absolute.as_secs();
             Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime))
         }
+        // Of a form sent twice the browser has the first answer's cookie by now; after a log-out it is sent to log in.
+        Ok(None) => Reply::see_other(&to),
         Err(cause) => store_failed(&visit, &cause),
     }
 }

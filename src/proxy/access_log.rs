@@ -39,8 +39,7 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
         reason = ctx.outcome.reason,
         client = facts.map(|facts| tracing::field::display(facts.client)),
         user = live.map(|live| live.record.email.masked()),
-        // Without a customer column the customer is the address itself.
-        customer = customer.map(|customer| masked(customer.as_str())),
+        customer = customer.map(|customer| customer.masked()),
         session = live.map(|live| live.record.id.public()),
         sent_bytes,
         ms = milliseconds(took),
@@ -53,10 +52,6 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
 fn shown_path(path: &str) -> &str {
     const LINK: &str = "/.access/link/";
     if path.starts_with(LINK) { LINK } else { path }
-}
-
-fn masked(customer: &str) -> String {
-    crate::types::Email::parse(customer).map_or_else(|_| customer.to_owned(), |email| email.masked())
 }
 
 fn milliseconds(duration: Duration) -> f64 {

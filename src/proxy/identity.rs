@@ -14,10 +14,12 @@ use crate::state::assertion::Signer;
 use crate::state::sessions::Live;
 
 /// Names that change what a request is, who sent it, or where it seems to come from, for some upstreams.
-const MISLEADING: [&str; 27] = [
+const MISLEADING: [&str; 28] = [
     "client-ip",
     "forwarded",
     "front-end-https",
+    // CGI's `HTTP_PROXY`, where a program sends its own requests ("httpoxy", CVE-2016-5385).
+    "proxy",
     "true-client-ip",
     "x-authenticated-user",
     "x-client-ip",
@@ -59,7 +61,10 @@ pub(super) fn shape(
     now: Timestamp,
 ) -> pingora::Result<()> {
     let app = &facts.site.app;
-    strip(upstream, &app.identity.own_names().collect::<Vec<_>>());
+    let operators = app.request_headers.iter().map(|(name, _)| name);
+    strip(upstream, &app.identity.own_names().chain(operators).collect::<Vec<_>>());
+    // The host that was routed on, in its one spelling: an app that compares or caches by it shall not see another.
+    upstream.insert_header(header::HOST, facts.authority.as_str())?;
     // The path that was decided on is the path that goes out.
     let path = permit.path().as_str();
     match &facts.query {
@@ -67,6 +72,7 @@ pub(super) fn shape(
         None => upstream.set_raw_path(path.as_bytes())?,
     }
     strip_cookies(upstream)?;
+    strip_referer(upstream);
     for (name, value) in permit.access().headers() {
         upstream.insert_header(name, value)?;
     }
@@ -144,6 +150,15 @@ fn strip_cookies(head: &mut RequestHeader) -> pingora::Result<()> {
         head.insert_header(header::COOKIE, value)?;
     }
     Ok(())
+}
+
+/// Takes the address of a log-in link away: it holds the token, and a browser names it as the page that it came from.
+fn strip_referer(head: &mut RequestHeader) {
+    let is_link =
+        |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().windows(14).any(|part| part == b"/.access/link/");
+    if head.headers.get_all(header::REFERER).iter().any(is_link) {
+        head.remove_header(&header::REFERER);
+    }
 }
 
 /// `X-Forwarded-*` (as the field has it) and `Forwarded` (RFC 7239).

@@ -43,7 +43,7 @@ use crate::state::assertion::Signer;
 use crate::state::metrics::Metrics;
 use crate::state::snapshot::Current;
 use admit::Admission;
-use connection::Connection;
+use connection::{Connection, Protocol};
 use route::Routed;
 use upstream::UseAs;
 
@@ -79,7 +79,7 @@ impl ProxyHttp for Gateway {
         let connection = Connection::of(session)
             .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
         connection.head_arrived();
-        let reply = match self.walk(session, ctx, &connection).await? {
+        let reply = match self.walk(session, ctx, &connection).await.map_err(of_client)? {
             None => {
                 ctx.decided_in = Some(ctx.started.elapsed());
                 return Ok(false);
@@ -87,12 +87,13 @@ impl ProxyHttp for Gateway {
             Some(reply) => reply,
         };
         ctx.decided_in = Some(ctx.started.elapsed());
-        respond::send(session, reply, ctx).await?;
+        respond::send(session, reply, ctx).await.map_err(of_client)?;
         Ok(true)
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
-        let use_as = if session.is_upgrade_req() { UseAs::Upgrade } else { UseAs::Requests };
+        let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
+        let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
         // No permit, no peer: a request that slipped past the decision ends here.
         self.upstreams.peer(ctx.permit()?, &ctx.facts()?.site.app, use_as).await
     }
@@ -202,6 +203,10 @@ impl Gateway {
             return Ok(Some(decision::error_of(None, route::AsksFor::Data, StatusCode::BAD_REQUEST, &ctx.id)));
         }
         let snapshot = self.current.load_full();
+        if connection.protocol == Protocol::Http2 {
+            // A client that opens no window for its answer holds it without a byte moving on the socket (CVE-2019-9517).
+            session.as_downstream_mut().set_write_timeout(Some(snapshot.limits.idle));
+        }
         let facts = match route::read(session.req_header(), connection, &snapshot) {
             Ok(Routed::Request(facts)) => facts,
             Ok(Routed::Plain(plain)) => {
@@ -225,7 +230,10 @@ impl Gateway {
         }
         match self.corridor.admit(&facts, &session.req_header().headers, ctx).await {
             Admission::Answer(reply) => Ok(Some(reply)),
-            Admission::Page(visit) => respond::page(session, &self.corridor.pages, &facts, *visit).await.map(Some),
+            Admission::Page(visit) => {
+                let patience = snapshot.limits.idle;
+                respond::page(session, &self.corridor.pages, &facts, *visit, patience).await.map(Some)
+            }
             Admission::Forward(permit) => {
                 if let Some(live) = &ctx.live {
                     let open = self.corridor.sessions.enter(live);
@@ -288,6 +296,9 @@ impl Gateway {
 fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()> {
     let sets_ours = |value: &http::HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes());
+        // A cookie without a name, `=__Host-access=…`, comes back from some browsers as `__Host-access=…` (RFC 6265bis,
+        // section 5.7, has them refuse it; older ones do not).
+        let text = text.trim_start_matches(|character: char| character == '=' || character.is_whitespace());
         is_ours(text.split(['=', ';']).next().unwrap_or_default())
     };
     if response.headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {
@@ -327,6 +338,14 @@ fn has_one_length(session: &Session) -> bool {
     let head = http1.get_headers_raw_bytes();
     let names = head.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b':').next());
     !names.into_iter().any(|name| name.trim_ascii().eq_ignore_ascii_case(b"content-length"))
+}
+
+/// Before a request goes upstream there is nobody but the client to read from and write to, which Pingora's errors do not say.
+fn of_client(mut error: Box<Error>) -> Box<Error> {
+    if !matches!(error.etype, ErrorType::HTTPStatus(_) | ErrorType::InternalError) {
+        error.as_down();
+    }
+    error
 }
 
 fn announced_length(head: &RequestHeader) -> Option<u64> {

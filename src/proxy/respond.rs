@@ -1,5 +1,7 @@
 //! The one writer of our own answers: a [`Reply`] onto the wire.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -47,11 +49,21 @@ pub(super) async fn send(session: &mut Session, reply: Reply, ctx: &RequestCtx) 
     Ok(())
 }
 
-/// Lets one of our own pages answer.
-pub(super) async fn page(session: &mut Session, pages: &Router, facts: &Facts, visit: Visit) -> pingora::Result<Reply> {
+/// Lets one of our own pages answer. A form has `patience` to come in, all of it: strangers send forms, so one that drips
+/// in would hold its connection as long as it liked.
+pub(super) async fn page(
+    session: &mut Session,
+    pages: &Router,
+    facts: &Facts,
+    visit: Visit,
+    patience: Duration,
+) -> pingora::Result<Reply> {
     let id = visit.request_id.clone();
-    let Some(body) = form(session).await? else {
-        return Ok(decision::error(facts, StatusCode::PAYLOAD_TOO_LARGE, &id));
+    let body = match tokio::time::timeout(patience, form(session)).await {
+        Ok(Ok(Some(body))) => body,
+        Ok(Ok(None)) => return Ok(decision::error(facts, StatusCode::PAYLOAD_TOO_LARGE, &id)),
+        Ok(Err(error)) => return Err(error),
+        Err(_) => return Ok(decision::error(facts, StatusCode::REQUEST_TIMEOUT, &id)),
     };
     let path = facts.path.as_str();
     let target = facts.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));

@@ -143,8 +143,9 @@ fn authority(head: &RequestHeader) -> Option<&str> {
 }
 
 fn normal_authority(host: &HostName, authority: &str) -> String {
-    match authority.split_once(':') {
-        Some((_, port)) if port != "443" => format!("{host}:{port}"),
+    // `0443` is a port too, though no browser writes it so.
+    match authority.split_once(':').and_then(|(_, port)| port.parse::<u16>().ok()) {
+        Some(port) if port != 443 => format!("{host}:{port}"),
         _ => host.to_string(),
     }
 }

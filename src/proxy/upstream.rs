@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderValue, header};
+use pingora::http::RequestHeader;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_core::utils::tls::{WrappedX509, parse_x509};
@@ -14,6 +16,7 @@ use rustls_pki_types::pem::PemObject as _;
 use super::upgrade;
 use crate::config::{App, Upstream};
 use crate::policy::Permit;
+use crate::session::SessionId;
 use crate::types::AppName;
 
 /// How long a resolved name is used.
@@ -27,13 +30,27 @@ pub struct Upstreams {
     resolved: moka::future::Cache<(String, u16), SocketAddr>,
 }
 
-/// What a connection to an upstream is for.
+/// What a connection to an upstream is for, and whom alone it may serve.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum UseAs {
     /// Requests and answers, one after another.
-    Requests,
+    Requests(Option<SessionId>),
     /// One request that asks to upgrade.
-    Upgrade,
+    Upgrade(Option<SessionId>),
+}
+
+impl UseAs {
+    /// What a request needs its connection for. NTLM and Kerberos log the connection itself in, and an upstream that has
+    /// them takes everything on it for that person: such a connection serves no other session.
+    pub(super) fn of(head: &RequestHeader, is_upgrade: bool, session: SessionId) -> Self {
+        let logs_in = |value: &HeaderValue| {
+            let scheme = value.as_bytes().trim_ascii_start().split(u8::is_ascii_whitespace).next();
+            scheme
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate"))
+        };
+        let owner = head.headers.get_all(header::AUTHORIZATION).iter().any(logs_in).then_some(session);
+        if is_upgrade { Self::Upgrade(owner) } else { Self::Requests(owner) }
+    }
 }
 
 /// A CA file of an upstream cannot be used.
@@ -82,11 +99,11 @@ impl Upstreams {
         peer.options.read_timeout = Some(upstream.response_timeout);
         peer.options.write_timeout = Some(upstream.response_timeout);
         peer.options.idle_timeout = Some(KEPT_FOR);
-        if use_as == UseAs::Upgrade {
+        if matches!(use_as, UseAs::Upgrade(_)) {
             peer.options.custom_l4 = Some(upgrade::Connector::shared());
         }
         peer.options.ca = self.authorities.get(&app.name).cloned();
-        // Two apps on one server share no connection: they may trust different CAs. Nor do the two uses: see `upgrade`.
+        // Two apps on one server share no connection: they may trust different CAs. Nor do two uses: see `UseAs`, `upgrade`.
         peer.group_key = group(&app.name, use_as);
         Ok(Box::new(peer))
     }

@@ -16,8 +16,9 @@ use crate::types::{AppName, Email};
 /// disk.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Stores a new session and, in the same step, ends the one it replaces.
-    async fn open_session(&self, session: &SessionRecord, replaces: Option<SessionId>) -> Result<(), StoreError>;
+    /// Stores a new session and, in the same step, ends the one it replaces; `false` when that one is gone, and then nothing
+    /// is stored.
+    async fn open_session(&self, session: &SessionRecord, replaces: Option<SessionId>) -> Result<bool, StoreError>;
     /// A session by its token's hash, over or not.
     async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError>;
     /// One person's sessions in one app, newest first.

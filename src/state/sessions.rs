@@ -117,15 +117,7 @@ impl Sessions {
     async fn refresh(&self, id: SessionId, site: &Site, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
         let old = self.cache.remove(&id).await;
         let new = self.fill(id, site, now, old.as_deref()).await?;
-        let may = |live: &Live| match &live.standing {
-            Standing::Access(access) => Some(material(access.grant())),
-            _ => None,
-        };
-        if let Some(old) = &old
-            && may(old) != new.as_deref().and_then(may)
-        {
-            self.open.end(id);
-        }
+        self.open.keep(id, new.as_deref().and_then(Live::grant));
         Ok(new)
     }
 
@@ -148,6 +140,11 @@ impl Sessions {
             Ok::<_, Option<Trouble>>(Arc::new(live))
         };
         match self.cache.try_get_with(id, look_up).await {
+            // It was read before the session ended, and stored after: whoever looks next must not find it.
+            Ok(_) if self.ended.contains_key(&id) => {
+                self.cache.invalidate(&id).await;
+                Ok(None)
+            }
             Ok(live) => Ok(Some(live)),
             Err(error) => match &*error {
                 None => Ok(None),
@@ -204,17 +201,17 @@ impl Sessions {
         Ok(!matches!(choose(&grants, site.domain.customer.as_ref(), None), Choice::None(_)))
     }
 
-    /// Gives a session a new token and another customer, in one step.
+    /// Gives a session a new token and another customer, in one step; `None` when it has ended or was switched meanwhile.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn switch(&self, live: &Live, customer: CustomerId, now: Timestamp) -> Result<Token, StoreError> {
+    pub async fn switch(&self, live: &Live, customer: CustomerId, now: Timestamp) -> Result<Option<Token>, StoreError> {
         let token = Token::generate();
         let record =
             SessionRecord { id: token.hash(), customer: Some(customer), last_used: now, ..live.record.clone() };
-        self.store.open_session(&record, Some(live.record.id)).await?;
+        let is_open = self.store.open_session(&record, Some(live.record.id)).await?;
         self.forget(live.record.id).await;
-        Ok(token)
+        Ok(is_open.then_some(token))
     }
 
     /// One person's sessions in one app that are not over, newest first.
@@ -253,7 +250,13 @@ impl Sessions {
     /// Notes a request on its way upstream.
     #[must_use]
     pub fn enter(&self, live: &Live) -> OpenRequest {
-        self.open.enter(live.record.id)
+        let id = live.record.id;
+        let open = self.open.enter(id, live.grant());
+        // The session may have ended since it was looked up, when there was nothing here yet to end.
+        if self.ended.contains_key(&id) {
+            self.open.end(id);
+        }
+        open
     }
 
     /// Runs in the background: ends requests of sessions that are over or may do less than before, and stores when
@@ -296,7 +299,9 @@ impl Sessions {
             }
             if record.is_over_if_used(used.max(now), current.session, now) {
                 self.open.end(id);
-            } else if !is_fresh {
+            } else if is_fresh {
+                self.open.keep(id, live.as_deref().and_then(Live::grant));
+            } else {
                 match self.refresh(id, site, now).await {
                     Ok(Some(live)) if matches!(live.standing, Standing::Access(_)) => {}
                     Ok(_) => self.open.end(id),
@@ -346,6 +351,10 @@ impl Live {
         }
     }
 
+    fn grant(&self) -> Option<&Arc<Grant>> {
+        self.access().map(|access| access.grant())
+    }
+
     /// Why the person may not enter, where that is so.
     #[must_use]
     pub fn refusal(&self) -> Option<Reason> {
@@ -360,9 +369,4 @@ impl Live {
 /// there.
 fn is_of(record: &SessionRecord, site: &Site) -> bool {
     record.app == site.app.name && record.host == site.domain.host
-}
-
-/// What a change of ends requests under way.
-fn material(grant: &Grant) -> (crate::types::RoleName, Option<CustomerId>, Option<u32>) {
-    (grant.role.clone(), grant.customer_id().cloned(), grant.days_back)
 }

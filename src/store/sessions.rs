@@ -18,20 +18,27 @@ pub(super) async fn open(
     store: &SqliteStore,
     session: &SessionRecord,
     replaces: Option<SessionId>,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
     let mut transaction = store.begin().await?;
-    insert(&mut transaction, session, replaces).await?;
-    transaction.commit().await
+    // A session that was ended meanwhile, or replaced already, must not go on under another id.
+    if !insert(&mut transaction, session, replaces).await? && replaces.is_some() {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    transaction.commit().await?;
+    Ok(true)
 }
 
-/// Stores a session and removes the one it replaces, within a transaction.
+/// Stores a session and removes the one it replaces, within a transaction; answers whether there was one.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     session: &SessionRecord,
     replaces: Option<SessionId>,
-) -> sqlx::Result<()> {
-    if let Some(replaced) = replaces {
-        query("DELETE FROM session WHERE id = ?").bind(&replaced.as_bytes()[..]).execute(&mut *connection).await?;
+) -> sqlx::Result<bool> {
+    let mut replaced = false;
+    if let Some(old) = replaces {
+        let delete = query("DELETE FROM session WHERE id = ?").bind(&old.as_bytes()[..]);
+        replaced = delete.execute(&mut *connection).await?.rows_affected() > 0;
     }
     query(
         "INSERT INTO session (id, app, host, email, customer, created, last_used, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -46,7 +53,7 @@ pub(super) async fn insert(
     .bind(session.device.as_str())
     .execute(&mut *connection)
     .await?;
-    Ok(())
+    Ok(replaced)
 }
 
 pub(super) async fn find(store: &SqliteStore, id: SessionId) -> sqlx::Result<Option<SessionRecord>> {

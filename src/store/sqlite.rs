@@ -61,7 +61,7 @@ fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn open_session(&self, session: &SessionRecord, replaces: Option<SessionId>) -> Result<(), StoreError> {
+    async fn open_session(&self, session: &SessionRecord, replaces: Option<SessionId>) -> Result<bool, StoreError> {
         sessions::open(self, session, replaces).await.map_err(failed("open a session"))
     }
 

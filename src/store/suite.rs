@@ -130,10 +130,11 @@ pub(super) async fn a_session_is_found_as_it_was_stored(store: AnyStore) {
 
 pub(super) async fn a_new_session_ends_the_one_it_replaces(store: AnyStore) {
     store.open_session(&session(1), None).await.expect("stored");
-    store.open_session(&session(2), Some(hash(1))).await.expect("stored");
+    assert!(store.open_session(&session(2), Some(hash(1))).await.expect("stored"));
     assert_eq!(store.session(hash(1)).await.expect("read"), None);
     assert!(store.session(hash(2)).await.expect("read").is_some());
-    store.open_session(&session(3), Some(hash(1))).await.expect("there need be none to replace");
+    assert!(!store.open_session(&session(3), Some(hash(1))).await.expect("the one to replace is gone"));
+    assert_eq!(store.session(hash(3)).await.expect("read"), None, "and goes on under no other id");
 }
 
 pub(super) async fn a_person_has_sessions_of_one_app_newest_first(store: AnyStore) {

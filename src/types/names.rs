@@ -76,6 +76,14 @@ name!(
     CustomerId, "customer", 256, is_printable, "1 to 256 bytes without control characters"
 );
 
+impl CustomerId {
+    /// The key for a log at info level: without a customer column it is the person's address, and then masked as that is.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        super::Email::parse(&self.0).map_or_else(|_| self.0.clone(), |email| email.masked())
+    }
+}
+
 fn is_slug(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }

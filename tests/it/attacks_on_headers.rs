@@ -85,6 +85,42 @@ async fn attack_06_no_spelling_of_an_identity_header_gets_through() {
 }
 
 #[tokio::test]
+async fn attack_06_nor_does_one_of_the_operators_own_headers() {
+    let apps = format!("{OPEN}\n[app.orders.request_headers]\n\"X-Proxy-Secret\" = \"honest\"\n");
+    let (house, bob) = person(&apps, "bob@example.com").await;
+    // `Proxy` is `HTTP_PROXY` to a CGI program, and where its own requests go out (httpoxy, CVE-2016-5385).
+    for name in ["X-Proxy-Secret", "x_proxy_secret", "X-Proxy_Secret", "X.Proxy.Secret", "Proxy"] {
+        assert_eq!(ask(&house, &bob, "GET /a HTTP/1.1", &[format!("{name}: forged")]).await, Some(200), "{name}");
+        let seen = house.upstream.last();
+        assert!(!seen.text().contains("forged"), "{name}: {}", seen.text());
+        assert_eq!(seen.header("x-proxy-secret"), Some("honest"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn attack_03_the_app_sees_the_host_in_its_one_spelling() {
+    let (house, bob) = person(OPEN, "bob@example.com").await;
+    let (own, cookie) = (house.host("orders.test"), format!("cookie: {}", bob.cookie_header()));
+    let port = house.door.https().port();
+    for host in [format!("ORDERS.Test:{port}"), format!("orders.test.:{port}"), format!("orders.test:0{port}")] {
+        let mut wire = house.wire("orders.test").await;
+        let answer = wire.ask(&["GET /a HTTP/1.1", &format!("host: {host}"), &cookie]).await.expect("an answer");
+        if answer.status == 200 {
+            assert_eq!(house.upstream.last().header("host"), Some(own.as_str()), "{host}");
+            assert_eq!(house.upstream.last().header("x-forwarded-host"), Some(own.as_str()), "{host}");
+        } else {
+            assert_eq!(answer.status, 400, "{host}");
+        }
+    }
+    let fields = |host| {
+        [(":method", "GET"), (":scheme", "https"), (":path", "/h2"), (":authority", host), ("cookie", &cookie[8..])]
+    };
+    let crooked = format!("ORDERS.Test.:{port}");
+    house.wire_h2("orders.test").await.ask(&fields(&crooked), None).await;
+    assert_eq!(house.upstream.last().header("host"), Some(own.as_str()));
+}
+
+#[tokio::test]
 async fn attack_06_other_methods_errors_and_upgrades_strip_as_well() {
     let (house, bob) = person(&format!("{OPEN}{EXTRA}"), "bob@example.com").await;
     let forged: Vec<String> = IDENTITY.iter().map(|name| format!("{name}: forged")).collect();
@@ -326,6 +362,39 @@ async fn attack_10_no_cookie_or_token_of_ours_reaches_app_page_or_log() {
         assert!(!page.headers.iter().any(|(_, value)| value.contains(&session)), "{path}");
     }
     // That neither stands in the log is checked when the house is torn down, as for every story.
+}
+
+#[tokio::test]
+async fn attack_10_no_link_reaches_the_app_as_the_page_one_came_from() {
+    let (house, bob) = person(OPEN, "bob@example.com").await;
+    let mail = house.browser("orders.test").mail("ann@example.com", "/").await;
+    // Whoever is logged in and looks at another's link, or has just pressed its button, goes on to the app from that page.
+    for page in [format!("{}/.access/link/{}", bob.origin(), mail.token()), format!("/.ACCESS/Link/{}", mail.token())] {
+        bob.send("GET", "/a", &[("referer", &page), ("accept", "*/*")], "").await.expect(200);
+        assert_eq!(house.upstream.last().header("referer"), None, "{page}");
+    }
+    let honest = format!("{}/orders?from=/.access/", bob.origin());
+    bob.send("GET", "/a", &[("referer", &honest)], "").await.expect(200);
+    assert_eq!(house.upstream.last().header("referer"), Some(honest.as_str()));
+}
+
+#[tokio::test]
+async fn attack_14_a_connection_that_is_logged_in_itself_is_one_persons() {
+    let (house, bob) = person(OPEN, "bob@example.com").await;
+    let ann = house.browser("orders.test");
+    ann.log_in("ann@example.com").await;
+    let mut bobs = Vec::new();
+    for scheme in ["NTLM", "Negotiate", "negotiate"] {
+        bob.send("GET", "/a", &[("authorization", &format!("{scheme} abc="))], "").await.expect(200);
+        bobs.push(house.upstream.last().connection);
+    }
+    assert_eq!(bobs, [bobs[0]; 3], "the steps of such a log-in share their connection");
+    for _ in 0..3 {
+        ann.fetch("/b").await.expect(200);
+        assert_ne!(house.upstream.last().connection, bobs[0]);
+        ann.send("GET", "/a", &[("authorization", "Negotiate abc=")], "").await.expect(200);
+        assert_ne!(house.upstream.last().connection, bobs[0]);
+    }
 }
 
 #[tokio::test]

@@ -225,3 +225,23 @@ async fn attack_23_a_token_carried_to_another_app_spoils_nothing() {
     bob.fetch("/").await.expect(200);
     assert_eq!(house.upstream.last().header("x-access-role"), Some("reader"));
 }
+
+#[tokio::test]
+async fn attack_16_one_session_never_becomes_two() {
+    let house = House::start(OPEN).await;
+    let cat = house.browser("orders.test");
+    cat.log_in("cat@example.com").await;
+    let before = cat.cookie(SESSION).expect("a session");
+    // Were each choice a session, a stolen cookie would outlive the log-out of whoever it was stolen from.
+    let copies: Vec<_> = (0..8).map(|_| house.browser("orders.test")).collect();
+    let choosing = copies.iter().map(async |copy| {
+        copy.set_cookie(SESSION, &before);
+        copy.choose("42").await
+    });
+    futures_util::future::join_all(choosing).await;
+    let chosen: Vec<_> = copies.iter().filter(|copy| copy.cookie(SESSION).as_deref() != Some(&*before)).collect();
+    assert_eq!(chosen.len(), 1, "one of them came first");
+    let page = chosen[0].navigate("/.access/account").await.expect(200);
+    assert!(page.text().contains("cat@example.com"), "{}", page.text());
+    assert!(page.fields("session").is_empty(), "there is no other session to end:\n{}", page.text());
+}

@@ -100,3 +100,17 @@ async fn a_choice_that_leaves_the_table_leaves_the_session() {
     cat.fetch("/").await.expect(200);
     assert_eq!(house.upstream.last().header("x-access-customer"), Some("42"));
 }
+
+#[tokio::test]
+async fn a_customer_that_is_an_address_stands_in_no_log() {
+    // Without a customer column each address is its own customer.
+    let own = "\n[[app.orders.customers]]\nname = \"Themselves\"\nsource = \"crm\"\nemail = \"email\"\n";
+    let house = House::start(&format!("{OPEN}{own}")).await;
+    let ann = house.browser("orders.test");
+    ann.log_in("ann@example.com").await;
+    ann.choose("ann@example.com").await.expect(303);
+    ann.fetch("/").await.expect(200);
+    assert_eq!(house.upstream.last().header("x-access-customer"), Some("ann@example.com"));
+    // The log is looked through when the house is torn down, as for every story.
+    assert_eq!(house.log.named("customer chosen").len(), 1);
+}

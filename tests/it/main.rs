@@ -38,6 +38,7 @@ mod mail_scanner_first;
 mod plain_http_redirect;
 mod removal_from_the_table;
 mod role_rules;
+mod slow_clients;
 mod smtp_down;
 mod source_vanishes_or_turns_to_garbage;
 mod sqlite_source;

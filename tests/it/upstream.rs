@@ -226,7 +226,9 @@ impl App {
             }
             "/set-cookie" => {
                 let cookies = "set-cookie: app=1; Path=/\r\nset-cookie: __Host-access=stolen; Path=/; Secure\r\n\
-                               set-cookie: __Host-access-try=stolen; Path=/; Secure\r\n";
+                               set-cookie: __Host-access-try=stolen; Path=/; Secure\r\n\
+                               set-cookie: =__Host-access=stolen; Path=/; Secure\r\n\
+                               set-cookie: \t= \t__HOST-access-try = stolen; Path=/; Secure\r\n";
                 return reply(stream, seen, 200, cookies, b"cookies").await;
             }
             "/ws" => return reply(stream, seen, 400, "", b"no upgrade").await,

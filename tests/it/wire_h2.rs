@@ -36,11 +36,16 @@ pub(crate) struct WireH2 {
 impl WireH2 {
     /// Connects, sends the preface and default settings.
     pub(crate) async fn connect(address: SocketAddr, sni: &str, ca: &str) -> Self {
+        Self::connect_with(address, sni, ca, &[]).await
+    }
+
+    /// Connects with these settings, as they stand in their frame.
+    pub(crate) async fn connect_with(address: SocketAddr, sni: &str, ca: &str, settings: &[u8]) -> Self {
         let stream = tls(address, sni, ca, &[b"h2"]).await.expect("TLS");
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "the gateway speaks HTTP/2");
         let mut wire = Self { stream, next_stream: 1 };
         wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-        wire.frame(SETTINGS, 0, 0, &[]).await;
+        wire.frame(SETTINGS, 0, 0, settings).await;
         // Room for whatever comes: no test here is about flow control.
         wire.frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()).await;
         wire
@@ -67,6 +72,15 @@ impl WireH2 {
 
     /// The same with a body in several frames, of which the last one ends it.
     pub(crate) async fn ask_in_parts(&mut self, fields: &[(&str, &str)], body: &[&[u8]]) -> Outcome {
+        let stream = self.begin(fields, body.is_empty()).await;
+        for (n, part) in body.iter().enumerate() {
+            self.frame(DATA, if n + 1 == body.len() { END_STREAM } else { 0 }, stream, part).await;
+        }
+        tokio::time::timeout(PATIENCE, self.outcome(stream)).await.expect("an answer in time")
+    }
+
+    /// Sends only the head of a request, whole or with a body still to come, and says on which stream.
+    pub(crate) async fn begin(&mut self, fields: &[(&str, &str)], is_whole: bool) -> u32 {
         let stream = self.next_stream;
         self.next_stream += 2;
         let mut block = Vec::new();
@@ -76,12 +90,35 @@ impl WireH2 {
             literal(&mut block, name.as_bytes());
             literal(&mut block, value.as_bytes());
         }
-        let flags = if body.is_empty() { END_HEADERS | END_STREAM } else { END_HEADERS };
+        let flags = if is_whole { END_HEADERS | END_STREAM } else { END_HEADERS };
         self.frame(HEADERS, flags, stream, &block).await;
-        for (n, part) in body.iter().enumerate() {
-            self.frame(DATA, if n + 1 == body.len() { END_STREAM } else { 0 }, stream, part).await;
-        }
-        tokio::time::timeout(PATIENCE, self.outcome(stream)).await.expect("an answer in time")
+        stream
+    }
+
+    /// Waits until a stream is over by the gateway's doing: its answer's last frame, a reset, or the connection's end.
+    pub(crate) async fn over(&mut self, wanted: u32) {
+        let ending = async {
+            loop {
+                let mut head = [0; 9];
+                if self.stream.read_exact(&mut head).await.is_err() {
+                    return;
+                }
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                let mut payload = vec![0; usize::try_from(length).expect("a small frame")];
+                if self.stream.read_exact(&mut payload).await.is_err() {
+                    return;
+                }
+                let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
+                let is_last = matches!(head[3], HEADERS | DATA) && head[4] & END_STREAM != 0;
+                match head[3] {
+                    SETTINGS if head[4] & ACK == 0 => self.frame(SETTINGS, ACK, 0, &[]).await,
+                    GOAWAY => return,
+                    kind if stream == wanted && (kind == RST_STREAM || is_last) => return,
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, ending).await.expect("the stream ends in time");
     }
 
     async fn outcome(&mut self, wanted: u32) -> Outcome {
