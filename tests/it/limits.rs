@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::house::{House, OPEN, eventually};
+use crate::wire_h2::Outcome;
 
 /// How often a limit was reached.
 async fn reached(house: &House, limit: &str) -> f64 {
@@ -135,4 +136,25 @@ async fn connections_beyond_the_limit_are_turned_away_and_counted() {
         (wire.ask(&["GET / HTTP/1.1", &host]).await?.status == 401).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_limits_on_a_head_are_the_same_over_http2() {
+    let house = House::plan(OPEN).server("[server.limits]\nheader_bytes = \"4KiB\"\nheaders = 40\n").start().await;
+    let authority = house.host("orders.test");
+    let ask = async |count: usize, length: usize| {
+        let value = "a".repeat(length);
+        let mut head =
+            vec![(":method", "GET"), (":scheme", "https"), (":authority", authority.as_str()), (":path", "/")];
+        head.extend(std::iter::repeat_n(("x-a", value.as_str()), count));
+        house.wire_h2("orders.test").await.ask(&head, None).await
+    };
+    // HTTP/2 counts 32 bytes more for each field; the limit does not.
+    assert_eq!(ask(35, 88).await, Outcome::Status(401));
+    assert_eq!(ask(1, 5000).await, Outcome::Status(431));
+    assert_eq!(ask(1, 10_000).await, Outcome::Status(431));
+    assert_eq!(ask(60, 1).await, Outcome::Status(431));
+    assert!(reached(&house, "header_bytes").await >= 2.0, "{}", house.admin("/metrics").await.text());
+    assert!(reached(&house, "headers").await >= 1.0, "{}", house.admin("/metrics").await.text());
+    house.upstream.saw_nothing();
 }
