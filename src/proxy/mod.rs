@@ -284,7 +284,7 @@ impl Gateway {
                 return Some(StatusCode::INTERNAL_SERVER_ERROR);
             }
         };
-        tracing::warn!(app, kind, cause = error.etype.as_str(), request_id = ctx.id, "the upstream failed");
+        tracing::warn!(app, kind, cause = upstream::cause(error), request_id = ctx.id, "the upstream failed");
         self.metrics.upstream_errors.with_label_values(&[app, kind]).inc();
         ctx.outcome.reason = kind;
         Some(status)
