@@ -426,11 +426,23 @@ fn pingora_app(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
     options.h2_idle_timeout = Some(config.server.limits.idle);
     proxy.server_options = Some(options);
     let mut h2 = default_h2_options();
-    h2.max_header_list_size(u32::try_from(config.server.limits.header_bytes).unwrap_or(u32::MAX));
+    h2.max_header_list_size(most_h2_head(&config.server.limits));
     h2.max_concurrent_streams(100);
     proxy.h2_options = Some(h2);
     proxy.handle_init_modules();
     proxy
+}
+
+/// What HTTP/2 itself refuses, without a page, a count or a line in the log. It is more than `header_bytes`, so that `route` meets
+/// and answers a head over that limit, and it allows for the 32 bytes that HTTP/2 adds to each field (RFC 9113, section 6.5.2).
+fn most_h2_head(limits: &config::Limits) -> u32 {
+    const ROOM_TO_ANSWER: usize = 4;
+    const FIELD_OVERHEAD: usize = 32;
+    let most = limits
+        .header_bytes
+        .saturating_mul(ROOM_TO_ANSWER)
+        .saturating_add(limits.headers.saturating_mul(FIELD_OVERHEAD));
+    u32::try_from(most).unwrap_or(u32::MAX)
 }
 
 async fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener, ServerError> {

@@ -30,6 +30,8 @@ pub struct RequestCtx {
     pub(super) decided_in: Option<std::time::Duration>,
     /// Bytes of its body so far.
     pub(super) body_bytes: u64,
+    /// Whether it was answered with an error before its body was in, and so its connection has to be read on.
+    pub(super) failed_early: bool,
     /// Keeps it among the requests that end with their session.
     pub(super) open: Option<OpenRequest>,
     /// Ties its connection to the session.
@@ -56,6 +58,7 @@ impl RequestCtx {
             outcome: Outcome { decision: "refuse", reason: "malformed" },
             decided_in: None,
             body_bytes: 0,
+            failed_early: false,
             open: None,
             tie: None,
         }

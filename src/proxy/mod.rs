@@ -13,6 +13,7 @@ mod ctx;
 mod deadlines;
 mod decision;
 mod identity;
+mod linger;
 pub mod listener;
 mod respond;
 mod route;
@@ -154,6 +155,8 @@ impl ProxyHttp for Gateway {
             if let Err(cause) = respond::send(session, reply, ctx).await {
                 tracing::debug!(%cause, request_id = ctx.id, "an error page could not be sent");
             }
+            // HTTP/2 ends the one stream by itself, and an answer there is never lost.
+            ctx.failed_early = !session.is_http2() && !session.as_downstream_mut().is_body_done();
         }
         FailToProxy { error_code: status.map_or(0, |status| status.as_u16()), can_reuse_downstream: false }
     }
@@ -165,6 +168,10 @@ impl ProxyHttp for Gateway {
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let sent = session.body_bytes_sent();
         access_log::write(ctx, session.req_header().method.as_str(), status, sent, &self.metrics);
+        if ctx.failed_early {
+            // Pingora drops the connection after this hook, without closing it in the way that lets the answer arrive.
+            session.as_downstream_mut().shutdown().await;
+        }
     }
 
     /// Pingora's own log lines would show path and query, and so tokens; ours do not.
@@ -285,7 +292,7 @@ impl Gateway {
                 return Some(StatusCode::INTERNAL_SERVER_ERROR);
             }
         };
-        tracing::warn!(app, kind, cause = error.etype.as_str(), request_id = ctx.id, "the upstream failed");
+        tracing::warn!(app, kind, cause = upstream::cause(error), request_id = ctx.id, "the upstream failed");
         self.metrics.upstream_errors.with_label_values(&[app, kind]).inc();
         ctx.outcome.reason = kind;
         Some(status)

@@ -24,10 +24,10 @@ use pingora_core::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
     UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::deadlines::{Deadlines, End};
+use super::linger::Lingering;
 use super::wire::Wire;
 use crate::state::counters::ListenerCounters;
 
@@ -42,11 +42,6 @@ const KEEP_MOST: usize = 4 * 1024;
 /// How often the task may find nothing to read before unflushed bytes leave by themselves. Twice, since Pingora looks for
 /// news from either side in random order.
 const QUIET_ROUNDS: u8 = 2;
-
-/// How long a closed connection is read on, and how long with nothing to read: closing it with unread bytes would make
-/// the kernel reset it, and the client would lose the answer that explains why.
-const LINGER: Duration = Duration::from_secs(5);
-const LINGER_QUIET: Duration = Duration::from_secs(1);
 
 /// What a client gets whose head took too long (RFC 9110, section 15.5.9). Nothing is known of it, not even a host, so
 /// there is no page to choose.
@@ -72,6 +67,8 @@ pub(crate) struct Downstream {
     quiet_rounds: u8,
     /// Whether the answer under way is Pingora's own, to a head that no hook of ours has seen.
     is_engines: bool,
+    /// Set once our side is closed.
+    lingering: Option<Lingering>,
     proxy_digest: Arc<ProxyDigest>,
     socket_digest: Arc<SocketDigest>,
     ssl_digest: Option<Arc<SslDigest>>,
@@ -104,6 +101,7 @@ impl Downstream {
             unflushed: false,
             quiet_rounds: 0,
             is_engines: false,
+            lingering: None,
             proxy_digest: Arc::new(proxy_digest),
             socket_digest: Arc::new(socket_digest),
             ssl_digest,
@@ -312,25 +310,21 @@ impl AsyncWrite for Downstream {
             emptied => emptied,
         };
         ready!(emptied)?;
-        this.wire.poll_shutdown(context)
+        if this.lingering.is_none() {
+            ready!(this.wire.poll_shutdown(context))?;
+            if this.ended.is_some() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        this.lingering.get_or_insert_with(Lingering::new).poll(this.wire.socket(), context).map(Ok)
     }
 }
 
 #[async_trait]
 impl Shutdown for Downstream {
     async fn shutdown(&mut self) {
-        let until = Instant::now() + LINGER;
-        let closed = timeout_at(until, AsyncWriteExt::shutdown(self)).await;
-        let polite = matches!(closed, Ok(Ok(()))) && self.ended != Some(End::Session);
+        let _ = AsyncWriteExt::shutdown(self).await;
         self.ended.get_or_insert(End::Stopping);
-        let mut scrap = [0; 4096];
-        // The raw socket: nobody needs to decrypt what nobody reads.
-        while polite && Instant::now() < until {
-            match timeout(LINGER_QUIET, self.wire.socket().read(&mut scrap)).await {
-                Ok(Ok(read)) if read > 0 => {}
-                _ => break,
-            }
-        }
     }
 }
 
@@ -386,6 +380,7 @@ impl Peek for Downstream {}
 mod tests {
     use std::future::poll_fn;
 
+    use tokio::io::AsyncReadExt as _;
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
@@ -505,7 +500,8 @@ mod tests {
         client.write_all(&[b'x'; 100_000]).await.expect("written");
         stream.write_all(b"answer").await.expect("written");
         let closing = async move {
-            Shutdown::shutdown(&mut stream).await;
+            // As Pingora does it.
+            AsyncWriteExt::shutdown(&mut stream).await.expect("closed");
             drop(stream);
         };
         let ((), text) = tokio::join!(closing, async {

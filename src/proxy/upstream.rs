@@ -129,6 +129,42 @@ impl Upstreams {
     }
 }
 
+/// Why an upstream failed, and what an operator can do about it, for the log. It never holds what the upstream sent: the head of an
+/// answer may hold cookies.
+pub(super) fn cause(error: &Error) -> String {
+    let kind = error.etype.as_str();
+    let is_of_connecting = matches!(
+        error.etype,
+        ErrorType::ConnectTimedout
+            | ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::TLSHandshakeFailure
+            | ErrorType::TLSHandshakeTimedout
+            | ErrorType::InvalidCert
+            | ErrorType::SocketError
+    );
+    if !is_of_connecting {
+        return kind.to_owned();
+    }
+    // Pingora tells the whole way of an error, and its own address last; what happened stands in the innermost part.
+    let way = error.to_string();
+    let way = way.split(" cause: local address ").next().unwrap_or_default();
+    let what = way.rsplit(" cause: ").next().unwrap_or_default();
+    let what = what.rsplit(" context: ").next().unwrap_or_default();
+    format!("{kind}: {what}{}", remedy(what))
+}
+
+fn remedy(text: &str) -> &'static str {
+    const REMEDIES: [(&str, &str); 4] = [
+        ("UnknownIssuer", " (`upstream_ca` names a private CA to trust)"),
+        ("CaUsedAsEndEntity", " (the upstream shows a CA's certificate as its own: give it one with `CA:FALSE`)"),
+        ("not valid for name", " (its certificate is for another name: write that name in `upstream`)"),
+        ("InvalidContentType", " (it does not speak TLS: `http://` instead of `https://`?)"),
+    ];
+    REMEDIES.iter().find(|(part, _)| text.contains(part)).map_or("", |(_, remedy)| remedy)
+}
+
 fn group(app: &AppName, use_as: UseAs) -> u64 {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();

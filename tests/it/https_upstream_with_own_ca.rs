@@ -48,10 +48,10 @@ async fn a_web_socket_goes_over_tls_too() {
 #[tokio::test]
 async fn another_authority_another_name_or_none_gets_nothing() {
     let (ours, theirs) = (Authority::new("Ours"), Authority::new("Theirs"));
-    for (case, named, trusted) in [
-        ("authority", "127.0.0.1", Some(&theirs)),
-        ("name", "somewhere.test", Some(&ours)),
-        ("none", "127.0.0.1", None),
+    for (case, named, trusted, told) in [
+        ("authority", "127.0.0.1", Some(&theirs), "`upstream_ca`"),
+        ("name", "somewhere.test", Some(&ours), "another name"),
+        ("none", "127.0.0.1", None, "`upstream_ca`"),
     ] {
         let house = house(named, trusted, &ours).await;
         let ann = house.browser("orders.test");
@@ -59,5 +59,9 @@ async fn another_authority_another_name_or_none_gets_nothing() {
         assert_eq!(ann.fetch("/").await.status, 502, "{case}");
         assert_eq!(ann.web_socket("/ws").await.err(), Some(502), "{case}");
         house.upstream.saw_nothing();
+        let failed = house.log.named("the upstream failed");
+        let cause =
+            failed.first().and_then(|event| event["fields"]["cause"].as_str()).expect("it is logged").to_owned();
+        assert!(cause.contains(told), "{case}: {cause}");
     }
 }

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use crate::house::{House, OPEN, eventually};
+use crate::wire::{PATIENCE, tls};
+use crate::wire_h2::Outcome;
 
 /// How often a limit was reached.
 async fn reached(house: &House, limit: &str) -> f64 {
@@ -135,4 +139,46 @@ async fn connections_beyond_the_limit_are_turned_away_and_counted() {
         (wire.ask(&["GET / HTTP/1.1", &host]).await?.status == 401).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_limits_on_a_head_are_the_same_over_http2() {
+    let house = House::plan(OPEN).server("[server.limits]\nheader_bytes = \"4KiB\"\nheaders = 40\n").start().await;
+    let authority = house.host("orders.test");
+    let ask = async |count: usize, length: usize| {
+        let value = "a".repeat(length);
+        let mut head =
+            vec![(":method", "GET"), (":scheme", "https"), (":authority", authority.as_str()), (":path", "/")];
+        head.extend(std::iter::repeat_n(("x-a", value.as_str()), count));
+        house.wire_h2("orders.test").await.ask(&head, None).await
+    };
+    // HTTP/2 counts 32 bytes more for each field; the limit does not.
+    assert_eq!(ask(35, 88).await, Outcome::Status(401));
+    assert_eq!(ask(1, 5000).await, Outcome::Status(431));
+    assert_eq!(ask(1, 10_000).await, Outcome::Status(431));
+    assert_eq!(ask(60, 1).await, Outcome::Status(431));
+    assert!(reached(&house, "header_bytes").await >= 2.0, "{}", house.admin("/metrics").await.text());
+    assert!(reached(&house, "headers").await >= 1.0, "{}", house.admin("/metrics").await.text());
+    house.upstream.saw_nothing();
+}
+
+#[tokio::test]
+async fn the_413_reaches_a_client_that_goes_on_sending() {
+    let apps = OPEN.replace("[[app.orders.customers]]", "body_bytes = \"10KiB\"\n[[app.orders.customers]]");
+    let house = House::start(&apps).await;
+    let ann = house.browser("orders.test");
+    ann.log_in("ann@example.com").await;
+    let mut stream = tls(house.door.https(), "orders.test", house.door.ca(), &[b"http/1.1"]).await.expect("TLS");
+    let (host, cookie) = (house.host("orders.test"), ann.cookie_header());
+    let head = format!("POST /up HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\ntransfer-encoding: chunked\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("it is open");
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    // Far more than the sockets hold between them: a connection closed with unread bytes would be reset.
+    for _ in 0..200 {
+        stream.write_all(chunk.as_bytes()).await.expect("it is not reset");
+    }
+    let mut answer = Vec::new();
+    let reading = stream.read_to_end(&mut answer);
+    tokio::time::timeout(PATIENCE, reading).await.expect("in time").expect("an orderly end");
+    assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
 }
