@@ -241,11 +241,21 @@ mod tests {
             let path = RequestPath::parse(path.as_bytes(), &allowed).expect("a path");
             PathPattern::parse(pattern).expect("a pattern").compile(values, effect).matches(&path, effect)
         };
-        for path in ["/admin%2fusers", "//admin/users", "/admin;x/users", "/admin%5cusers"] {
+        for path in [
+            "/admin%2fusers",
+            "//admin/users",
+            "/admin;x/users",
+            "/admin%5cusers",
+            "/%2561dmin/users",
+            "/%252561dmin/users",
+            "/admin%252fusers",
+        ] {
             assert!(check(Effect::Deny, "/admin/**", path), "{path}");
             assert!(!check(Effect::Allow, "/*", path), "{path}");
         }
         assert!(check(Effect::Allow, "/files/**", "/files/a%2fb"));
+        assert!(check(Effect::Deny, "/admin", "/admin%3fusers") && check(Effect::Deny, "/admin", "/admin%23/users"));
+        assert!(check(Effect::Allow, "/files/100%25", "/files/100%25"));
     }
 
     #[test]

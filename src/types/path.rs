@@ -118,7 +118,7 @@ impl RequestPath {
                 _ => {}
             }
         }
-        let other_reading = other_reading(&text);
+        let other_reading = other_reading(&text)?;
         Ok(Self { text, other_reading })
     }
 
@@ -128,8 +128,9 @@ impl RequestPath {
         &self.text
     }
 
-    /// The path as a reader would take it that splits at `%2F` and `%5C`, drops `;` parameters and folds empty segments.
-    /// There is one only for a path that the app's `path_allow` let pass, and then rules must hold for both.
+    /// The path as a reader would take it that decodes again and again, splits at `%2F` and `%5C`, drops `;` parameters, folds
+    /// empty segments and ends at `%3F` and `%23`. There is one only for a path that the app's `path_allow` let pass, and then
+    /// rules must hold for both.
     #[must_use]
     pub fn other_reading(&self) -> Option<&str> {
         self.other_reading.as_deref()
@@ -146,19 +147,34 @@ fn hides_dot_segment(segment: &str) -> bool {
 }
 
 /// See [`RequestPath::other_reading`].
-fn other_reading(text: &str) -> Option<String> {
-    let is_plain = !text.contains("%2F")
-        && !text.contains("%5C")
-        && !text.contains("%3B")
-        && !text.contains([';'])
-        && !text.contains("//");
-    if is_plain {
-        return None;
+fn other_reading(text: &str) -> Result<Option<String>, AmbiguousPath> {
+    /// Nobody who means well escapes so often; each layer costs a walk over the path.
+    const MOST_LAYERS: usize = 4;
+    const SECOND_MEANINGS: [&str; 8] = ["%2F", "%5C", "%3B", ";", "//", "%25", "%23", "%3F"];
+    if !SECOND_MEANINGS.iter().any(|part| text.contains(part)) {
+        return Ok(None);
     }
-    let split = text.replace("%2F", "/").replace("%5C", "/").replace("%3B", ";");
-    let names = split.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
+    let mut plain = text.to_owned();
+    for layer in 0.. {
+        let decoded = percent_encoding::percent_decode_str(&plain).decode_utf8_lossy().into_owned();
+        if decoded == plain {
+            break;
+        }
+        if layer == MOST_LAYERS {
+            return Err(AmbiguousPath(Ambiguity::EncodedPercent));
+        }
+        plain = decoded;
+    }
+    if plain.contains(char::is_control) {
+        return Err(AmbiguousPath(Ambiguity::ControlCharacter));
+    }
+    let path = plain.split(['?', '#']).next().unwrap_or_default();
+    let names = path.split(['/', '\\']).map(|segment| segment.split(';').next().unwrap_or_default());
     let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
-    Some(format!("/{}", names.join("/")))
+    if names.iter().any(|name| matches!(*name, "." | "..")) {
+        return Err(AmbiguousPath(Ambiguity::DotSegment));
+    }
+    Ok(Some(format!("/{}", names.join("/"))))
 }
 
 /// Makes every escape upper-case hexadecimal, or the character itself where that is unreserved.
@@ -309,6 +325,29 @@ mod tests {
         for raw in ["/..;/admin", "/..%3bx/admin"] {
             assert!(RequestPath::parse(raw.as_bytes(), &semicolons).is_err(), "{raw}");
         }
+        // A reader that decodes twice, or cuts after it has decoded, is a reader too.
+        let all = PathAllowances::new(Ambiguity::ALLOWABLE);
+        for raw in
+            ["/a/%252e%252E/b", "/a/.%25252e", "/a/%2e%252e", "/a%252f..%252fb", "/a/..%3fx", "/a/%252e%23", "/..%253b"]
+        {
+            assert_eq!(RequestPath::parse(raw.as_bytes(), &all), Err(AmbiguousPath(Ambiguity::DotSegment)), "{raw}");
+        }
+        let other = |raw: &str| {
+            let path = RequestPath::parse(raw.as_bytes(), &all).expect("allowed");
+            path.other_reading().map(str::to_owned)
+        };
+        assert_eq!(other("/%2561dmin/x%2525y").as_deref(), Some("/admin/x%y"));
+        assert_eq!(other("/a%252fb%255cc%253bd").as_deref(), Some("/a/b/c"));
+        assert_eq!(other("/admin%3Fx/y").as_deref(), Some("/admin"));
+        assert_eq!(other("/admin%23x").as_deref(), Some("/admin"));
+        assert_eq!(other("/25%25").as_deref(), Some("/25%"));
+        assert_eq!(
+            RequestPath::parse(b"/a%2500", &all),
+            Err(AmbiguousPath(Ambiguity::ControlCharacter)),
+            "a reader that decodes twice may stop at it"
+        );
+        let layers = format!("/%{}61", "25".repeat(3000));
+        assert_eq!(RequestPath::parse(layers.as_bytes(), &all), Err(AmbiguousPath(Ambiguity::EncodedPercent)));
         let path = RequestPath::parse(b"/a%2fb//c;d", &PathAllowances::new(Ambiguity::ALLOWABLE)).expect("allowed");
         assert_eq!((path.as_str(), path.other_reading()), ("/a%2Fb//c;d", Some("/a/b/c")));
         assert_eq!(parse("/a/../b"), Err(AmbiguousPath(Ambiguity::DotSegment)), "never allowed");
