@@ -44,6 +44,10 @@ use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
 use crate::store::{self, OpenError, SqliteStore};
 
+/// What to do for a domain without a certificate.
+pub(crate) const NO_CERTIFICATE: &str =
+    "put one for it into the folder `tls.certs`, or set `tls.local_ca = true` for trials and private networks";
+
 /// The gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -378,7 +382,8 @@ fn load_certificates(
     if let Some(path) = &config.tls.certs {
         let found = folder::load(path, now);
         for problem in &found.problems {
-            tracing::warn!(file = %problem.file.display(), problem = %problem.problem, "a certificate file is of no use");
+            let (file, help) = (problem.file.display(), problem.problem.help());
+            tracing::warn!(%file, problem = %problem.problem, help, "a certificate file is of no use");
         }
         all.extend(found.certificates);
     }
@@ -388,7 +393,9 @@ fn load_certificates(
         }
         match local_ca {
             Some(ca) => all.push(ca.issue(host, now)?),
-            None => tracing::warn!(%host, "the domain has no certificate, so nobody can reach it"),
+            None => {
+                tracing::warn!(%host, help = NO_CERTIFICATE, "the domain has no certificate, so nobody can reach it")
+            }
         }
     }
     certificates.publish(CertificateSet::new(all));
