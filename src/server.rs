@@ -44,6 +44,10 @@ use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
 use crate::store::{self, OpenError, SqliteStore};
 
+/// The limits that requests and log-ins meet; the listener counts its own.
+const LIMITS: [&str; 6] =
+    ["body_bytes", "header_bytes", "headers", "mails_per_address", "mails_per_app", "tries_per_client"];
+
 /// What to do for a domain without a certificate.
 pub(crate) const NO_CERTIFICATE: &str =
     "put one for it into the folder `tls.certs`, or set `tls.local_ca = true` for trials and private networks";
@@ -176,6 +180,7 @@ impl Gateway {
         let sessions = Arc::new(Sessions::new(Arc::clone(&current), Arc::clone(&store), Arc::clone(&as_port)));
         let limits = Arc::new(RateLimits::new(&config.login));
         let metrics = Arc::new(Metrics::new());
+        metrics.expect(config.apps.iter().map(|app| app.name.as_str()), &LIMITS);
         let login = Arc::new(LoginRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
