@@ -258,20 +258,6 @@ impl Gateway {
         Ok(this)
     }
 
-    /// Where https is served.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn https_address(&self) -> io::Result<SocketAddr> {
-        self.https.local_addr()
-    }
-
-    /// The local CA's certificate, where there is one.
-    #[must_use]
-    pub fn local_ca(&self) -> Option<&str> {
-        self.local_ca.as_ref().map(LocalCa::pem)
-    }
-
     /// Serves until `stop` resolves; then takes no new connections, lets running requests end, and returns.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let grace = self.config.server.grace;
