@@ -44,6 +44,14 @@ use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
 use crate::store::{self, OpenError, SqliteStore};
 
+/// The limits that requests and log-ins meet; the listener counts its own.
+const LIMITS: [&str; 6] =
+    ["body_bytes", "header_bytes", "headers", "mails_per_address", "mails_per_app", "tries_per_client"];
+
+/// What to do for a domain without a certificate.
+pub(crate) const NO_CERTIFICATE: &str =
+    "put one for it into the folder `tls.certs`, or set `tls.local_ca = true` for trials and private networks";
+
 /// The gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -172,6 +180,7 @@ impl Gateway {
         let sessions = Arc::new(Sessions::new(Arc::clone(&current), Arc::clone(&store), Arc::clone(&as_port)));
         let limits = Arc::new(RateLimits::new(&config.login));
         let metrics = Arc::new(Metrics::new());
+        metrics.expect(config.apps.iter().map(|app| app.name.as_str()), &LIMITS);
         let login = Arc::new(LoginRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
@@ -247,20 +256,6 @@ impl Gateway {
         };
         this.load_certificates()?;
         Ok(this)
-    }
-
-    /// Where https is served.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn https_address(&self) -> io::Result<SocketAddr> {
-        self.https.local_addr()
-    }
-
-    /// The local CA's certificate, where there is one.
-    #[must_use]
-    pub fn local_ca(&self) -> Option<&str> {
-        self.local_ca.as_ref().map(LocalCa::pem)
     }
 
     /// Serves until `stop` resolves; then takes no new connections, lets running requests end, and returns.
@@ -378,7 +373,8 @@ fn load_certificates(
     if let Some(path) = &config.tls.certs {
         let found = folder::load(path, now);
         for problem in &found.problems {
-            tracing::warn!(file = %problem.file.display(), problem = %problem.problem, "a certificate file is of no use");
+            let (file, help) = (problem.file.display(), problem.problem.help());
+            tracing::warn!(%file, problem = %problem.problem, help, "a certificate file is of no use");
         }
         all.extend(found.certificates);
     }
@@ -388,7 +384,9 @@ fn load_certificates(
         }
         match local_ca {
             Some(ca) => all.push(ca.issue(host, now)?),
-            None => tracing::warn!(%host, "the domain has no certificate, so nobody can reach it"),
+            None => {
+                tracing::warn!(%host, help = NO_CERTIFICATE, "the domain has no certificate, so nobody can reach it")
+            }
         }
     }
     certificates.publish(CertificateSet::new(all));

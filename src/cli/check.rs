@@ -11,9 +11,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::paint::{Paint, count, tame};
 use super::{CheckArgs, Failure};
+use crate::certificates::folder;
 use crate::config::{App, Config};
 use crate::directory::{AppReport, ListReport, TableDirectory};
 use crate::policy::CustomerList;
+use crate::server::NO_CERTIFICATE;
 use crate::state::clock::Clock;
 
 /// A check that is done sooner shows no progress bar.
@@ -27,6 +29,7 @@ pub(super) async fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let config = crate::config::load(file)?;
     let paint = Paint::for_stdout();
     let mut text = summary(file, &config, paint);
+    write_certificates(&mut text, &config, paint);
     let mut is_fine = true;
     if args.data {
         let directory = TableDirectory::open(&config, Clock);
@@ -55,6 +58,29 @@ pub(super) fn summary(file: &Path, config: &Config, paint: Paint) -> String {
         count(domains, "domain", "domains"),
         count(config.sources.len(), "source", "sources"),
     )
+}
+
+/// What is wrong with certificates. Notes, not problems of the config: certificates come and go while it stays.
+fn write_certificates(text: &mut String, config: &Config, paint: Paint) {
+    let now = Clock.now();
+    let found = config.tls.certs.as_ref().map(|path| folder::load(path, now)).unwrap_or_default();
+    for problem in &found.problems {
+        let _ = writeln!(text, "  {}", paint.bad(format!("note: {}", tame_lines(&problem.to_string()))));
+    }
+    if config.tls.local_ca {
+        return;
+    }
+    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host) {
+        if !found.certificates.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
+            let note = format!("note: {host} has no certificate, so nobody can reach it\n    help: {NO_CERTIFICATE}");
+            let _ = writeln!(text, "  {}", paint.bad(note));
+        }
+    }
+}
+
+/// A message in lines, each fit for a terminal, under a note.
+fn tame_lines(message: &str) -> String {
+    message.lines().map(tame).collect::<Vec<_>>().join("\n  ")
 }
 
 /// What the tables of an app hold, list by list.

@@ -182,7 +182,13 @@ async fn explain_says_for_each_refusal_what_would_let_the_person_in() {
         ("odd", &["could not be evaluated", "mend `row.nothing == 1`"]),
         (
             "twice",
-            &["line 12 does not count, for another row", "line 13 does not count", "ambiguous", "keep one of the rows"],
+            &[
+                "line 12 does not count, for another row",
+                "line 13 does not count",
+                "ambiguous: list `",
+                "` has two rows for this person",
+                "keep one of the rows",
+            ],
         ),
         ("twise", &["no row has this address", "line 12 is written much alike: twice@example.com", "mend the row"]),
         ("nobody", &["no list knows the address", "add a row with the address in column `email` to source `crm`"]),

@@ -52,6 +52,11 @@ pub fn parse(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<Strin
     }
 }
 
+/// The largest head, in bytes, and the most fields of one. Pingora reads 1 MiB and 256 fields, and answers what is more by itself,
+/// without a page or a count.
+const MOST_HEADER_BYTES: u64 = 512 * 1024;
+const MOST_HEADERS: u32 = 250;
+
 /// Gathers problems while it builds.
 pub(super) struct Builder<'a> {
     folder: PathBuf,
@@ -118,9 +123,8 @@ impl Builder<'_> {
         let limits = &server.limits;
         let limits = Limits {
             connections: count(self.positive(limits.connections.as_ref(), 10_000)),
-            header_bytes: usize::try_from(self.size(limits.header_bytes.as_ref(), standard.header_bytes as u64))
-                .unwrap_or(usize::MAX),
-            headers: count(self.positive(limits.headers.as_ref(), 100)),
+            header_bytes: self.header_bytes(limits.header_bytes.as_ref(), standard.header_bytes),
+            headers: count(self.headers(limits.headers.as_ref(), 100)),
             header_read: self.duration(limits.header_read.as_ref(), standard.header_read),
             idle: self.duration(limits.idle.as_ref(), standard.idle),
             body_bytes: self.size(limits.body_bytes.as_ref(), standard.body_bytes),
@@ -277,6 +281,24 @@ impl Builder<'_> {
                 standard
             }
         }
+    }
+
+    /// A head's size, within what the engine reads at all.
+    fn header_bytes(&mut self, text: Option<&Text>, standard: usize) -> usize {
+        let size = self.size(text, standard as u64);
+        if let Some(text) = text.filter(|_| size > MOST_HEADER_BYTES) {
+            self.problem(&text.span, "a head may have 512KiB at most", "write \"512KiB\" or less");
+        }
+        usize::try_from(size).unwrap_or(usize::MAX)
+    }
+
+    /// A head's number of fields, within what the engine reads at all.
+    fn headers(&mut self, number: Option<&At<u32>>, standard: u32) -> u32 {
+        let headers = self.positive(number, standard);
+        if let Some(number) = number.filter(|_| headers > MOST_HEADERS) {
+            self.problem(&number.span, "a head may have 250 fields at most", "write 250 or less");
+        }
+        headers
     }
 
     fn positive(&mut self, number: Option<&At<u32>>, standard: u32) -> u32 {

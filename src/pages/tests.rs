@@ -240,6 +240,8 @@ fn the_account_page_ends_others_one_by_one_or_all_at_once_and_itself_by_logging_
     let both = account(&brand("Acme"), &with(vec![session("s1", true), session("s2", false)]));
     check_form(&both, "/.access/sessions/end", &["name=\"session\" value=\"s2\""]);
     assert!(body(&both).contains("name=\"all\" value=\"1\"") && !body(&both).contains("value=\"s1\""));
+    let nameless = account(&brand("Acme"), &with(vec![SessionView { device: String::new(), ..session("s1", true) }]));
+    assert!(body(&nameless).contains(">An unknown browser<"));
 }
 
 #[test]

@@ -99,7 +99,7 @@ pub struct AccountView<'a> {
 pub struct SessionView {
     /// The public id, as posted to end it.
     pub id: String,
-    /// What it runs on, such as "Firefox on Linux".
+    /// What it runs on, such as "Firefox on Linux"; empty where nobody knows.
     pub device: String,
     /// When it began, ready to read.
     pub started: String,
@@ -230,6 +230,7 @@ struct AccountPage<'a> {
 
 struct OwnSession<'a> {
     view: &'a SessionView,
+    device: &'a str,
     times: String,
     which: String,
 }
@@ -367,13 +368,12 @@ pub fn account(brand: &Brand, view: &AccountView<'_>) -> Reply {
         .sessions
         .iter()
         .map(|session| {
-            let values = [
-                ("device", session.device.as_str()),
-                ("started", session.started.as_str()),
-                ("last_used", session.last_used.as_str()),
-            ];
+            let device = if session.device.is_empty() { t.account.some_device } else { session.device.as_str() };
+            let values =
+                [("device", device), ("started", session.started.as_str()), ("last_used", session.last_used.as_str())];
             OwnSession {
                 view: session,
+                device,
                 times: fill(t.account.times, &values),
                 which: fill(t.account.end_which, &values),
             }

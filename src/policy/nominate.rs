@@ -117,7 +117,7 @@ pub enum Refusal {
     #[error("the `when` of `assign` for role `{0}` could not be evaluated, which counts as not true: {1}")]
     AssignFailed(RoleName, String),
     /// Two rows for the same person and customer.
-    #[error("ambiguous: list `{first}` and list `{second}` both have a row for this person and customer `{customer}`")]
+    #[error("ambiguous: {} for this person and customer `{customer}`", both(.first, .second))]
     Ambiguous {
         /// The list of the one row.
         first: String,
@@ -126,6 +126,14 @@ pub enum Refusal {
         /// The customer they share.
         customer: CustomerId,
     },
+}
+
+fn both(first: &str, second: &str) -> String {
+    if first == second {
+        format!("list `{first}` has two rows")
+    } else {
+        format!("list `{first}` and list `{second}` both have a row")
+    }
 }
 
 impl Refusal {

@@ -27,6 +27,8 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
     let facts = ctx.facts.as_ref();
     let live = ctx.live.as_ref();
     let customer = live.and_then(|live| live.access()).and_then(|access| access.grant().customer_id().cloned());
+    // Of a request that was refused before it was understood, the connection is all there is to go by.
+    let client = facts.map(|facts| facts.client).or(ctx.peer);
     tracing::info!(
         target: "access",
         request_id = ctx.id,
@@ -37,7 +39,7 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
         status,
         decision = ctx.outcome.decision,
         reason = ctx.outcome.reason,
-        client = facts.map(|facts| tracing::field::display(facts.client)),
+        client = client.map(tracing::field::display),
         user = live.map(|live| live.record.email.masked()),
         customer = customer.map(|customer| customer.masked()),
         session = live.map(|live| live.record.id.public()),

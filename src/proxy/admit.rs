@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::ctx::RequestCtx;
 use super::decision;
 use super::route::Facts;
-use crate::pages::{self, Reply};
+use crate::pages::Reply;
 use crate::policy::{Decision, Permit, Standing, decide};
 use crate::session::{CookieName, cookie};
 use crate::state::clock::Clock;
@@ -45,7 +45,7 @@ impl Corridor {
         let is_ours = path == "/.access" || path.starts_with("/.access/");
         if !facts.site.app.enabled && !is_asset(path) {
             ctx.decided("refuse", "app-disabled");
-            return Admission::Answer(pages::disabled(&facts.site.domain.brand));
+            return Admission::Answer(decision::disabled(facts, &ctx.id));
         }
         match self.session(facts, headers, now).await {
             Ok(live) => ctx.live = live,

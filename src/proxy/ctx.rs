@@ -1,5 +1,6 @@
 //! What one request carries along the corridor.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +19,8 @@ pub struct RequestCtx {
     pub(super) started: Instant,
     /// Its id.
     pub(super) id: String,
+    /// The address its connection comes from.
+    pub(super) peer: Option<IpAddr>,
     /// What it is, once that is known.
     pub(super) facts: Option<Facts>,
     /// The session behind it.
@@ -52,6 +55,7 @@ impl RequestCtx {
         Self {
             started: Instant::now(),
             id: new_id(),
+            peer: None,
             facts: None,
             live: None,
             permit: None,

@@ -55,6 +55,14 @@ pub(super) fn deny(facts: &Facts, reason: Reason, live: Option<&Live>, request_i
     }
 }
 
+/// The app is switched off.
+pub(super) fn disabled(facts: &Facts, request_id: &str) -> Reply {
+    match facts.asks_for {
+        AsksFor::Page => pages::disabled(&facts.site.domain.brand),
+        AsksFor::Data => error(facts, StatusCode::SERVICE_UNAVAILABLE, request_id),
+    }
+}
+
 /// An error page, or its JSON.
 pub(super) fn error(facts: &Facts, status: StatusCode, request_id: &str) -> Reply {
     error_of(Some(&facts.site.domain.brand), facts.asks_for, status, request_id)

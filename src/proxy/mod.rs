@@ -80,6 +80,7 @@ impl ProxyHttp for Gateway {
         let connection = Connection::of(session)
             .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
         connection.head_arrived();
+        ctx.peer = Some(connection.peer.ip());
         let reply = match self.walk(session, ctx, &connection).await.map_err(of_client)? {
             None => {
                 ctx.decided_in = Some(ctx.started.elapsed());

@@ -2,6 +2,9 @@
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
+/// What can go wrong with an upstream.
+const UPSTREAM_ERRORS: [&str; 4] = ["connect-timeout", "response-timeout", "tls", "unreachable"];
+
 /// All counters of the gateway.
 #[derive(Debug)]
 pub struct Metrics {
@@ -76,6 +79,18 @@ impl Metrics {
             duration,
             decision,
             registry,
+        }
+    }
+
+    /// Shows at zero what a first error would otherwise bring into being: an alert on growth would not see that one.
+    pub fn expect<'a>(&self, apps: impl Iterator<Item = &'a str>, limits: &[&str]) {
+        for limit in limits {
+            self.limits_reached.with_label_values(&[limit]);
+        }
+        for app in apps {
+            for kind in UPSTREAM_ERRORS {
+                self.upstream_errors.with_label_values(&[app, kind]);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use crate::house::{House, OPEN};
+use crate::house::{House, OPEN, printed};
 use crate::pki::{Authority, Leaf};
 use crate::wire::Wire;
 
@@ -61,6 +61,18 @@ async fn bad_files_are_named_and_the_good_ones_serve() {
     for name in ["cut.pem", "lonely.pem"] {
         assert!(log.contains(name), "{name} is not named:\n{log}");
     }
+    let checked = house.command(&["check"]);
+    let told = printed(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{told}");
+    for line in
+        ["lonely.pem: no key in the folder belongs to its certificate", "help: put the key that was made for this"]
+    {
+        assert!(told.contains(line), "{told}");
+    }
+    assert!(!told.contains("nobody can reach it"), "{told}");
+    std::fs::remove_file(house.dir.path().join("certs/good.pem")).expect("it is there");
+    let told = printed(&house.command(&["check"]));
+    assert!(told.contains("orders.test has no certificate, so nobody can reach it"), "{told}");
 }
 
 #[tokio::test]

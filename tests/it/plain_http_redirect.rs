@@ -29,6 +29,10 @@ async fn a_host_that_is_not_ours_is_not_sent_anywhere() {
     let answer =
         plain(house.http(), "GET http://evil.test/ HTTP/1.1\r\nhost: orders.test\r\nconnection: close\r\n\r\n").await;
     assert!(!answer.location().contains("evil"), "{}", answer.location());
+    // Whoever was refused so early still has an address in the log.
+    for request in house.log.named("request") {
+        assert_eq!(request["fields"]["client"], "127.0.0.1", "{request}");
+    }
 }
 
 #[tokio::test]

@@ -191,6 +191,7 @@ async fn a_switched_off_app_says_so_and_forwards_nothing() {
     let house = House::start(&apps).await;
     let page = house.browser("orders.test").navigate("/").await.expect(503);
     assert!(page.header("content-type").starts_with("text/html"));
-    house.browser("orders.test").fetch("/").await.expect(503);
+    let data = house.browser("orders.test").fetch("/").await.expect(503).json();
+    assert_eq!(data["error"], "service_unavailable");
     house.upstream.saw_nothing();
 }

@@ -57,7 +57,12 @@ const handlers = {
   },
   async onData(stream, session, done) {
     const chunks = [];
-    for await (const chunk of stream) chunks.push(chunk);
+    try {
+      for await (const chunk of stream) chunks.push(chunk);
+    } catch (error) {
+      // The gateway was killed in the middle of a mail, as some stories do: that mail never came.
+      return done(refuse(451, error.message));
+    }
     const kind = take(userOf(session), 'defer-data', 'drop', 'slow');
     if (kind === 'defer-data') return done(refuse(452, 'mailbox full for now'));
     if (kind === 'drop') {
@@ -92,6 +97,8 @@ const servers = [
   new SMTPServer({ ...handlers, disabledCommands: ['STARTTLS'], allowInsecureAuth: true, authOptional: true }),
 ];
 for (const server of servers) server.on('error', (error) => console.error(error.message));
+// One story's broken connection must not take the mail away from all others.
+for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, (error) => console.error(event, error));
 
 const web = http.createServer((request, response) => {
   const url = new URL(request.url, 'http://localhost');
