@@ -7,6 +7,7 @@ use super::route::{AsksFor, Facts};
 use crate::pages::{self, DeniedView, ErrorView, Reply};
 use crate::policy::Reason;
 use crate::state::sessions::Live;
+use crate::state::visit::Visit;
 
 /// A page is sent to log in and comes back where it was going; anything else is told so.
 pub(super) fn log_in(facts: &Facts, request_id: &str) -> Reply {
@@ -79,8 +80,14 @@ pub(super) fn error_of(brand: Option<&pages::Brand>, asks_for: AsksFor, status: 
     }
 }
 
+/// Where the person was going, for a query parameter. What is too long to come back to is cut down: the way to the log-in
+/// page must not fail for the length of the way back.
 fn going_to(facts: &Facts) -> String {
     let path = facts.path.as_str();
-    let target = facts.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    percent_encoding::utf8_percent_encode(&target, percent_encoding::NON_ALPHANUMERIC).to_string()
+    let with_query = facts.query.as_ref().map(|query| format!("{path}?{query}"));
+    let target = [with_query.as_deref().unwrap_or(path), path, "/"]
+        .into_iter()
+        .find(|target| target.len() <= Visit::MOST_RETURN_BYTES)
+        .unwrap_or("/");
+    percent_encoding::utf8_percent_encode(target, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

@@ -28,6 +28,9 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// The longest way back after log-in, in bytes.
+    pub const MOST_RETURN_BYTES: usize = 2048;
+
     /// Whether a request that changes something comes from one of our own pages: browsers say so in `Sec-Fetch-Site`
     /// (Fetch Metadata, section 2.4), and older ones in `Origin`. A request that says neither is nobody's form.
     #[must_use]
@@ -56,9 +59,8 @@ impl Visit {
     /// It is parsed as a request would be, so nothing passes here that would not pass the corridor.
     #[must_use]
     pub fn return_path(&self, text: &str) -> String {
-        const MOST_BYTES: usize = 2048;
         let home = || "/".to_owned();
-        if text.len() > MOST_BYTES {
+        if text.len() > Self::MOST_RETURN_BYTES {
             return home();
         }
         let (path, query) = match text.split_once('?') {

@@ -121,3 +121,12 @@ async fn a_link_ends_with_its_lifetime() {
     ann.type_code(&mail.code()).await.expect(410);
     assert_eq!(ann.cookie(SESSION), None);
 }
+
+#[tokio::test]
+async fn a_way_back_that_is_too_long_loses_its_query_but_not_the_log_in() {
+    let house = House::start(OPEN).await;
+    let ann = house.browser("orders.test");
+    let first = ann.navigate(&format!("/orders/7?filter={}", "x".repeat(20_000))).await.must_log_in();
+    let page = ann.navigate(first.location()).await.expect(200);
+    assert_eq!(page.fields("to"), ["/orders/7"]);
+}
