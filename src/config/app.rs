@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use super::build::{Builder, lift};
+use super::builder::{Builder, lift};
 use super::error::Problem;
 use super::file::{
     AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, RoleFile, RoleFromFile, RuleFile, Text,

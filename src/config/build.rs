@@ -1,17 +1,17 @@
 //! Config text to [`Config`]: resolves every name, compiles every expression, and gathers whatever is wrong.
 
-use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
 use toml::de::DeTable;
 
+use super::builder::{Builder, lift};
 use super::error::{ConfigError, ConfigErrors, Problem, line_of};
 use super::file::{At, ConfigFile, SecretFile, Text};
-use super::{Config, Limits, Login, Mail, Server, Source, SourceKind, Tls, app, file, scan, secret, units};
+use super::{Config, Limits, Login, Mail, Server, Source, SourceKind, Tls, app, file, scan, secret};
 use crate::session::SessionLimits;
 use crate::types::{SenderAddress, SmtpServer, SourceName};
 
@@ -50,18 +50,6 @@ pub fn parse(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<Strin
             Err(ConfigErrors(problems.into_iter().map(error).collect()))
         }
     }
-}
-
-/// The largest head, in bytes, and the most fields of one. Pingora reads 1 MiB and 256 fields, and answers what is more by itself,
-/// without a page or a count.
-const MOST_HEADER_BYTES: u64 = 512 * 1024;
-const MOST_HEADERS: u32 = 250;
-
-/// Gathers problems while it builds.
-pub(super) struct Builder<'a> {
-    folder: PathBuf,
-    environment: &'a dyn Fn(&str) -> Option<String>,
-    problems: Vec<(Range<usize>, Problem)>,
 }
 
 impl Builder<'_> {
@@ -212,128 +200,6 @@ impl Builder<'_> {
         }
         Some(Source { name: source_name?, kind: kind?, refresh, max_stale })
     }
-
-    // Helpers, for this file and `app`.
-
-    pub(super) fn problem(&mut self, span: &Range<usize>, what: impl Into<String>, help: impl Into<String>) {
-        self.problems.push((span.clone(), Problem::new(what, help)));
-    }
-
-    pub(super) fn keep<T>(&mut self, span: &Range<usize>, result: Result<T, Problem>) -> Option<T> {
-        result.map_err(|problem| self.problems.push((span.clone(), problem))).ok()
-    }
-
-    /// Keeps what parsed; otherwise the parser's words are the problem.
-    pub(super) fn keep_named<T>(&mut self, text: &Text, result: Result<T, crate::types::InvalidName>) -> Option<T> {
-        self.keep(&text.span, result.map_err(|error| Problem::new(error.to_string(), "choose a name that fits")))
-    }
-
-    /// A text with its environment variables filled in.
-    pub(super) fn text(&mut self, text: &Text) -> Option<String> {
-        let filled = secret::fill(&text.value, self.environment);
-        self.keep(&text.span, filled)
-    }
-
-    pub(super) fn path(&mut self, text: &Text) -> Option<PathBuf> {
-        let path = self.text(text)?;
-        if path.is_empty() {
-            self.problem(&text.span, "the path is empty", "name a file or folder, relative to this file");
-            return None;
-        }
-        Some(self.folder.join(path))
-    }
-
-    /// The path of a PEM file that is there and holds a certificate.
-    pub(super) fn pem(&mut self, text: &Text) -> Option<PathBuf> {
-        use rustls_pki_types::CertificateDer;
-        use rustls_pki_types::pem::PemObject as _;
-        let path = self.path(text)?;
-        let first = CertificateDer::pem_file_iter(&path).ok().and_then(|mut list| list.next());
-        if matches!(first, Some(Ok(_))) {
-            return Some(path);
-        }
-        let what = format!("`{}` is not a readable PEM file with a certificate", path.display());
-        self.problem(&text.span, what, "name the CA's certificate file, relative to this file");
-        None
-    }
-
-    pub(super) fn duration(&mut self, text: Option<&Text>, standard: Duration) -> Duration {
-        let Some(text) = text else { return standard };
-        let Some(filled) = self.text(text) else { return standard };
-        match units::duration(&filled) {
-            Some(duration) if !duration.is_zero() => duration,
-            _ => {
-                let what = format!("`{filled}` is not a duration");
-                self.problem(&text.span, what, "write a whole number and ms, s, m, h or d, such as \"30s\"");
-                standard
-            }
-        }
-    }
-
-    pub(super) fn size(&mut self, text: Option<&Text>, standard: u64) -> u64 {
-        let Some(text) = text else { return standard };
-        let Some(filled) = self.text(text) else { return standard };
-        match units::size(&filled) {
-            Some(size) if size > 0 => size,
-            _ => {
-                let what = format!("`{filled}` is not a size");
-                self.problem(&text.span, what, "write a whole number and B, KiB, MiB or GiB, such as \"32KiB\"");
-                standard
-            }
-        }
-    }
-
-    /// A head's size, within what the engine reads at all.
-    fn header_bytes(&mut self, text: Option<&Text>, standard: usize) -> usize {
-        let size = self.size(text, standard as u64);
-        if let Some(text) = text.filter(|_| size > MOST_HEADER_BYTES) {
-            self.problem(&text.span, "a head may have 512KiB at most", "write \"512KiB\" or less");
-        }
-        usize::try_from(size).unwrap_or(usize::MAX)
-    }
-
-    /// A head's number of fields, within what the engine reads at all.
-    fn headers(&mut self, number: Option<&At<u32>>, standard: u32) -> u32 {
-        let headers = self.positive(number, standard);
-        if let Some(number) = number.filter(|_| headers > MOST_HEADERS) {
-            self.problem(&number.span, "a head may have 250 fields at most", "write 250 or less");
-        }
-        headers
-    }
-
-    fn positive(&mut self, number: Option<&At<u32>>, standard: u32) -> u32 {
-        match number {
-            None => standard,
-            Some(number) if number.value > 0 => number.value,
-            Some(number) => {
-                self.problem(&number.span, "0 would let nobody in", "write at least 1");
-                standard
-            }
-        }
-    }
-
-    fn address(&mut self, text: &Text) -> Option<SocketAddr> {
-        let filled = self.text(text)?;
-        let parsed = filled.parse().map_err(|_| {
-            Problem::new(
-                format!("`{filled}` is not an address and port"),
-                "write an IP address and a port, such as \"0.0.0.0:443\" or \"[::]:443\"",
-            )
-        });
-        self.keep(&text.span, parsed)
-    }
-
-    fn network(&mut self, text: &Text) -> Option<IpNet> {
-        let filled = self.text(text)?;
-        let parsed = filled.parse::<IpNet>().or_else(|_| filled.parse::<std::net::IpAddr>().map(IpNet::from));
-        let parsed = parsed.map_err(|_| {
-            Problem::new(
-                format!("`{filled}` is not a network"),
-                "write an address or a network, such as \"10.0.0.0/8\"",
-            )
-        });
-        self.keep(&text.span, parsed)
-    }
 }
 
 const fn default_limits() -> Limits {
@@ -349,13 +215,4 @@ const fn default_limits() -> Limits {
 
 fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// What was written and wrong is lost; what was not written is nothing.
-pub(super) fn lift<T>(value: Option<Option<T>>) -> Option<Option<T>> {
-    match value {
-        None => Some(None),
-        Some(None) => None,
-        Some(some) => Some(some),
-    }
 }

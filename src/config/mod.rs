@@ -5,6 +5,7 @@
 
 mod app;
 mod build;
+mod builder;
 mod error;
 mod file;
 pub(crate) mod nearest;
