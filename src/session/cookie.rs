@@ -24,11 +24,14 @@ impl CookieName {
     }
 }
 
-/// Whether a cookie's name is one of ours, in any case: such a cookie never goes upstream, and no upstream may set one.
+/// Whether a cookie's name is one of ours, in any case, `__Host-access` or one that begins with `__Host-access-`: such
+/// a cookie never goes upstream, and no upstream may set one.
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
+    const SESSION: &str = CookieName::Session.as_str();
     let name = name.trim();
-    [CookieName::Session, CookieName::Attempt].iter().any(|ours| name.eq_ignore_ascii_case(ours.as_str()))
+    let starts_as_ours = name.get(..SESSION.len()).is_some_and(|start| start.eq_ignore_ascii_case(SESSION));
+    starts_as_ours && matches!(name.as_bytes().get(SESSION.len()), None | Some(b'-'))
 }
 
 /// The token in one of our cookies.

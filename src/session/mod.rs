@@ -5,10 +5,16 @@
 
 mod attempt;
 mod cookie;
+mod passkey;
+mod proof;
 mod record;
+mod seal;
 mod token;
 
 pub use attempt::{Attempt, AttemptId, AttemptState, Code, MOST_WRONG_CODES};
 pub use cookie::{CookieName, clearing, cookie, is_ours, setting};
+pub use passkey::{MOST_PASSKEYS, PasskeyRecord};
+pub use proof::{Link, Proof, amr};
 pub use record::{SessionLimits, SessionRecord};
+pub use seal::{DoesNotOpen, Seal};
 pub use token::{SessionId, Token, TokenHash};

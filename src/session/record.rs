@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::SessionId;
+use super::{Link, Proof, SessionId};
 use crate::types::{AppName, CustomerId, Email, HostName};
 
 /// One log-in of one person in one app.
@@ -28,6 +28,10 @@ pub struct SessionRecord {
     pub last_used: Timestamp,
     /// The browser, in a few words for the account page.
     pub device: String,
+    /// By which ways the person came, oldest first; each way once.
+    pub proofs: Vec<Proof>,
+    /// The providers it hangs on; each provider once.
+    pub links: Vec<Link>,
 }
 
 /// How long sessions last.
@@ -40,6 +44,12 @@ pub struct SessionLimits {
 }
 
 impl SessionRecord {
+    /// When the person last proved who they are.
+    #[must_use]
+    pub fn auth_time(&self) -> Timestamp {
+        self.proofs.iter().map(|proof| proof.at).max().unwrap_or(self.created)
+    }
+
     /// Whether it is over.
     #[must_use]
     pub fn is_over(&self, limits: SessionLimits, now: Timestamp) -> bool {
@@ -79,6 +89,8 @@ mod tests {
             created: start,
             last_used: start,
             device: String::new(),
+            proofs: Vec::new(),
+            links: Vec::new(),
         };
         let after = |seconds| start + Duration::from_secs(seconds);
         assert!(!record.is_over(limits, after(59)));

@@ -62,7 +62,9 @@ impl Token {
         TokenHash(hash)
     }
 
-    pub(super) const fn bytes(&self) -> &[u8; BYTES] {
+    /// The bytes, for a key that is made of a token.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; BYTES] {
         &self.0
     }
 }

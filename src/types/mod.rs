@@ -10,11 +10,15 @@ mod names;
 mod path;
 mod secret;
 mod smtp;
+mod way;
 
 pub use color::{Color, InvalidColor};
 pub use email::{Email, InvalidEmail};
 pub use host::{HostName, InvalidHostName};
-pub use names::{AppName, ColumnName, CustomerId, DisplayName, InvalidName, RoleName, SourceName, TableName};
+pub use names::{
+    AppName, ColumnName, CustomerId, DisplayName, InvalidName, ProviderName, RoleName, SourceName, TableName,
+};
 pub use path::{Ambiguity, AmbiguousPath, PathAllowances, RequestPath};
 pub use secret::Secret;
 pub use smtp::{InvalidSenderAddress, InvalidSmtpServer, SenderAddress, SmtpLogin, SmtpSecurity, SmtpServer};
+pub use way::{RequiredWay, Requirement, Way};

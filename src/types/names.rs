@@ -64,6 +64,14 @@ name!(
     SourceName, "source name", 64, is_slug, "letters, digits, `-` and `_`"
 );
 name!(
+    /// The name of a `[login.oidc.NAME]`.
+    ProviderName,
+    "provider name",
+    64,
+    is_provider,
+    "letters, digits, `-` and `_`, and not `email`, `passkey` or `oidc`"
+);
+name!(
     /// The name of a column of a source's table.
     ColumnName, "column name", 128, is_printable, "1 to 128 characters without control characters"
 );
@@ -86,6 +94,11 @@ impl CustomerId {
 
 fn is_slug(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// Providers stand beside the other ways in, so none may take their names.
+fn is_provider(text: &str) -> bool {
+    is_slug(text) && !matches!(text, "email" | "passkey" | "oidc")
 }
 
 fn is_printable(text: &str) -> bool {
