@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +13,11 @@ use super::file::{
     AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, RoleFile, RoleFromFile, RuleFile, Text,
 };
 use super::nearest::did_you_mean;
-use super::{App, Domain, Limits, Source, SourceKind, Upstream};
-use crate::pages::{Brand, Logo};
+use super::{App, Domain, Limits, Provider, Source, SourceKind, Upstream, Ways, ways};
+use crate::pages::Brand;
 use crate::policy::{
     AppPolicy, Assign, Condition, CustomerList, Effect, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, Role,
-    Roles, Rule, Template, WorkspaceUser,
+    Roles, Rule, Template, WorkspaceGroups, WorkspaceUser,
 };
 use crate::types::{
     Ambiguity, AppName, Color, ColumnName, CustomerId, DisplayName, Email, HostName, PathAllowances, RoleName,
@@ -33,15 +32,20 @@ pub(super) fn build(
     file: &ConfigFile,
     source_names: &[String],
     sources: &[Source],
+    providers: &[Arc<Provider>],
     limits: Limits,
 ) -> Vec<Arc<App>> {
     let mut staff = workspace(builder, file);
     let mut taken: HashMap<HostName, String> = HashMap::new();
     let mut apps = Vec::new();
+    let provider_names: Vec<String> = file.login.oidc.keys().map(|name| name.value.clone()).collect();
+    ways::check_workspace(builder, file);
     for (name, app) in &file.app {
         let staff = staff.remove(&name.value).unwrap_or_default();
-        let room = AppBuilder { name, file: &app.value, source_names, sources, limits };
-        if let Some(app) = room.build(builder, staff, &mut taken) {
+        let groups = ways::workspace_groups(builder, file, &name.value);
+        let ways = ways::ways(builder, name, &app.value, providers, &provider_names, groups.as_ref());
+        let room = AppBuilder { name, file: &app.value, source_names, sources, ways, limits };
+        if let Some(app) = room.build(builder, staff, groups, &mut taken) {
             apps.push(Arc::new(app));
         }
     }
@@ -98,7 +102,12 @@ fn parse_email(builder: &mut Builder<'_>, text: &Text) -> Option<Email> {
 }
 
 /// A role by name, which the app must have.
-fn role_of(builder: &mut Builder<'_>, name: &Text, app: &str, roles: &BTreeMap<Text, RoleFile>) -> Option<RoleName> {
+pub(super) fn role_of(
+    builder: &mut Builder<'_>,
+    name: &Text,
+    app: &str,
+    roles: &BTreeMap<Text, RoleFile>,
+) -> Option<RoleName> {
     let standard = Roles::standard();
     let known: Vec<&str> = if roles.is_empty() {
         standard.0.keys().map(RoleName::as_str).collect()
@@ -118,19 +127,20 @@ struct AppBuilder<'a> {
     file: &'a AppFile,
     source_names: &'a [String],
     sources: &'a [Source],
+    ways: Ways,
     limits: Limits,
 }
 
 impl AppBuilder<'_> {
     fn build(
-        &self,
+        self,
         builder: &mut Builder<'_>,
         staff: BTreeMap<Email, WorkspaceUser>,
+        workspace_groups: Option<WorkspaceGroups>,
         taken: &mut HashMap<HostName, String>,
     ) -> Option<App> {
         let file = self.file;
         let name = builder.keep_named(self.name, AppName::parse(&self.name.value));
-        self.login(builder);
         let brand = self.brand(builder, &file.branding, None);
         let domains = self.domains(builder, &brand, taken);
         let upstream = self.upstream(builder);
@@ -149,8 +159,17 @@ impl AppBuilder<'_> {
         let body_bytes = builder.size(file.body_bytes.as_ref(), self.limits.body_bytes);
         let name = name?;
         Some(App {
-            policy: AppPolicy { name: name.clone(), lists, roles, default_role, workspace: staff, time_zone },
+            policy: AppPolicy {
+                name: name.clone(),
+                lists,
+                roles,
+                default_role,
+                workspace: staff,
+                workspace_groups,
+                time_zone,
+            },
             name,
+            ways: self.ways,
             enabled: file.enabled.unwrap_or(true),
             domains,
             upstream: upstream?,
@@ -162,23 +181,9 @@ impl AppBuilder<'_> {
         })
     }
 
-    fn login(&self, builder: &mut Builder<'_>) {
-        for way in self.file.login.iter().flatten().filter(|way| way.value != "email") {
-            let what = format!("app `{}` has no way in called `{}`", self.name.value, way.value);
-            builder.problem(&way.span, what, "the way in is \"email\"");
-        }
-        if self.file.login.as_ref().is_some_and(Vec::is_empty) {
-            let what = format!("app `{}` has no way in", self.name.value);
-            builder.problem(&self.name.span, what, "write login = [\"email\"], or leave it out");
-        }
-    }
-
     fn brand(&self, builder: &mut Builder<'_>, file: &BrandingFile, parent: Option<&Brand>) -> Brand {
         let title = file.title.as_ref().and_then(|text| builder.text(text)).and_then(|text| DisplayName::new(&text));
-        let logo = file.logo.as_ref().and_then(|text| {
-            let path = builder.path(text)?;
-            builder.keep(&text.span, read_logo(&path))
-        });
+        let logo = file.logo.as_ref().and_then(|text| builder.logo(text));
         let color = file.color.as_ref().and_then(|text| {
             let parsed = Color::parse(&text.value)
                 .map_err(|error| Problem::new(error.to_string(), "write # and six hexadecimal digits"));
@@ -268,6 +273,7 @@ impl AppBuilder<'_> {
             let role = Role {
                 includes: file.includes.iter().filter_map(|name| self.role(builder, name)).collect(),
                 when: file.when.as_ref().and_then(|text| condition(builder, text)),
+                require: ways::requirement(builder, file.require.as_deref(), &self.name.value, &self.ways),
                 rules: file.rules.iter().filter_map(|rule| parse_rule(builder, rule)).collect(),
             };
             if let Some(name) = builder.keep_named(name, RoleName::parse(&name.value)) {
@@ -555,35 +561,4 @@ fn parse_origin(text: &str) -> Option<(bool, String, u16)> {
     };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     (!host.is_empty()).then(|| (tls, host.to_owned(), port))
-}
-
-fn read_logo(path: &Path) -> Result<Logo, Problem> {
-    const MOST_BYTES: u64 = 512 * 1024;
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let content_type = match extension.as_str() {
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "webp" => "image/webp",
-        _ => {
-            return Err(Problem::new(
-                format!("the logo `{}` is no svg, png, jpg or webp", path.display()),
-                "name an image file of these kinds",
-            ));
-        }
-    };
-    let unreadable = |error: std::io::Error| {
-        Problem::new(
-            format!("the logo `{}` cannot be read: {error}", path.display()),
-            "check the path; it is relative to this file",
-        )
-    };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > MOST_BYTES {
-        return Err(Problem::new(
-            format!("the logo `{}` is larger than 512 KiB", path.display()),
-            "make the image smaller",
-        ));
-    }
-    Ok(Logo { content_type, bytes: std::fs::read(path).map_err(unreadable)?.into() })
 }

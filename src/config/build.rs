@@ -11,9 +11,9 @@ use toml::de::DeTable;
 use super::builder::{Builder, lift};
 use super::error::{ConfigError, ConfigErrors, Problem, line_of};
 use super::file::{At, ConfigFile, SecretFile, Text};
-use super::{Config, Limits, Login, Mail, Server, Source, SourceKind, Tls, app, file, scan, secret};
+use super::{Config, Limits, Login, Mail, Server, Source, SourceKind, Tls, app, file, scan, secret, ways};
 use crate::session::SessionLimits;
-use crate::types::{SenderAddress, SmtpServer, SourceName};
+use crate::types::{HostName, SenderAddress, SmtpServer, SourceName};
 
 /// Reads and builds the config of a file, with secrets from this process's environment.
 ///
@@ -82,10 +82,16 @@ impl Builder<'_> {
         let server = self.server(&file);
         let tls = self.tls(&file);
         let mail = file.mail.as_ref().and_then(|mail| self.mail(&mail.value));
+        let providers = ways::providers(self, &file);
+        let hub = file.login.hub.as_ref().map(|text| self.hub(text, &file));
         let login = Login {
+            providers: providers.clone(),
+            hub: None,
             lifetime: self.duration(file.login.lifetime.as_ref(), Duration::from_secs(900)),
             mails_per_address: self.positive(file.login.mails_per_address.as_ref(), 5),
             tries_per_client: self.positive(file.login.tries_per_client.as_ref(), 300),
+            tries_per_address: self.positive(file.login.tries_per_address.as_ref(), 30),
+            tries_in_total: self.positive(file.login.tries_in_total.as_ref(), 3000),
             mails_per_app: self.positive(file.login.mails_per_app.as_ref(), 1000),
         };
         let session = SessionLimits {
@@ -95,8 +101,9 @@ impl Builder<'_> {
         let sources: Vec<Source> = file.source.iter().filter_map(|(name, source)| self.source(name, source)).collect();
         let names: Vec<String> = file.source.keys().map(|name| name.value.clone()).collect();
         let limits = server.as_ref().map_or_else(default_limits, |server| server.limits);
-        let apps = app::build(self, &file, &names, &sources, limits);
+        let apps = app::build(self, &file, &names, &sources, &providers, limits);
         self.need_mail(&file, mail.is_some());
+        let login = Login { hub: lift(hub)?, ..login };
         Some(Config { server: server?, tls: tls?, mail, login, session, sources, apps })
     }
 
@@ -165,9 +172,28 @@ impl Builder<'_> {
         Some(Mail { smtp: smtp?, from: from?, ca: lift(ca)? })
     }
 
-    /// Every app is entered by mail, so a file with apps needs `[mail]`.
+    /// The hub stands for itself: were it an app's domain too, its pages would be two things.
+    fn hub(&mut self, text: &Text, file: &ConfigFile) -> Option<HostName> {
+        let filled = self.text(text)?;
+        let help = "write a name of its own such as \"login.example.com\", without scheme, port or wildcard";
+        let problem = |_| Problem::new(format!("`{filled}` is not a host name"), help);
+        let host = self.keep(&text.span, HostName::parse(&filled).map_err(problem))?;
+        let names = |app: &file::AppFile, host: &HostName| {
+            let more = app.domain.iter().map(|domain| &domain.host);
+            app.domains.iter().chain(more).any(|name| HostName::parse(&name.value).is_ok_and(|name| name == *host))
+        };
+        if let Some((app, _)) = file.app.iter().find(|(_, app)| names(&app.value, &host)) {
+            let what = format!("the hub `{host}` is a domain of app `{}`", app.value);
+            self.problem(&text.span, what, "give the hub a host name of its own");
+        }
+        Some(host)
+    }
+
+    /// An app that is entered by mail needs `[mail]`.
     fn need_mail(&mut self, file: &ConfigFile, has_mail: bool) {
-        if let Some((name, app)) = file.app.iter().next()
+        let by_mail =
+            |app: &file::AppFile| app.login.as_ref().is_none_or(|ways| ways.iter().any(|way| way.value == "email"));
+        if let Some((name, app)) = file.app.iter().find(|(_, app)| by_mail(&app.value))
             && !has_mail
             && file.mail.is_none()
         {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::error::Problem;
 use super::file::{At, Text};
 use super::{secret, units};
+use crate::pages::Logo;
 
 /// The largest head, in bytes, and the most fields of one. Pingora reads 1 MiB and 256 fields, and answers what is more by itself,
 /// without a page or a count.
@@ -67,6 +68,12 @@ impl Builder<'_> {
         let what = format!("`{}` is not a readable PEM file with a certificate", path.display());
         self.problem(&text.span, what, "name the CA's certificate file, relative to this file");
         None
+    }
+
+    /// A picture for our pages.
+    pub(super) fn logo(&mut self, text: &Text) -> Option<Logo> {
+        let path = self.path(text)?;
+        self.keep(&text.span, read_logo(&path))
     }
 
     pub(super) fn duration(&mut self, text: Option<&Text>, standard: Duration) -> Duration {
@@ -155,4 +162,35 @@ pub(super) fn lift<T>(value: Option<Option<T>>) -> Option<Option<T>> {
         Some(None) => None,
         Some(some) => Some(some),
     }
+}
+
+fn read_logo(path: &Path) -> Result<Logo, Problem> {
+    const MOST_BYTES: u64 = 512 * 1024;
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let content_type = match extension.as_str() {
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        _ => {
+            return Err(Problem::new(
+                format!("the logo `{}` is no svg, png, jpg or webp", path.display()),
+                "name an image file of these kinds",
+            ));
+        }
+    };
+    let unreadable = |error: std::io::Error| {
+        Problem::new(
+            format!("the logo `{}` cannot be read: {error}", path.display()),
+            "check the path; it is relative to this file",
+        )
+    };
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > MOST_BYTES {
+        return Err(Problem::new(
+            format!("the logo `{}` is larger than 512 KiB", path.display()),
+            "make the image smaller",
+        ));
+    }
+    Ok(Logo { content_type, bytes: std::fs::read(path).map_err(unreadable)?.into() })
 }

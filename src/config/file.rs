@@ -154,14 +154,63 @@ pub(super) struct MailFile {
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginFile {
+    /// The one host name that OpenID providers send people back to; without it, each domain takes its own back.
+    pub(super) hub: Option<Text>,
+    /// OpenID providers, by name.
+    #[serde(default)]
+    pub(super) oidc: BTreeMap<Text, ProviderFile>,
     /// How long link and code are good.
     pub(super) lifetime: Option<Text>,
-    /// Mails to one address, an hour.
+    /// Mails to one address from one client network, an hour.
     pub(super) mails_per_address: Option<At<u32>>,
     /// Tries by one client network, an hour.
     pub(super) tries_per_client: Option<At<u32>>,
+    /// Tries for one address from one client network, an hour.
+    pub(super) tries_per_address: Option<At<u32>>,
+    /// Tries by everybody together, a minute.
+    pub(super) tries_in_total: Option<At<u32>>,
     /// Mails of one app, an hour.
     pub(super) mails_per_app: Option<At<u32>>,
+}
+
+/// An OpenID provider.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProviderFile {
+    /// Its issuer identifier, such as "https://accounts.google.com".
+    pub(super) issuer: Text,
+    /// The client id it gave us.
+    pub(super) client_id: Text,
+    /// The client secret it gave us; none for a public client.
+    pub(super) client_secret: Option<At<SecretFile>>,
+    /// What is asked for: "openid", "email" and "profile" when left out.
+    pub(super) scopes: Option<Vec<Text>>,
+    /// Mail domains whose people are sent there, and the only ones it may speak for; any, when left out.
+    #[serde(default)]
+    pub(super) email_domains: Vec<Text>,
+    /// The claim that holds the address: "email" when left out.
+    pub(super) email_claim: Option<Text>,
+    /// Take the address although the provider does not say that it is verified.
+    #[serde(default)]
+    pub(super) trust_unverified_email: bool,
+    /// The name on its button.
+    pub(super) title: Option<Text>,
+    /// Image file on its button: svg, png, jpg or webp.
+    pub(super) icon: Option<Text>,
+    /// PEM file of the CA of its certificate, where it is a private one.
+    pub(super) ca: Option<Text>,
+    /// Signatures that count: "RS256", "PS256", "ES256", "ES384" and "EdDSA" when left out.
+    pub(super) algorithms: Option<Vec<Text>>,
+    /// How far its clock may be off.
+    pub(super) clock_skew: Option<Text>,
+    /// How long it may take to answer.
+    pub(super) timeout: Option<Text>,
+    /// How often it is asked whether a person is still there, by refresh token; never, when left out.
+    pub(super) recheck: Option<Text>,
+    /// What becomes of a session that cannot be re-checked because the provider is down: "allow" or "deny".
+    pub(super) recheck_when_down: Option<Text>,
+    /// Whether logging out here logs out there too; it does when left out.
+    pub(super) end_provider_session: Option<bool>,
 }
 
 /// How long sessions last.
@@ -199,8 +248,10 @@ pub(super) struct AppFile {
     pub(super) upstream: Text,
     /// PEM file of the CA of the origin's certificate, where it is a private one.
     pub(super) upstream_ca: Option<Text>,
-    /// The ways in: "email".
+    /// The ways in: "email", "passkey", and names of OpenID providers.
     pub(super) login: Option<Vec<Text>>,
+    /// Whether people go straight to the provider where that is the only way in; they do when left out.
+    pub(super) skip_login_page: Option<bool>,
     /// The role of rows that name none.
     pub(super) roles_default: Option<Text>,
     /// The time zone that days begin in, such as "Europe/Sofia".
@@ -344,6 +395,8 @@ pub(super) struct RoleFile {
     pub(super) includes: Vec<Text>,
     /// Holders enter only where this CEL condition is true.
     pub(super) when: Option<Text>,
+    /// Holders have to come by one of these: "passkey", "oidc", "email", or a provider's name.
+    pub(super) require: Option<Vec<Text>>,
     /// Rules; the first that matches decides.
     #[serde(default)]
     pub(super) rules: Vec<At<RuleFile>>,
@@ -366,6 +419,32 @@ pub(super) struct WorkspaceFile {
     /// Members of staff.
     #[serde(default)]
     pub(super) user: Vec<WorkspaceUserFile>,
+    /// Members of staff by what an OpenID provider says of them.
+    pub(super) oidc: Option<WorkspaceOidcFile>,
+}
+
+/// Staff by OpenID provider.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorkspaceOidcFile {
+    /// The provider.
+    pub(super) provider: Text,
+    /// The claim that lists a person's groups: "groups" when left out.
+    pub(super) claim: Option<Text>,
+    /// Groups, the strongest first.
+    #[serde(default)]
+    pub(super) group: Vec<WorkspaceGroupFile>,
+}
+
+/// What a group of the provider's may do.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorkspaceGroupFile {
+    /// The group, as the claim has it.
+    pub(super) name: Text,
+    /// A role per app.
+    #[serde(default)]
+    pub(super) roles: BTreeMap<Text, Text>,
 }
 
 /// A member of staff.

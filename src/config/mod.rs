@@ -12,6 +12,7 @@ pub(crate) mod nearest;
 mod scan;
 mod secret;
 mod units;
+mod ways;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,10 +26,13 @@ pub use build::{load, parse};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
 
-use crate::pages::Brand;
+use crate::pages::{Brand, Logo};
 use crate::policy::{AppPolicy, IdentityPlan};
 use crate::session::SessionLimits;
-use crate::types::{AppName, CustomerId, HostName, PathAllowances, SenderAddress, SmtpServer, SourceName};
+use crate::types::{
+    AppName, CustomerId, Email, HostName, PathAllowances, ProviderName, Secret, SenderAddress, SmtpServer, SourceName,
+    Way,
+};
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -106,16 +110,154 @@ pub struct Mail {
 }
 
 /// `[login]`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Login {
+    /// The one host name that providers send people back to.
+    pub hub: Option<HostName>,
+    /// Each `[login.oidc.NAME]`.
+    pub providers: Vec<Arc<Provider>>,
     /// How long link and code are good.
     pub lifetime: Duration,
-    /// Mails to one address, an hour.
+    /// Mails to one address from one client network, an hour.
     pub mails_per_address: u32,
     /// Tries by one client network, an hour.
     pub tries_per_client: u32,
+    /// Tries for one address from one client network, an hour.
+    pub tries_per_address: u32,
+    /// Tries by everybody together, a minute.
+    pub tries_in_total: u32,
     /// Mails of one app, an hour.
     pub mails_per_app: u32,
+}
+
+/// `[login.oidc.NAME]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Provider {
+    /// Its name.
+    pub name: ProviderName,
+    /// Its issuer identifier: https, or http on loopback; exactly as its tokens have it.
+    pub issuer: String,
+    /// Our client id.
+    pub client_id: String,
+    /// Our client secret; none for a public client.
+    pub client_secret: Option<Secret>,
+    /// What is asked for; `openid` is among it.
+    pub scopes: Vec<String>,
+    /// The mail domains it speaks for; any, when empty.
+    pub email_domains: Vec<HostName>,
+    /// The claim that holds the address.
+    pub email_claim: String,
+    /// Whether an address counts without `email_verified`.
+    pub trust_unverified_email: bool,
+    /// The claim that lists a person's groups, where this is the staff's provider.
+    pub groups_claim: Option<String>,
+    /// The groups that mean something here: no others are kept.
+    pub groups: Vec<String>,
+    /// The name on its button.
+    pub title: String,
+    /// The picture on its button.
+    pub icon: Option<Logo>,
+    /// The CA of its certificate, where it is a private one.
+    pub ca: Option<PathBuf>,
+    /// Signatures that count.
+    pub algorithms: Vec<SigningAlgorithm>,
+    /// How far its clock may be off.
+    pub clock_skew: Duration,
+    /// How long it may take to answer.
+    pub timeout: Duration,
+    /// How often it is asked whether a person is still there.
+    pub recheck: Option<Duration>,
+    /// What becomes of a session that cannot be re-checked because the provider is down.
+    pub recheck_when_down: WhenDown,
+    /// Whether logging out here logs out there too.
+    pub end_provider_session: bool,
+}
+
+impl Provider {
+    /// Whether the provider may say who has this address.
+    #[must_use]
+    pub fn speaks_for(&self, email: &Email) -> bool {
+        self.email_domains.is_empty() || self.email_domains.iter().any(|domain| domain.as_str() == email.domain())
+    }
+}
+
+/// A signature that a provider may use for its tokens (RFC 7518, section 3.1; RFC 8037). None is symmetric: whoever knows
+/// a public key must not be able to sign with it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SigningAlgorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// ECDSA with P-256.
+    Es256,
+    /// ECDSA with P-384.
+    Es384,
+    /// Ed25519.
+    EdDsa,
+}
+
+/// What becomes of a session while it cannot be re-checked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WhenDown {
+    /// It goes on, and is re-checked a minute later.
+    Allow,
+    /// It waits: its requests are answered with 503.
+    Deny,
+}
+
+/// The ways into an app.
+#[derive(Clone, Debug, Default)]
+pub struct Ways {
+    /// By mail.
+    pub email: bool,
+    /// By passkey.
+    pub passkey: bool,
+    /// By these providers, in the order of their buttons.
+    pub providers: Vec<Arc<Provider>>,
+    /// The provider of the staff that has a role here; it has a button only if it is among `providers` too.
+    pub staff: Option<Arc<Provider>>,
+    /// Whether people go straight to the provider where that is the only way in.
+    pub skip_page: bool,
+}
+
+impl Ways {
+    /// Whether a session may rest on a way.
+    #[must_use]
+    pub fn allows(&self, way: &Way) -> bool {
+        match way {
+            Way::Email => self.email,
+            Way::Passkey => self.passkey,
+            Way::Oidc(name) => self.provider(name).is_some(),
+        }
+    }
+
+    /// A provider by which people may come, by name.
+    #[must_use]
+    pub fn provider(&self, name: &ProviderName) -> Option<&Arc<Provider>> {
+        self.all_providers().find(|provider| provider.name == *name)
+    }
+
+    /// The provider that an address's domain belongs to: nobody else may say who has that address.
+    #[must_use]
+    pub fn home_of(&self, email: &Email) -> Option<&Arc<Provider>> {
+        self.all_providers().find(|provider| !provider.email_domains.is_empty() && provider.speaks_for(email))
+    }
+
+    /// The provider to go to without asking, where it is the only way in.
+    #[must_use]
+    pub fn only_provider(&self) -> Option<&Arc<Provider>> {
+        match self.providers.as_slice() {
+            [only] if self.skip_page && !self.email && !self.passkey => {
+                self.staff.as_ref().is_none_or(|staff| staff.name == only.name).then_some(only)
+            }
+            _ => None,
+        }
+    }
+
+    fn all_providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.iter().chain(&self.staff)
+    }
 }
 
 /// `[source.NAME]`
@@ -149,6 +291,8 @@ pub struct App {
     pub enabled: bool,
     /// The domains that reach it.
     pub domains: Vec<Domain>,
+    /// The ways in.
+    pub ways: Ways,
     /// Its origin server.
     pub upstream: Upstream,
     /// Who may enter.

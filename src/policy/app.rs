@@ -8,7 +8,7 @@ use jiff::{Timestamp, ToSpan, civil::Date};
 
 use super::nominate::Terms;
 use super::{CustomerList, Grant, Origin, Refusal, Roles, Row};
-use crate::types::{AppName, DisplayName, Email, RoleName};
+use crate::types::{AppName, DisplayName, Email, ProviderName, RoleName};
 
 /// Who may enter an app, and as what.
 #[derive(Clone, Debug)]
@@ -23,8 +23,19 @@ pub struct AppPolicy {
     pub default_role: Option<RoleName>,
     /// Its staff.
     pub workspace: BTreeMap<Email, WorkspaceUser>,
+    /// Its staff by what a provider says of them.
+    pub workspace_groups: Option<WorkspaceGroups>,
     /// The time zone that days begin in.
     pub time_zone: TimeZone,
+}
+
+/// Which groups of an OpenID provider are staff in one app.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WorkspaceGroups {
+    /// The provider.
+    pub provider: ProviderName,
+    /// Groups and their roles; the first that a person is in counts.
+    pub roles: Vec<(String, RoleName)>,
 }
 
 /// One of the workspace's own people in one app.
@@ -65,18 +76,30 @@ impl AppPolicy {
     #[must_use]
     pub fn workspace_grant(&self, email: &Email) -> Option<Grant> {
         let user = self.workspace.get(email)?;
-        Some(Grant {
+        Some(self.staff(email, user.name.clone(), user.role.clone()))
+    }
+
+    /// The grant of somebody whom the staff's provider says to be in these groups.
+    #[must_use]
+    pub fn group_grant(&self, email: &Email, provider: &ProviderName, groups: &[String]) -> Option<Grant> {
+        let staff = self.workspace_groups.as_ref().filter(|staff| staff.provider == *provider)?;
+        let (_, role) = staff.roles.iter().find(|(group, _)| groups.contains(group))?;
+        Some(self.staff(email, None, role.clone()))
+    }
+
+    fn staff(&self, email: &Email, name: Option<DisplayName>, role: RoleName) -> Grant {
+        Grant {
             app: self.name.clone(),
             email: email.clone(),
-            name: user.name.clone(),
+            name,
             customer: None,
-            role: user.role.clone(),
+            role,
             days_back: None,
             language: None,
             notes: None,
             origin: Origin::Workspace,
             row: Arc::new(Row::default()),
-        })
+        }
     }
 
     /// Puts one person's nominations together. Two for the same customer are ambiguous, and then neither counts, for we

@@ -10,7 +10,7 @@ use http::Method;
 
 use super::access::Ruling;
 use super::{Access, Effect, Grant};
-use crate::types::{CustomerId, RequestPath};
+use crate::types::{CustomerId, RequestPath, Requirement};
 
 /// What we know of the person behind a request.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub enum Standing {
     Unknown,
     /// Somebody with several customers who has not chosen one yet.
     Undecided,
+    /// Somebody who came by a way that is not enough for their role.
+    Weak(Requirement),
     /// Somebody who may not enter.
     Refused(Reason),
     /// Somebody with access.
@@ -34,6 +36,8 @@ pub enum Decision {
     LogIn,
     /// The person has to choose a customer first.
     Choose,
+    /// The person has to come by a stronger way first: one that meets this.
+    StepUp(Requirement),
     /// It is refused.
     Deny(Reason),
 }
@@ -97,6 +101,7 @@ pub fn decide(standing: &Standing, method: &Method, path: &RequestPath) -> Decis
     match standing {
         Standing::Unknown => Decision::LogIn,
         Standing::Undecided => Decision::Choose,
+        Standing::Weak(requirement) => Decision::StepUp(requirement.clone()),
         Standing::Refused(reason) => Decision::Deny(*reason),
         Standing::Access(access) => match access.ruling(method, path) {
             Ruling::Unrestricted | Ruling::Rule { effect: Effect::Allow, .. } => {

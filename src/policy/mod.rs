@@ -19,7 +19,7 @@ mod row;
 mod rule;
 
 pub use access::Access;
-pub use app::{AppPolicy, Settled, WorkspaceUser};
+pub use app::{AppPolicy, Settled, WorkspaceGroups, WorkspaceUser};
 pub use condition::{Condition, ConditionFacts, InvalidCondition, Verdict};
 pub use decision::{Choice, Decision, Permit, Reason, Standing, choose, decide};
 pub use field::{Field, FieldValues, InvalidTemplate, Template};

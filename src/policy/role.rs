@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Condition, Rule};
-use crate::types::RoleName;
+use crate::types::{Requirement, RoleName, Way};
 
 /// One role of an app.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +12,8 @@ pub struct Role {
     pub includes: Vec<RoleName>,
     /// Holders enter only where this is true.
     pub when: Option<Condition>,
+    /// By which ways holders have to come.
+    pub require: Requirement,
     /// Its own rules, in order.
     pub rules: Vec<Rule>,
 }
@@ -39,20 +41,28 @@ impl Roles {
     #[must_use]
     pub fn effective(&self, name: &RoleName) -> Vec<(&RoleName, &Rule)> {
         let mut seen = Vec::new();
-        let mut rules = Vec::new();
-        self.collect(name, &mut seen, &mut rules);
-        rules
+        self.walk(name, &mut seen);
+        seen.into_iter().flat_map(|(name, role)| role.rules.iter().map(move |rule| (name, rule))).collect()
     }
 
-    fn collect<'a>(&'a self, name: &RoleName, seen: &mut Vec<&'a RoleName>, rules: &mut Vec<(&'a RoleName, &'a Rule)>) {
+    /// A requirement that the ways a person came by do not meet: the role's own, or that of a role it includes, for who has
+    /// a role's rules must be as sure as that role asks for.
+    #[must_use]
+    pub fn unmet<'a>(&self, name: &RoleName, ways: impl Iterator<Item = &'a Way> + Clone) -> Option<&Requirement> {
+        let mut seen = Vec::new();
+        self.walk(name, &mut seen);
+        seen.into_iter().map(|(_, role)| &role.require).find(|require| !require.is_met_by(ways.clone()))
+    }
+
+    /// A role and all that it includes, depth first, each once.
+    fn walk<'a>(&'a self, name: &RoleName, seen: &mut Vec<(&'a RoleName, &'a Role)>) {
         let Some((name, role)) = self.0.get_key_value(name) else { return };
-        if seen.contains(&name) {
+        if seen.iter().any(|(known, _)| *known == name) {
             return;
         }
-        seen.push(name);
-        rules.extend(role.rules.iter().map(|rule| (name, rule)));
+        seen.push((name, role));
         for included in &role.includes {
-            self.collect(included, seen, rules);
+            self.walk(included, seen);
         }
     }
 

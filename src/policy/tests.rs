@@ -40,7 +40,10 @@ fn roles(text: &str) -> Roles {
             Rule::parse(if effect == "allow" { Effect::Allow } else { Effect::Deny }, rest).expect("a rule")
         });
         let includes = includes.split(',').map(str::trim).filter(|name| !name.is_empty()).map(role);
-        roles.0.insert(role(name.trim()), Role { includes: includes.collect(), when: None, rules: rules.collect() });
+        roles.0.insert(
+            role(name.trim()),
+            Role { includes: includes.collect(), rules: rules.collect(), ..Role::default() },
+        );
     }
     roles
 }
@@ -52,6 +55,7 @@ fn policy(roles: Roles) -> AppPolicy {
         roles,
         default_role: Some(role("user")),
         workspace: std::collections::BTreeMap::new(),
+        workspace_groups: None,
         time_zone: TimeZone::UTC,
     }
 }
