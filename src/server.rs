@@ -26,12 +26,14 @@ use crate::certificates::local_ca::{self, LocalCa, LocalCaError};
 use crate::config::{self, Config, ConfigErrors};
 use crate::console::{self, ConsoleRoom};
 use crate::directory::TableDirectory;
+use crate::login::oidc::{InvalidProviderCa, RelyingParty};
 use crate::login::{self, LoginRoom};
 use crate::mail::outbox;
 use crate::mail::smtp::{MailSettings, MailSetupError, SmtpMailer};
 use crate::portal::{self, PortalRoom};
 use crate::proxy::listener::{self, Listener, tls_config};
 use crate::proxy::{Corridor, Gateway as Proxy, InvalidCa, Upstreams};
+use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
 use crate::state::certificates::{Certificate, CertificateSet, Certificates};
 use crate::state::clock::Clock;
@@ -76,6 +78,9 @@ pub enum ServerError {
     /// An upstream's CA cannot be used.
     #[error(transparent)]
     UpstreamCa(#[from] InvalidCa),
+    /// A provider's CA cannot be used.
+    #[error(transparent)]
+    ProviderCa(#[from] InvalidProviderCa),
     /// An address cannot be listened on.
     #[error("`server.{listener}` cannot listen on {address}: {cause}{}", hint(.cause))]
     Listen {
@@ -164,6 +169,8 @@ impl Gateway {
         let sqlite = Arc::new(store::open(&config.server.data).await?);
         let code_key = sqlite.code_key();
         let store: Arc<dyn Store> = Arc::clone(&sqlite) as _;
+        let browser_key = store.secret("browser-seal", || Token::generate().bytes().to_vec()).await?;
+        let browser_key = browser_key.try_into().map_err(|_| InvalidKey::of_wrong_length())?;
         let key = store.secret("assertion-key", Signer::new_key).await?;
         let signer = Arc::new(Signer::from_key(&key)?);
         let local_ca = match config.tls.local_ca {
@@ -177,9 +184,16 @@ impl Gateway {
         let current: Arc<Current> = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config)));
         let directory = Arc::new(TableDirectory::open(&config, clock));
         let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
-        let sessions = Arc::new(Sessions::new(Arc::clone(&current), Arc::clone(&store), Arc::clone(&as_port)));
-        let limits = Arc::new(RateLimits::new(&config.login));
         let metrics = Arc::new(Metrics::new());
+        let providers = &config.login.providers;
+        let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
+        let sessions = Arc::new(Sessions::new(
+            Arc::clone(&current),
+            Arc::clone(&store),
+            Arc::clone(&as_port),
+            Arc::clone(&providers) as _,
+        ));
+        let limits = Arc::new(RateLimits::new(&config.login));
         metrics.expect(config.apps.iter().map(|app| app.name.as_str()), &LIMITS);
         let login = Arc::new(LoginRoom {
             current: Arc::clone(&current),
@@ -187,7 +201,9 @@ impl Gateway {
             directory: as_port,
             sessions: Arc::clone(&sessions),
             limits: Arc::clone(&limits),
+            providers,
             code_key,
+            seal: Seal::new(browser_key),
             asked: Arc::new(Notify::new()),
             metrics: Arc::clone(&metrics),
         });
@@ -279,7 +295,7 @@ impl Gateway {
         });
         rooms.spawn(login::answer::run(Arc::clone(&self.login), Arc::clone(&mailed), self.clock, halt.clone()));
         rooms.spawn(outbox::run(
-            Arc::clone(&store),
+            Arc::clone(&store) as _,
             Arc::clone(&self.mailer),
             mailed,
             self.clock,

@@ -9,10 +9,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::LoginRoom;
+use super::enter::may_say_who;
 use crate::pages::mail::login_letter;
 use crate::session::{Attempt, Code, Token};
 use crate::state::clock::Clock;
 use crate::state::ports::{Answer, OutgoingMail, StoreError};
+use crate::types::Way;
 
 /// How many attempts are taken up at a time.
 const BATCH: u32 = 64;
@@ -65,7 +67,9 @@ impl LoginRoom {
         let current = self.current.load_full();
         let site = current.site(&attempt.host).filter(|site| site.app.name == attempt.app && site.app.enabled);
         let may_enter = match site {
-            Some(site) if now < attempt.expires => match self.sessions.may_enter(site, &attempt.email).await {
+            // An address that a provider speaks for is mailed nothing, though nothing says so.
+            Some(site) if !may_say_who(&site.app.ways, &Way::Email, &attempt.email) => None,
+            Some(site) if now < attempt.expires => match self.sessions.may_enter(site, &attempt.email, &[]).await {
                 Ok(may_enter) => may_enter.then_some(site),
                 Err(error) => {
                     tracing::warn!(app = %attempt.app, attempt = attempt.id, %error, "a log-in waits for its table");

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::state::clock::Clock;
 use crate::state::mail_counters::MailCounters;
-use crate::state::ports::{MailError, Mailer, QueuedMail, Store, StoreError};
+use crate::state::ports::{MailError, MailQueue, Mailer, QueuedMail, StoreError};
 use crate::types::Email;
 
 /// How many mails are under way at once.
@@ -42,7 +42,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Whoever queues a mail wakes it with `notify_one`. At the stop, mails under way get a moment to end; what does not is
 /// still queued and goes out after the next start.
 pub async fn run(
-    store: Arc<dyn Store>,
+    store: Arc<dyn MailQueue>,
     mailer: Arc<dyn Mailer>,
     wake: Arc<Notify>,
     clock: Clock,
@@ -54,7 +54,7 @@ pub async fn run(
 }
 
 struct Outbox {
-    store: Arc<dyn Store>,
+    store: Arc<dyn MailQueue>,
     mailer: Arc<dyn Mailer>,
     counters: Arc<MailCounters>,
     stop: CancellationToken,

@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::*;
-use crate::session::{Attempt, AttemptId, SessionId, SessionLimits, SessionRecord, TokenHash};
-use crate::state::ports::{Answer, OutgoingMail};
-use crate::types::AppName;
+use crate::state::ports::{MailQueue, OutgoingMail};
 
 /// The queue of a store, in memory. The outbox needs no more of it; sqlx's threads and a paused clock do not go together.
 #[derive(Default)]
@@ -34,7 +32,7 @@ impl Queue {
 }
 
 #[async_trait]
-impl Store for Queue {
+impl MailQueue for Queue {
     async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError> {
         self.is_whole()?;
         let mails = self.mails.lock().expect("whole");
@@ -59,61 +57,6 @@ impl Store for Queue {
     }
     async fn queued_mails(&self) -> Result<u64, StoreError> {
         Ok(self.mails.lock().expect("whole").len() as u64)
-    }
-
-    async fn open_session(&self, _: &SessionRecord, _: Option<SessionId>) -> Result<bool, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn session(&self, _: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn sessions_of(&self, _: &AppName, _: &Email) -> Result<Vec<SessionRecord>, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn end_session(&self, _: SessionId) -> Result<bool, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn touch_sessions(&self, _: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn ask(&self, _: &Attempt) -> Result<AttemptId, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn unanswered(&self, _: u32) -> Result<Vec<Attempt>, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn answer(&self, _: AttemptId, _: Option<&Answer>, _: Timestamp) -> Result<(), StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn attempt_of(&self, _: TokenHash) -> Result<Option<Attempt>, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn attempt_by_link(&self, _: TokenHash) -> Result<Option<Attempt>, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn sealed_code(&self, _: AttemptId) -> Result<Option<[u8; 32]>, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn take_try(&self, _: AttemptId, _: Timestamp) -> Result<Option<u32>, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn redeem(
-        &self,
-        _: AttemptId,
-        _: &SessionRecord,
-        _: Option<SessionId>,
-        _: Timestamp,
-    ) -> Result<bool, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn secret(&self, _: &str, _: fn() -> Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn sweep(&self, _: SessionLimits, _: Timestamp) -> Result<u64, StoreError> {
-        unreachable!("the outbox does not ask")
-    }
-    async fn check(&self) -> Result<(), StoreError> {
-        unreachable!("the outbox does not ask")
     }
 }
 
@@ -191,7 +134,7 @@ impl House {
         let (counters, wake, stop) =
             (Arc::<MailCounters>::default(), Arc::<Notify>::default(), CancellationToken::new());
         let outbox = Arc::new(Outbox {
-            store: Arc::clone(&queue) as Arc<dyn Store>,
+            store: Arc::clone(&queue) as Arc<dyn MailQueue>,
             mailer: Arc::clone(&mailer) as Arc<dyn Mailer>,
             counters: Arc::clone(&counters),
             stop: stop.clone(),

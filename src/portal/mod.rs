@@ -221,7 +221,7 @@ impl PortalRoom {
         if visit.site.domain.customer.is_some() || matches!(live.standing, Standing::Refused(_)) {
             return Ok(Vec::new());
         }
-        self.sessions.grants(&live.record.app, &live.record.email).await.map_err(|cause| {
+        self.sessions.grants(&visit.site, &live.record).await.map_err(|cause| {
             tracing::warn!(app = %live.record.app, %cause, "customers to choose from cannot be told");
             error(visit, StatusCode::SERVICE_UNAVAILABLE)
         })

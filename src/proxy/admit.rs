@@ -79,6 +79,10 @@ impl Corridor {
                 ctx.decided("choose", "no-customer-chosen");
                 Admission::Answer(decision::choose(facts, &ctx.id))
             }
+            Decision::StepUp(requirement) => {
+                ctx.decided("step-up", "weak-session");
+                Admission::Answer(decision::step_up(facts, &requirement, &ctx.id))
+            }
             Decision::Deny(reason) => {
                 ctx.decided("deny", reason.name());
                 Admission::Answer(decision::deny(facts, reason, ctx.live.as_deref(), &ctx.id))

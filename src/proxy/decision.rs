@@ -8,6 +8,7 @@ use crate::pages::{self, DeniedView, ErrorView, Reply};
 use crate::policy::Reason;
 use crate::state::sessions::Live;
 use crate::state::visit::Visit;
+use crate::types::{RequiredWay, Requirement};
 
 /// A page is sent to log in and comes back where it was going; anything else is told so.
 pub(super) fn log_in(facts: &Facts, request_id: &str) -> Reply {
@@ -27,6 +28,18 @@ pub(super) fn choose(facts: &Facts, request_id: &str) -> Reply {
         AsksFor::Data => Reply::json(
             StatusCode::FORBIDDEN,
             &json!({"error": "choose_customer", "choose": "/.access/choose", "request_id": request_id}),
+        ),
+    }
+}
+
+/// The same, for somebody whose role asks for a stronger way than they came by.
+pub(super) fn step_up(facts: &Facts, requirement: &Requirement, request_id: &str) -> Reply {
+    let ways: Vec<&str> = requirement.0.iter().map(RequiredWay::as_str).collect();
+    match facts.asks_for {
+        AsksFor::Page => Reply::see_other(&format!("/.access/step-up?to={}", going_to(facts))),
+        AsksFor::Data => Reply::json(
+            StatusCode::FORBIDDEN,
+            &json!({"error": "step_up_required", "ways": ways, "step_up": "/.access/step-up", "request_id": request_id}),
         ),
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn shape(
             Some(assertion) => assertion,
             None => {
                 let fresh = signer
-                    .sign(permit.access(), plan, &origin, now)
+                    .sign(permit.access(), &live.record, plan, &origin, now)
                     .map_err(|error| pingora::Error::explain(pingora::ErrorType::InternalError, error.to_string()))?;
                 live.assertion.store(Some(fresh.clone()));
                 fresh

@@ -12,6 +12,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
 use crate::policy::{Access, JwtPlan};
+use crate::session::{SessionRecord, amr};
 
 /// Signs assertions.
 pub struct Signer {
@@ -24,6 +25,14 @@ pub struct Signer {
 #[derive(Debug, thiserror::Error)]
 #[error("the signing key in the store cannot be used: {0}")]
 pub struct InvalidKey(String);
+
+impl InvalidKey {
+    /// A key whose bytes are too few or too many.
+    #[must_use]
+    pub fn of_wrong_length() -> Self {
+        Self("it has the wrong length".to_owned())
+    }
+}
 
 /// An assertion, ready for its header.
 #[derive(Clone, Debug)]
@@ -44,6 +53,8 @@ struct Claims<'a> {
     nbf: i64,
     exp: i64,
     role: &'a str,
+    auth_time: i64,
+    amr: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +119,7 @@ impl Signer {
     pub fn sign(
         &self,
         access: &Access,
+        record: &SessionRecord,
         plan: &JwtPlan,
         origin: &str,
         now: Timestamp,
@@ -124,6 +136,8 @@ impl Signer {
             nbf: now.as_second(),
             exp: now.as_second().saturating_add(seconds),
             role: grant.role.as_str(),
+            auth_time: record.auth_time().as_second(),
+            amr: amr(&record.proofs),
             name: grant.name.as_ref().map(|name| name.as_str()),
             customer: customer.map(|customer| customer.id.as_str()),
             customer_name: customer.and_then(|customer| customer.name.as_ref()).map(|name| name.as_str()),

@@ -9,24 +9,83 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::policy::Grant;
-use crate::session::{Attempt, AttemptId, SessionId, SessionLimits, SessionRecord, TokenHash};
-use crate::types::{AppName, Email};
+use crate::session::{Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::types::{AppName, Email, HostName, ProviderName, Secret};
 
 /// What must survive `kill -9`: sessions, log-in attempts, outgoing mail, keys. When a call returns `Ok`, its change is on
 /// disk.
 #[async_trait]
-pub trait Store: Send + Sync {
-    /// Stores a new session and, in the same step, ends the one it replaces; `false` when that one is gone, and then nothing
-    /// is stored.
-    async fn open_session(&self, session: &SessionRecord, replaces: Option<SessionId>) -> Result<bool, StoreError>;
+pub trait Store: MailQueue {
+    /// Stores a new session with its links and, in the same step, ends the one it replaces; `false` when that one had to be
+    /// there and is gone, and then nothing is stored.
+    async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError>;
     /// A session by its token's hash, over or not.
     async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError>;
     /// One person's sessions in one app, newest first.
     async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError>;
+    /// One person's sessions in all apps.
+    async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError>;
+    /// The sessions that hang on a person, or on a session, at an OpenID provider. With both given, both must fit.
+    async fn sessions_linked(
+        &self,
+        issuer: &str,
+        subject: Option<&str>,
+        sid: Option<&str>,
+    ) -> Result<Vec<SessionId>, StoreError>;
     /// Ends a session; `false` when there was none.
     async fn end_session(&self, id: SessionId) -> Result<bool, StoreError>;
     /// Notes when sessions were last used.
     async fn touch_sessions(&self, used: &[(SessionId, Timestamp)]) -> Result<(), StoreError>;
+    /// The tokens of a session's link to a provider.
+    async fn link_tokens(&self, session: SessionId, provider: &ProviderName) -> Result<Option<LinkTokens>, StoreError>;
+    /// Stores what a provider said anew of a session; `false` when the session or its link is gone.
+    async fn renew_link(&self, session: SessionId, link: &Link, tokens: &LinkTokens) -> Result<bool, StoreError>;
+
+    /// Who a person at a provider is here: the address remembered for them or, the first time, this one, which is then
+    /// remembered. [`Remembered::Taken`] when the address is remembered for somebody else there.
+    async fn remember(&self, identity: &Identity, email: &Email, now: Timestamp) -> Result<Remembered, StoreError>;
+    /// The people at providers that an address is remembered for.
+    async fn identities(&self, email: &Email) -> Result<Vec<Identity>, StoreError>;
+    /// Forgets all that is remembered for an address; answers how many there were.
+    async fn forget_identities(&self, email: &Email) -> Result<u64, StoreError>;
+
+    /// Keeps a ticket for a domain and a browser.
+    async fn put_ticket(&self, ticket: &Ticket) -> Result<(), StoreError>;
+    /// Takes a ticket: gives its payload to the first who asks for it on its domain, with its browser, in time.
+    async fn take_ticket(
+        &self,
+        hash: TokenHash,
+        host: &HostName,
+        browser: TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<Secret>, StoreError>;
+    /// Uses something up; `false` when it was used before. It is remembered `until` then.
+    async fn spend(&self, what: TokenHash, until: Timestamp) -> Result<bool, StoreError>;
+
+    /// Adds a passkey; `false` when the domain has one with this credential, or the person has as many as may be.
+    async fn add_passkey(&self, passkey: &PasskeyRecord) -> Result<bool, StoreError>;
+    /// A person's passkeys on a domain, oldest first.
+    async fn passkeys_of(&self, host: &HostName, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError>;
+    /// A passkey of a domain by its credential.
+    async fn passkey(&self, host: &HostName, credential: &[u8]) -> Result<Option<PasskeyRecord>, StoreError>;
+    /// Notes that a passkey was used, and its key's new counter; `false` when it is gone.
+    async fn passkey_used(
+        &self,
+        host: &HostName,
+        credential: &[u8],
+        key: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Names a passkey; `false` when the person has no such one.
+    async fn name_passkey(
+        &self,
+        host: &HostName,
+        email: &Email,
+        credential: &[u8],
+        name: &str,
+    ) -> Result<bool, StoreError>;
+    /// Removes a passkey; `false` when the person has no such one.
+    async fn remove_passkey(&self, host: &HostName, email: &Email, credential: &[u8]) -> Result<bool, StoreError>;
 
     /// Stores a new attempt (its `id` is ignored) and ends the earlier ones of the same browser.
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError>;
@@ -44,15 +103,22 @@ pub trait Store: Send + Sync {
     /// Takes one try at the code *before* it is looked at, so that guesses in parallel do not count once; answers how many
     /// tries are left after this one, or `None` when there was none left or the attempt is not open.
     async fn take_try(&self, id: AttemptId, now: Timestamp) -> Result<Option<u32>, StoreError>;
-    /// Uses an attempt up and opens the session, in one step; `false` when it was not open any more.
-    async fn redeem(
-        &self,
-        id: AttemptId,
-        session: &SessionRecord,
-        replaces: Option<SessionId>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError>;
+    /// Uses an attempt up and opens the session, in one step; `false`, and neither, when it was not open any more or the
+    /// session that had to be there is gone.
+    async fn redeem(&self, id: AttemptId, opening: &Opening, now: Timestamp) -> Result<bool, StoreError>;
 
+    /// A secret by name, made by `make` and kept sealed if there is none yet.
+    async fn secret(&self, name: &str, make: fn() -> Vec<u8>) -> Result<Vec<u8>, StoreError>;
+    /// Removes sessions that are over, attempts that ended an hour ago, tickets and whatever was used up and is too old to be
+    /// used again; answers how many rows went.
+    async fn sweep(&self, limits: SessionLimits, now: Timestamp) -> Result<u64, StoreError>;
+    /// Whether the store can be written to.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// The part of the store that keeps mail until it is sent.
+#[async_trait]
+pub trait MailQueue: Send + Sync {
     /// Queued mails that are due, oldest first, at most `most`.
     async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError>;
     /// When the next queued mail is due.
@@ -63,13 +129,6 @@ pub trait Store: Send + Sync {
     async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError>;
     /// How many mails are queued.
     async fn queued_mails(&self) -> Result<u64, StoreError>;
-
-    /// A secret by name, made by `make` and kept sealed if there is none yet.
-    async fn secret(&self, name: &str, make: fn() -> Vec<u8>) -> Result<Vec<u8>, StoreError>;
-    /// Removes sessions that are over and attempts that ended an hour ago; answers how many rows went.
-    async fn sweep(&self, limits: SessionLimits, now: Timestamp) -> Result<u64, StoreError>;
-    /// Whether the store can be written to.
-    async fn check(&self) -> Result<(), StoreError>;
 }
 
 /// The store failed.
@@ -80,6 +139,85 @@ pub struct StoreError {
     pub what: &'static str,
     /// What went wrong, for the log.
     pub cause: String,
+}
+
+/// A session to be opened.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The session.
+    pub session: SessionRecord,
+    /// The one it takes the place of. Those of its links that the new session has too go over with their tokens.
+    pub replaces: Replaces,
+    /// The tokens of the link that is new.
+    pub tokens: Option<LinkTokens>,
+}
+
+/// Which session a new one takes the place of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Replaces {
+    /// None.
+    Nothing,
+    /// This one, if it is still there.
+    IfThere(SessionId),
+    /// This one, and without it the new one may not begin: it rests on what the old one has proven.
+    Only(SessionId),
+}
+
+impl Replaces {
+    /// The session, whether or not it has to be there.
+    #[must_use]
+    pub const fn id(self) -> Option<SessionId> {
+        match self {
+            Self::Nothing => None,
+            Self::IfThere(id) | Self::Only(id) => Some(id),
+        }
+    }
+}
+
+/// A provider's tokens behind a link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LinkTokens {
+    /// Whose.
+    pub provider: ProviderName,
+    /// The ID token that came last, for log-out (`id_token_hint`).
+    pub id_token: Secret,
+    /// The refresh token, where one was given.
+    pub refresh_token: Option<Secret>,
+}
+
+/// A person at an OpenID provider, as nothing but these three together names them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// The issuer identifier.
+    pub issuer: String,
+    /// Our client id there, for subjects may differ from client to client.
+    pub client: String,
+    /// The subject.
+    pub subject: String,
+}
+
+/// Who a person at a provider is here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Remembered {
+    /// The person with this address.
+    As(Email),
+    /// Nobody: the address is somebody else's there.
+    Taken,
+}
+
+/// What was found out on the hub and waits for its domain.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    /// The hash of the token that stands for it.
+    pub hash: TokenHash,
+    /// The only domain it is good on.
+    pub host: HostName,
+    /// The hash of what the browser that began there holds.
+    pub browser: TokenHash,
+    /// What was found out; kept sealed.
+    pub payload: Secret,
+    /// Until when it is good.
+    pub expires: Timestamp,
 }
 
 /// What an attempt of a person who may enter is answered with.
@@ -177,4 +315,25 @@ pub struct Unavailable {
     pub source_name: String,
     /// Why.
     pub cause: String,
+}
+
+/// Asks OpenID providers whether somebody is still there.
+#[async_trait]
+pub trait Providers: Send + Sync {
+    /// Asks the provider of a session's link; what it says is stored before this returns. Whoever asks for the same link
+    /// meanwhile gets the same answer.
+    async fn recheck(&self, session: SessionId, link: &Link) -> Rechecked;
+}
+
+/// What a provider said of a session's person.
+#[derive(Clone, Debug)]
+pub enum Rechecked {
+    /// Still there, as the link now has it.
+    Good(Link),
+    /// Gone, or no longer to be asked about: the session is over.
+    Ended,
+    /// It cannot be asked now, and the session goes on until it is asked again at this moment.
+    Later(Timestamp),
+    /// It cannot be asked now, and the session has to wait.
+    Unavailable(String),
 }

@@ -93,6 +93,10 @@ mod tests {
     #[test]
     fn each_limit_counts_by_itself() {
         let login = Login {
+            hub: None,
+            providers: Vec::new(),
+            tries_per_address: 2,
+            tries_in_total: 100,
             lifetime: std::time::Duration::from_secs(900),
             mails_per_address: 2,
             tries_per_client: 2,

@@ -13,14 +13,16 @@ use moka::future::Cache;
 
 use super::assertion::Assertion;
 use super::open_requests::{OpenRequest, OpenRequests};
-use super::ports::{Directory, Store, StoreError, Unavailable};
+use super::ports::{Directory, Opening, Providers, Rechecked, Replaces, Store, StoreError, Unavailable};
 use super::snapshot::{Current, Site};
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
-use crate::session::{SessionId, SessionRecord, Token};
+use crate::session::{Link, SessionId, SessionRecord, Token};
 use crate::types::{AppName, CustomerId, Email};
 
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
+/// After this long at most a session is looked up anew, whatever its tables and providers allow.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Longer than any look-up takes.
 const REMEMBER_ENDED: Duration = Duration::from_secs(120);
 
@@ -49,6 +51,9 @@ pub enum Trouble {
     /// The tables cannot be asked.
     #[error(transparent)]
     Directory(#[from] Unavailable),
+    /// The session has to be re-checked, and its provider cannot be asked.
+    #[error("the session's provider cannot be asked: {0}")]
+    Provider(String),
 }
 
 impl Trouble {
@@ -58,6 +63,7 @@ impl Trouble {
         match self {
             Self::Store(_) => "store-failed",
             Self::Directory(_) => "source-unavailable",
+            Self::Provider(_) => "provider-unavailable",
         }
     }
 }
@@ -67,6 +73,7 @@ pub struct Sessions {
     current: Arc<Current>,
     store: Arc<dyn Store>,
     directory: Arc<dyn Directory>,
+    providers: Arc<dyn Providers>,
     cache: Cache<SessionId, Arc<Live>>,
     /// Sessions that ended just now: a look-up that began before must not bring one back.
     ended: moka::sync::Cache<SessionId, ()>,
@@ -74,11 +81,17 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Puts store and directory behind a cache.
+    /// Puts store, directory and providers behind a cache.
     #[must_use]
-    pub fn new(current: Arc<Current>, store: Arc<dyn Store>, directory: Arc<dyn Directory>) -> Self {
+    pub fn new(
+        current: Arc<Current>,
+        store: Arc<dyn Store>,
+        directory: Arc<dyn Directory>,
+        providers: Arc<dyn Providers>,
+    ) -> Self {
         let ended = moka::sync::Cache::builder().time_to_live(REMEMBER_ENDED).build();
-        Self { current, store, directory, cache: Cache::new(MOST_CACHED), ended, open: OpenRequests::default() }
+        let cache = Cache::new(MOST_CACHED);
+        Self { current, store, directory, providers, cache, ended, open: OpenRequests::default() }
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -136,7 +149,10 @@ impl Sessions {
             if !is_of(&record, site) {
                 return Err(None);
             }
-            let live = self.compile(record, site, now, last_used).await.map_err(Some)?;
+            let (record, asked_until) = self.recheck_links(record, now).await?;
+            let mut live = self.compile(record, site, now, last_used).await.map_err(Some)?.ok_or(None)?;
+            let soon = now.checked_add(LOOK_AGAIN).unwrap_or(now);
+            live.fresh_until = live.fresh_until.min(asked_until).min(soon);
             Ok::<_, Option<Trouble>>(Arc::new(live))
         };
         match self.cache.try_get_with(id, look_up).await {
@@ -152,52 +168,107 @@ impl Sessions {
                     Err(Trouble::Store(StoreError { what: error.what, cause: error.cause.clone() }))
                 }
                 Some(Trouble::Directory(error)) => Err(Trouble::Directory(error.clone())),
+                Some(Trouble::Provider(cause)) => Err(Trouble::Provider(cause.clone())),
             },
         }
     }
 
+    /// Asks the providers that a session hangs on, where it is time to; answers until when that is good. A session whose
+    /// provider says that its person is gone is over.
+    async fn recheck_links(
+        &self,
+        mut record: SessionRecord,
+        now: Timestamp,
+    ) -> Result<(SessionRecord, Timestamp), Option<Trouble>> {
+        let mut good_until = Timestamp::MAX;
+        for link in &mut record.links {
+            if link.next_check.is_some_and(|next_check| next_check <= now) {
+                match self.providers.recheck(record.id, link).await {
+                    Rechecked::Good(fresh) => *link = fresh,
+                    Rechecked::Later(moment) => link.next_check = Some(moment),
+                    Rechecked::Unavailable(cause) => return Err(Some(Trouble::Provider(cause))),
+                    Rechecked::Ended => {
+                        self.store.end_session(record.id).await.map_err(|error| Some(Trouble::from(error)))?;
+                        self.ended.insert(record.id, ());
+                        return Err(None);
+                    }
+                }
+            }
+            good_until = good_until.min(link.next_check.unwrap_or(Timestamp::MAX));
+        }
+        Ok((record, good_until))
+    }
+
+    /// What a session may do; `None` when the app no longer lets anybody in by the ways that its person came.
     async fn compile(
         &self,
-        record: SessionRecord,
+        mut record: SessionRecord,
         site: &Site,
         now: Timestamp,
         last_used: Option<Timestamp>,
-    ) -> Result<Live, Trouble> {
+    ) -> Result<Option<Live>, Trouble> {
         let app = &site.app;
+        record.proofs.retain(|proof| app.ways.allows(&proof.way));
+        if record.proofs.is_empty() {
+            return Ok(None);
+        }
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
-        let known = self.directory.known(&app.name, &record.email).await?;
+        let (grants, fresh_until) = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
-        let standing = match choose(&known.grants, pinned, record.customer.as_ref()) {
-            Choice::One(grant) => Standing::Access(Arc::new(Access::compile(&app.policy, &app.identity, grant, now))),
+        let standing = match choose(&grants, pinned, record.customer.as_ref()) {
+            Choice::One(grant) => {
+                match app.policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)) {
+                    Some(requirement) => Standing::Weak(requirement.clone()),
+                    None => Standing::Access(Arc::new(Access::compile(&app.policy, &app.identity, grant, now))),
+                }
+            }
             Choice::Several => Standing::Undecided,
             Choice::None(reason) => Standing::Refused(reason),
         };
-        Ok(Live {
+        Ok(Some(Live {
             record,
             standing,
-            choices: if pinned.is_some() { known.grants.len().min(1) } else { known.grants.len() },
+            choices: if pinned.is_some() { grants.len().min(1) } else { grants.len() },
             assertion: ArcSwapOption::empty(),
-            fresh_until: known.fresh_until,
+            fresh_until,
             last_used: AtomicI64::new(used.as_second()),
             last_stored: AtomicI64::new(stored.as_second()),
-        })
+        }))
     }
 
-    /// What the tables grant a person in an app.
+    /// What a person has: as staff by a provider's groups, or else by the tables.
+    async fn granted(
+        &self,
+        site: &Site,
+        email: &Email,
+        links: &[Link],
+    ) -> Result<(Vec<Arc<Grant>>, Timestamp), Unavailable> {
+        let app = &site.app;
+        let in_config = app.policy.workspace_grant(email).is_some();
+        let by_group = |link: &Link| app.policy.group_grant(email, &link.provider, &link.groups);
+        if let Some(grant) = links.iter().find_map(by_group).filter(|_| !in_config) {
+            // What a provider said holds until it is asked again; the caller sees to that.
+            return Ok((vec![Arc::new(grant)], Timestamp::MAX));
+        }
+        let known = self.directory.known(&app.name, email).await?;
+        Ok((known.grants.clone(), known.fresh_until))
+    }
+
+    /// What the tables and its providers grant a session's person in the app of a domain.
     ///
     /// # Errors
     /// When they cannot be asked.
-    pub async fn grants(&self, app: &AppName, email: &Email) -> Result<Vec<Arc<Grant>>, Unavailable> {
-        Ok(self.directory.known(app, email).await?.grants.clone())
+    pub async fn grants(&self, site: &Site, record: &SessionRecord) -> Result<Vec<Arc<Grant>>, Unavailable> {
+        Ok(self.granted(site, &record.email, &record.links).await?.0)
     }
 
-    /// Whether a person may enter a domain at all.
+    /// Whether a person may enter a domain at all, coming with these links.
     ///
     /// # Errors
     /// When the tables cannot be asked.
-    pub async fn may_enter(&self, site: &Site, email: &Email) -> Result<bool, Unavailable> {
-        let grants = self.grants(&site.app.name, email).await?;
+    pub async fn may_enter(&self, site: &Site, email: &Email, links: &[Link]) -> Result<bool, Unavailable> {
+        let (grants, _) = self.granted(site, email, links).await?;
         Ok(!matches!(choose(&grants, site.domain.customer.as_ref(), None), Choice::None(_)))
     }
 
@@ -207,9 +278,10 @@ impl Sessions {
     /// When the store fails.
     pub async fn switch(&self, live: &Live, customer: CustomerId, now: Timestamp) -> Result<Option<Token>, StoreError> {
         let token = Token::generate();
-        let record =
+        let session =
             SessionRecord { id: token.hash(), customer: Some(customer), last_used: now, ..live.record.clone() };
-        let is_open = self.store.open_session(&record, Some(live.record.id)).await?;
+        let opening = Opening { session, replaces: Replaces::Only(live.record.id), tokens: None };
+        let is_open = self.store.open_session(&opening).await?;
         self.forget(live.record.id).await;
         Ok(is_open.then_some(token))
     }
@@ -238,6 +310,18 @@ impl Sessions {
         self.store.end_session(id).await?;
         self.forget(id).await;
         Ok(())
+    }
+
+    /// Ends all sessions of a person, in every app and on every device; answers how many there were.
+    ///
+    /// # Errors
+    /// When the store fails; some may have ended then.
+    pub async fn end_everywhere(&self, email: &Email) -> Result<usize, StoreError> {
+        let ids = self.store.sessions_everywhere(email).await?;
+        for id in &ids {
+            self.end(*id).await?;
+        }
+        Ok(ids.len())
     }
 
     /// A session has ended in the store: takes it out of the cache and ends its requests.
@@ -306,7 +390,7 @@ impl Sessions {
                     Ok(Some(live)) if matches!(live.standing, Standing::Access(_)) => {}
                     Ok(_) => self.open.end(id),
                     // The tables cannot be asked, and what is known of the person is too old: nobody goes on.
-                    Err(Trouble::Directory(_)) => self.open.end(id),
+                    Err(Trouble::Directory(_) | Trouble::Provider(_)) => self.open.end(id),
                     // A store that fails for a moment cuts nobody off: the session is still good.
                     Err(Trouble::Store(error)) => tracing::warn!(%error, "open requests could not be checked"),
                 }

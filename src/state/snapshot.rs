@@ -53,7 +53,7 @@ impl Snapshot {
             apps: config.apps.iter().map(|app| (app.name.clone(), Arc::clone(app))).collect(),
             trusted_proxies: config.server.trusted_proxies.clone(),
             limits: config.server.limits,
-            login: config.login,
+            login: config.login.clone(),
             session: config.session,
         }
     }

@@ -10,8 +10,8 @@ use sqlx::{Row, query, query_scalar};
 
 use super::sqlite::{malformed, micros, moment, readable};
 use super::{SqliteStore, outbox, sessions};
-use crate::session::{Attempt, AttemptId, AttemptState, MOST_WRONG_CODES, SessionId, SessionRecord, TokenHash};
-use crate::state::ports::Answer;
+use crate::session::{Attempt, AttemptId, AttemptState, MOST_WRONG_CODES, TokenHash};
+use crate::state::ports::{Answer, Opening};
 use crate::types::{AppName, Email, HostName};
 
 /// How long an attempt is kept after its end, so that a late click still learns what happened.
@@ -117,8 +117,7 @@ pub(super) async fn take_try(store: &SqliteStore, id: AttemptId, now: Timestamp)
 pub(super) async fn redeem(
     store: &SqliteStore,
     id: AttemptId,
-    session: &SessionRecord,
-    replaces: Option<SessionId>,
+    opening: &Opening,
     now: Timestamp,
 ) -> sqlx::Result<bool> {
     let mut transaction = store.begin().await?;
@@ -127,10 +126,10 @@ pub(super) async fn redeem(
         .bind(micros(now))
         .execute(&mut *transaction)
         .await?;
-    if done.rows_affected() == 0 {
+    if done.rows_affected() == 0 || !sessions::insert(&mut transaction, &store.seal, opening).await? {
+        transaction.rollback().await?;
         return Ok(false);
     }
-    sessions::insert(&mut transaction, session, replaces).await?;
     transaction.commit().await?;
     Ok(true)
 }

@@ -5,8 +5,11 @@
 //! database alone lets nobody in.
 
 mod attempts;
+mod links;
+mod once;
 mod open;
 mod outbox;
+mod passkeys;
 mod seal;
 mod secrets;
 mod sessions;

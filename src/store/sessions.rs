@@ -1,27 +1,34 @@
 //! Sessions in the database.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row, query};
+use sqlx::{Row, query, query_scalar};
 
-use super::SqliteStore;
+use super::seal::SealKey;
 use super::sqlite::{malformed, micros, moment, readable};
-use crate::session::{SessionId, SessionLimits, SessionRecord, TokenHash};
-use crate::types::{AppName, CustomerId, Email, HostName};
+use super::{SqliteStore, links};
+use crate::session::{Proof, SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::state::ports::{Opening, Replaces};
+use crate::types::{AppName, CustomerId, Email, HostName, Way};
 
 /// How many rows one transaction of a sweep removes, so that log-ins get their turn in between.
 pub(super) const SWEEP_ROWS: i64 = 500;
 /// How many sessions of one person are read: more than a person opens, and a page shows.
 const MOST_OF_A_PERSON: i64 = 1000;
 
-pub(super) async fn open(
-    store: &SqliteStore,
-    session: &SessionRecord,
-    replaces: Option<SessionId>,
-) -> sqlx::Result<bool> {
+/// A proof as the column has it.
+#[derive(Deserialize, Serialize)]
+struct StoredProof {
+    way: String,
+    at: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    amr: Vec<String>,
+}
+
+pub(super) async fn open(store: &SqliteStore, opening: &Opening) -> sqlx::Result<bool> {
     let mut transaction = store.begin().await?;
-    // A session that was ended meanwhile, or replaced already, must not go on under another id.
-    if !insert(&mut transaction, session, replaces).await? && replaces.is_some() {
+    if !insert(&mut transaction, &store.seal, opening).await? {
         transaction.rollback().await?;
         return Ok(false);
     }
@@ -29,19 +36,13 @@ pub(super) async fn open(
     Ok(true)
 }
 
-/// Stores a session and removes the one it replaces, within a transaction; answers whether there was one.
-pub(super) async fn insert(
-    connection: &mut SqliteConnection,
-    session: &SessionRecord,
-    replaces: Option<SessionId>,
-) -> sqlx::Result<bool> {
-    let mut replaced = false;
-    if let Some(old) = replaces {
-        let delete = query("DELETE FROM session WHERE id = ?").bind(&old.as_bytes()[..]);
-        replaced = delete.execute(&mut *connection).await?.rows_affected() > 0;
-    }
+/// Stores a session and removes the one it replaces, within a transaction; `false` when that one had to be there and is
+/// gone: what was ended meanwhile, or replaced already, must not go on under another id.
+pub(super) async fn insert(connection: &mut SqliteConnection, seal: &SealKey, opening: &Opening) -> sqlx::Result<bool> {
+    let session = &opening.session;
     query(
-        "INSERT INTO session (id, app, host, email, customer, created, last_used, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO session (id, app, host, email, customer, created, last_used, device, proofs)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&session.id.as_bytes()[..])
     .bind(session.app.as_str())
@@ -51,17 +52,49 @@ pub(super) async fn insert(
     .bind(micros(session.created))
     .bind(micros(session.last_used))
     .bind(session.device.as_str())
+    .bind(proofs(session)?)
     .execute(&mut *connection)
     .await?;
-    Ok(replaced)
+    links::insert(&mut *connection, seal, opening).await?;
+    let Some(old) = opening.replaces.id() else { return Ok(true) };
+    let delete = query("DELETE FROM session WHERE id = ?").bind(&old.as_bytes()[..]);
+    let was_there = delete.execute(&mut *connection).await?.rows_affected() > 0;
+    Ok(was_there || !matches!(opening.replaces, Replaces::Only(_)))
+}
+
+fn proofs(session: &SessionRecord) -> sqlx::Result<String> {
+    let stored = session.proofs.iter().map(|proof| StoredProof {
+        way: proof.way.to_string(),
+        at: micros(proof.at),
+        amr: proof.amr.clone(),
+    });
+    serde_json::to_string(&stored.collect::<Vec<_>>()).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+fn read_proofs(text: &str) -> sqlx::Result<Vec<Proof>> {
+    let stored: Vec<StoredProof> = serde_json::from_str(text).map_err(|_| malformed("session.proofs"))?;
+    let read = |proof: StoredProof| {
+        let way = Way::parse(&proof.way).ok_or_else(|| malformed("session.proofs"))?;
+        Ok(Proof { way, at: moment(proof.at)?, amr: proof.amr })
+    };
+    stored.into_iter().map(read).collect()
 }
 
 pub(super) async fn find(store: &SqliteStore, id: SessionId) -> sqlx::Result<Option<SessionRecord>> {
     let row =
         query("SELECT * FROM session WHERE id = ?").bind(&id.as_bytes()[..]).fetch_optional(&store.readers).await?;
-    row.as_ref().map(read).transpose()
+    let Some(mut record) = row.as_ref().map(read).transpose()? else { return Ok(None) };
+    links::fill(store, &mut record).await?;
+    Ok(Some(record))
 }
 
+pub(super) async fn everywhere(store: &SqliteStore, email: &Email) -> sqlx::Result<Vec<SessionId>> {
+    let ids: Vec<Vec<u8>> =
+        query_scalar("SELECT id FROM session WHERE email = ?").bind(email.as_str()).fetch_all(&store.readers).await?;
+    ids.iter().map(|id| TokenHash::from_bytes(id).ok_or_else(|| malformed("session.id"))).collect()
+}
+
+/// The sessions of a person; without their links, which no list shows.
 pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email) -> sqlx::Result<Vec<SessionRecord>> {
     let rows = query("SELECT * FROM session WHERE app = ? AND email = ? ORDER BY created DESC, id LIMIT ?")
         .bind(app.as_str())
@@ -127,5 +160,7 @@ fn read(row: &SqliteRow) -> sqlx::Result<SessionRecord> {
         created: moment(row.try_get("created")?)?,
         last_used: moment(row.try_get("last_used")?)?,
         device: row.try_get("device")?,
+        proofs: read_proofs(row.try_get("proofs")?)?,
+        links: Vec::new(),
     })
 }

@@ -11,10 +11,12 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
-use super::{attempts, outbox, secrets, sessions};
-use crate::session::{Attempt, AttemptId, SessionId, SessionLimits, SessionRecord, TokenHash};
-use crate::state::ports::{Answer, QueuedMail, Store, StoreError};
-use crate::types::{AppName, Email};
+use super::{attempts, links, once, outbox, passkeys, secrets, sessions};
+use crate::session::{Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::state::ports::{
+    Answer, Identity, LinkTokens, MailQueue, Opening, QueuedMail, Remembered, Store, StoreError, Ticket,
+};
+use crate::types::{AppName, Email, HostName, ProviderName, Secret};
 
 /// The store of a single gateway: one SQLite database, one writer, a few readers.
 pub struct SqliteStore {
@@ -60,9 +62,32 @@ fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
 }
 
 #[async_trait]
+impl MailQueue for SqliteStore {
+    async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError> {
+        outbox::due(self, now, most).await.map_err(failed("read the mail that is due"))
+    }
+
+    async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {
+        outbox::next(self).await.map_err(failed("read when mail is due"))
+    }
+
+    async fn forget_mail(&self, id: i64) -> Result<(), StoreError> {
+        outbox::forget(self, id).await.map_err(failed("remove a mail"))
+    }
+
+    async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError> {
+        outbox::defer(self, id, until).await.map_err(failed("put a mail off"))
+    }
+
+    async fn queued_mails(&self) -> Result<u64, StoreError> {
+        outbox::count(self).await.map_err(failed("count the queued mails"))
+    }
+}
+
+#[async_trait]
 impl Store for SqliteStore {
-    async fn open_session(&self, session: &SessionRecord, replaces: Option<SessionId>) -> Result<bool, StoreError> {
-        sessions::open(self, session, replaces).await.map_err(failed("open a session"))
+    async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError> {
+        sessions::open(self, opening).await.map_err(failed("open a session"))
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
@@ -73,12 +98,99 @@ impl Store for SqliteStore {
         sessions::of_person(self, app, email).await.map_err(failed("read a person's sessions"))
     }
 
+    async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError> {
+        sessions::everywhere(self, email).await.map_err(failed("read a person's sessions"))
+    }
+
+    async fn sessions_linked(
+        &self,
+        issuer: &str,
+        subject: Option<&str>,
+        sid: Option<&str>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        links::sessions(self, issuer, subject, sid).await.map_err(failed("find the sessions of a provider"))
+    }
+
     async fn end_session(&self, id: SessionId) -> Result<bool, StoreError> {
         sessions::end(self, id).await.map_err(failed("end a session"))
     }
 
     async fn touch_sessions(&self, used: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
         sessions::touch(self, used).await.map_err(failed("note that sessions were used"))
+    }
+
+    async fn link_tokens(&self, session: SessionId, provider: &ProviderName) -> Result<Option<LinkTokens>, StoreError> {
+        links::tokens(self, session, provider).await.map_err(failed("read a provider's tokens"))
+    }
+
+    async fn renew_link(&self, session: SessionId, link: &Link, tokens: &LinkTokens) -> Result<bool, StoreError> {
+        links::renew(self, session, link, tokens).await.map_err(failed("store a provider's tokens"))
+    }
+
+    async fn remember(&self, identity: &Identity, email: &Email, now: Timestamp) -> Result<Remembered, StoreError> {
+        links::remember(self, identity, email, now).await.map_err(failed("remember who somebody is"))
+    }
+
+    async fn identities(&self, email: &Email) -> Result<Vec<Identity>, StoreError> {
+        links::identities(self, email).await.map_err(failed("read who somebody is"))
+    }
+
+    async fn forget_identities(&self, email: &Email) -> Result<u64, StoreError> {
+        links::forget_identities(self, email).await.map_err(failed("forget who somebody is"))
+    }
+
+    async fn put_ticket(&self, ticket: &Ticket) -> Result<(), StoreError> {
+        once::put_ticket(self, ticket).await.map_err(failed("keep a ticket"))
+    }
+
+    async fn take_ticket(
+        &self,
+        hash: TokenHash,
+        host: &HostName,
+        browser: TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<Secret>, StoreError> {
+        once::take_ticket(self, hash, host, browser, now).await.map_err(failed("take a ticket"))
+    }
+
+    async fn spend(&self, what: TokenHash, until: Timestamp) -> Result<bool, StoreError> {
+        once::spend(self, what, until).await.map_err(failed("note that something was used"))
+    }
+
+    async fn add_passkey(&self, passkey: &PasskeyRecord) -> Result<bool, StoreError> {
+        passkeys::add(self, passkey).await.map_err(failed("add a passkey"))
+    }
+
+    async fn passkeys_of(&self, host: &HostName, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError> {
+        passkeys::of_person(self, host, email).await.map_err(failed("read a person's passkeys"))
+    }
+
+    async fn passkey(&self, host: &HostName, credential: &[u8]) -> Result<Option<PasskeyRecord>, StoreError> {
+        passkeys::find(self, host, credential).await.map_err(failed("read a passkey"))
+    }
+
+    async fn passkey_used(
+        &self,
+        host: &HostName,
+        credential: &[u8],
+        key: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        passkeys::used(self, host, credential, key, now).await.map_err(failed("note that a passkey was used"))
+    }
+
+    async fn name_passkey(
+        &self,
+        host: &HostName,
+        email: &Email,
+        credential: &[u8],
+        name: &str,
+    ) -> Result<bool, StoreError> {
+        passkeys::rename(self, host, email, credential, name).await.map_err(failed("name a passkey"))
+    }
+
+    async fn remove_passkey(&self, host: &HostName, email: &Email, credential: &[u8]) -> Result<bool, StoreError> {
+        passkeys::remove(self, host, email, credential).await.map_err(failed("remove a passkey"))
     }
 
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError> {
@@ -109,34 +221,8 @@ impl Store for SqliteStore {
         attempts::take_try(self, id, now).await.map_err(failed("count a try at a log-in code"))
     }
 
-    async fn redeem(
-        &self,
-        id: AttemptId,
-        session: &SessionRecord,
-        replaces: Option<SessionId>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        attempts::redeem(self, id, session, replaces, now).await.map_err(failed("turn a log-in attempt into a session"))
-    }
-
-    async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError> {
-        outbox::due(self, now, most).await.map_err(failed("read the mail that is due"))
-    }
-
-    async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {
-        outbox::next(self).await.map_err(failed("read when mail is due"))
-    }
-
-    async fn forget_mail(&self, id: i64) -> Result<(), StoreError> {
-        outbox::forget(self, id).await.map_err(failed("remove a mail"))
-    }
-
-    async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError> {
-        outbox::defer(self, id, until).await.map_err(failed("put a mail off"))
-    }
-
-    async fn queued_mails(&self) -> Result<u64, StoreError> {
-        outbox::count(self).await.map_err(failed("count the queued mails"))
+    async fn redeem(&self, id: AttemptId, opening: &Opening, now: Timestamp) -> Result<bool, StoreError> {
+        attempts::redeem(self, id, opening, now).await.map_err(failed("turn a log-in attempt into a session"))
     }
 
     async fn secret(&self, name: &str, make: fn() -> Vec<u8>) -> Result<Vec<u8>, StoreError> {
@@ -147,7 +233,8 @@ impl Store for SqliteStore {
         let what = "remove what is over";
         let sessions = sessions::sweep(self, limits, now).await.map_err(failed(what))?;
         let attempts = attempts::sweep(self, now).await.map_err(failed(what))?;
-        Ok(sessions.saturating_add(attempts))
+        let once = once::sweep(self, now).await.map_err(failed(what))?;
+        Ok(sessions.saturating_add(attempts).saturating_add(once))
     }
 
     async fn check(&self) -> Result<(), StoreError> {

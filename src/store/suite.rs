@@ -8,9 +8,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::session::{Attempt, AttemptState, MOST_WRONG_CODES, SessionLimits, SessionRecord, Token, TokenHash};
-use crate::state::ports::{Answer, OutgoingMail, Store};
-use crate::types::{AppName, CustomerId, Email, HostName};
+use crate::session::{
+    Attempt, AttemptState, Link, MOST_PASSKEYS, MOST_WRONG_CODES, PasskeyRecord, Proof, SessionLimits, SessionRecord,
+    Token, TokenHash,
+};
+use crate::state::ports::{Answer, Identity, LinkTokens, Opening, OutgoingMail, Remembered, Replaces, Store, Ticket};
+use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Secret, Way};
 
 /// A store, as the suite asks for it.
 pub(super) type AnyStore = Arc<dyn Store>;
@@ -42,6 +45,15 @@ macro_rules! store_suite {
             a_secret_is_made_once
             sweeping_removes_what_is_over_and_nothing_else
             sweeping_goes_on_to_the_end
+            links_go_over_with_their_tokens_and_lead_back
+            a_link_is_renewed_while_its_session_lives
+            an_address_belongs_to_one_person_of_a_provider
+            of_two_first_log_ins_with_one_address_one_is_remembered
+            a_ticket_is_taken_once_by_whom_it_is_for
+            what_is_used_up_stays_so_for_its_time
+            passkeys_are_their_persons_on_their_domain
+            nobody_has_more_passkeys_than_may_be
+            sessions_are_found_in_all_apps
             a_healthy_store_says_so
         );
     };
@@ -78,6 +90,8 @@ pub(super) fn session(number: u8) -> SessionRecord {
         created: after(i64::from(number)),
         last_used: after(i64::from(number)),
         device: "Firefox on Linux".to_owned(),
+        proofs: vec![Proof::now(Way::Email, after(i64::from(number)))],
+        links: Vec::new(),
     }
 }
 
@@ -95,6 +109,12 @@ pub(super) fn attempt(browser: u8) -> Attempt {
         state: AttemptState::Asked,
         wrong_codes: 0,
     }
+}
+
+/// A session that takes the place of one that has to be there.
+pub(super) fn opening(session: &SessionRecord, replaces: Option<TokenHash>) -> Opening {
+    let replaces = replaces.map_or(Replaces::Nothing, Replaces::Only);
+    Opening { session: session.clone(), replaces, tokens: None }
 }
 
 pub(super) fn answer(link: u8) -> Answer {
@@ -123,17 +143,17 @@ pub(super) async fn a_session_is_found_as_it_was_stored(store: AnyStore) {
     let with = session(1);
     let without = SessionRecord { customer: None, device: String::new(), ..session(2) };
     for record in [&with, &without] {
-        store.open_session(record, None).await.expect("stored");
+        store.open_session(&opening(record, None)).await.expect("stored");
         assert_eq!(store.session(record.id).await.expect("read").as_ref(), Some(record));
     }
 }
 
 pub(super) async fn a_new_session_ends_the_one_it_replaces(store: AnyStore) {
-    store.open_session(&session(1), None).await.expect("stored");
-    assert!(store.open_session(&session(2), Some(hash(1))).await.expect("stored"));
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
+    assert!(store.open_session(&opening(&session(2), Some(hash(1)))).await.expect("stored"));
     assert_eq!(store.session(hash(1)).await.expect("read"), None);
     assert!(store.session(hash(2)).await.expect("read").is_some());
-    assert!(!store.open_session(&session(3), Some(hash(1))).await.expect("the one to replace is gone"));
+    assert!(!store.open_session(&opening(&session(3), Some(hash(1)))).await.expect("the one to replace is gone"));
     assert_eq!(store.session(hash(3)).await.expect("read"), None, "and goes on under no other id");
 }
 
@@ -141,7 +161,7 @@ pub(super) async fn a_person_has_sessions_of_one_app_newest_first(store: AnyStor
     let elsewhere = SessionRecord { app: AppName::parse("reports").expect("valid"), ..session(4) };
     let another = SessionRecord { email: Email::parse("bob@example.com").expect("valid"), ..session(5) };
     for record in [session(2), session(1), session(3), elsewhere, another] {
-        store.open_session(&record, None).await.expect("stored");
+        store.open_session(&opening(&record, None)).await.expect("stored");
     }
     let of = session(1);
     let found = store.sessions_of(&of.app, &of.email).await.expect("read");
@@ -149,15 +169,15 @@ pub(super) async fn a_person_has_sessions_of_one_app_newest_first(store: AnyStor
 }
 
 pub(super) async fn an_ended_session_is_gone(store: AnyStore) {
-    store.open_session(&session(1), None).await.expect("stored");
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
     assert!(store.end_session(hash(1)).await.expect("ended"));
     assert_eq!(store.session(hash(1)).await.expect("read"), None);
     assert!(!store.end_session(hash(1)).await.expect("there is none"));
 }
 
 pub(super) async fn use_is_noted_and_never_taken_back(store: AnyStore) {
-    store.open_session(&session(1), None).await.expect("stored");
-    store.open_session(&session(2), None).await.expect("stored");
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
+    store.open_session(&opening(&session(2), None)).await.expect("stored");
     let used = [(hash(1), after(500)), (hash(2), after(0)), (hash(1), after(400)), (hash(9), after(600))];
     store.touch_sessions(&used).await.expect("noted");
     store.touch_sessions(&[]).await.expect("nothing to note");
@@ -168,10 +188,10 @@ pub(super) async fn use_is_noted_and_never_taken_back(store: AnyStore) {
 }
 
 pub(super) async fn a_session_id_is_never_given_twice(store: AnyStore) {
-    store.open_session(&session(1), None).await.expect("stored");
-    store.open_session(&session(2), None).await.expect("stored");
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
+    store.open_session(&opening(&session(2), None)).await.expect("stored");
     let thief = SessionRecord { email: Email::parse("eve@example.com").expect("valid"), ..session(1) };
-    store.open_session(&thief, Some(hash(2))).await.expect_err("the id is taken");
+    store.open_session(&opening(&thief, Some(hash(2)))).await.expect_err("the id is taken");
     assert_eq!(store.session(hash(1)).await.expect("read"), Some(session(1)));
     assert_eq!(store.session(hash(2)).await.expect("read"), Some(session(2)), "what failed replaced nothing");
 }
@@ -185,7 +205,7 @@ pub(super) async fn a_new_attempt_ends_the_browsers_earlier_ones(store: AnyStore
     assert_eq!(newest, Attempt { id: second, to: "/new".to_owned(), ..attempt(1) });
     let earlier = store.attempt_by_link(hash(101)).await.expect("read").expect("there");
     assert_eq!((earlier.id, earlier.state), (first, AttemptState::Ended));
-    assert!(!store.redeem(first, &session(1), None, after(2)).await.expect("answered"));
+    assert!(!store.redeem(first, &opening(&session(1), None), after(2)).await.expect("answered"));
     assert_eq!(store.take_try(first, after(2)).await.expect("answered"), None);
     let others = store.attempt_of(hash(2)).await.expect("read").expect("there");
     assert_eq!(others.state, AttemptState::Mailed, "another browser's goes on");
@@ -269,7 +289,7 @@ pub(super) async fn an_attempt_without_a_mail_is_never_redeemed(store: AnyStore)
     let unknown = store.ask(&attempt(2)).await.expect("stored");
     store.answer(unknown, None, after(1)).await.expect("answered");
     for id in [asked, unknown, 12_345] {
-        assert!(!store.redeem(id, &session(1), None, after(2)).await.expect("answered"));
+        assert!(!store.redeem(id, &opening(&session(1), None), after(2)).await.expect("answered"));
     }
     assert_eq!(store.session(hash(1)).await.expect("read"), None);
 }
@@ -291,7 +311,9 @@ pub(super) async fn attack_19_of_many_redeemers_at_once_one_wins(store: AnyStore
     let mut tasks = JoinSet::new();
     for number in 0..20 {
         let store = Arc::clone(&store);
-        tasks.spawn(async move { store.redeem(id, &session(number), None, after(2)).await.expect("answered") });
+        tasks.spawn(
+            async move { store.redeem(id, &opening(&session(number), None), after(2)).await.expect("answered") },
+        );
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|won| *won).count(), 1);
     let of = session(1);
@@ -302,27 +324,27 @@ pub(super) async fn attack_19_of_many_redeemers_at_once_one_wins(store: AnyStore
 pub(super) async fn the_fifth_try_may_be_right(store: AnyStore) {
     let id = mailed(&store, 1).await;
     while store.take_try(id, after(2)).await.expect("answered") != Some(0) {}
-    assert!(store.redeem(id, &session(1), None, after(2)).await.expect("answered"));
+    assert!(store.redeem(id, &opening(&session(1), None), after(2)).await.expect("answered"));
 }
 
 pub(super) async fn an_attempt_past_its_time_opens_nothing(store: AnyStore) {
     let id = mailed(&store, 1).await;
     assert_eq!(store.take_try(id, after(900)).await.expect("answered"), None);
-    assert!(!store.redeem(id, &session(1), None, after(900)).await.expect("answered"));
+    assert!(!store.redeem(id, &opening(&session(1), None), after(900)).await.expect("answered"));
     assert_eq!(store.session(hash(1)).await.expect("read"), None);
-    assert!(store.redeem(id, &session(1), None, after(899)).await.expect("answered"));
+    assert!(store.redeem(id, &opening(&session(1), None), after(899)).await.expect("answered"));
 }
 
 pub(super) async fn a_refused_redemption_leaves_nothing_behind(store: AnyStore) {
     let id = mailed(&store, 1).await;
-    store.open_session(&session(1), None).await.expect("stored");
-    store.open_session(&session(2), None).await.expect("stored");
-    store.redeem(id, &session(1), Some(hash(2)), after(2)).await.expect_err("the session's id is taken");
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
+    store.open_session(&opening(&session(2), None)).await.expect("stored");
+    store.redeem(id, &opening(&session(1), Some(hash(2))), after(2)).await.expect_err("the session's id is taken");
     assert_eq!(store.attempt_of(hash(1)).await.expect("read").expect("there").state, AttemptState::Mailed);
     assert!(store.session(hash(2)).await.expect("read").is_some());
-    assert!(store.redeem(id, &session(3), Some(hash(2)), after(2)).await.expect("answered"));
+    assert!(store.redeem(id, &opening(&session(3), Some(hash(2))), after(2)).await.expect("answered"));
     assert_eq!(store.session(hash(2)).await.expect("read"), None, "the replaced one ends with the new one's begin");
-    assert!(!store.redeem(id, &session(4), Some(hash(3)), after(2)).await.expect("answered"), "used up");
+    assert!(!store.redeem(id, &opening(&session(4), Some(hash(3))), after(2)).await.expect("answered"), "used up");
     assert_eq!(store.session(hash(3)).await.expect("read"), Some(session(3)));
 }
 
@@ -377,7 +399,7 @@ pub(super) async fn sweeping_removes_what_is_over_and_nothing_else(store: AnySto
     let kept = [record(1, 100, 0), record(2, 35_999, 3599)];
     let over = [record(3, 7000, 3600), record(4, 36_000, 10)];
     for record in kept.iter().chain(&over) {
-        store.open_session(record, None).await.expect("stored");
+        store.open_session(&opening(record, None)).await.expect("stored");
     }
     let late = Attempt { expires: now - Duration::from_secs(3599), ..attempt(1) };
     let ended = Attempt { expires: now - Duration::from_secs(3600), ..attempt(2) };
@@ -408,4 +430,204 @@ pub(super) async fn sweeping_goes_on_to_the_end(store: AnyStore) {
 pub(super) async fn a_healthy_store_says_so(store: AnyStore) {
     store.check().await.expect("healthy");
     store.check().await.expect("healthy");
+}
+
+fn email(text: &str) -> Email {
+    Email::parse(text).expect("valid")
+}
+
+fn linked(number: u8, provider: &str, subject: &str, sid: &str) -> (SessionRecord, LinkTokens) {
+    let provider = ProviderName::parse(provider).expect("valid");
+    let link = Link {
+        provider: provider.clone(),
+        issuer: format!("https://{provider}.example"),
+        subject: subject.to_owned(),
+        sid: Some(sid.to_owned()),
+        groups: vec!["staff".to_owned()],
+        next_check: Some(after(600)),
+    };
+    let tokens = LinkTokens {
+        provider,
+        id_token: Secret::new(format!("id-{number}")),
+        refresh_token: Some(Secret::new(format!("refresh-{number}"))),
+    };
+    let proofs = vec![Proof { way: Way::Oidc(link.provider.clone()), at: after(1), amr: vec!["pwd".to_owned()] }];
+    (SessionRecord { proofs, links: vec![link], ..session(number) }, tokens)
+}
+
+pub(super) async fn links_go_over_with_their_tokens_and_lead_back(store: AnyStore) {
+    let (mut record, tokens) = linked(1, "google", "ann", "s1");
+    let opening = Opening { session: record.clone(), replaces: Replaces::Nothing, tokens: Some(tokens.clone()) };
+    store.open_session(&opening).await.expect("stored");
+    assert_eq!(store.session(hash(1)).await.expect("read").as_ref(), Some(&record));
+    assert_eq!(store.link_tokens(hash(1), &tokens.provider).await.expect("read").as_ref(), Some(&tokens));
+
+    // A step up: another session of the same person, with the link of the old one and one of its own.
+    let (second, more) = linked(2, "okta", "00u1", "s2");
+    record.id = hash(2);
+    record.links.extend(second.links);
+    let opening = Opening { session: record.clone(), replaces: Replaces::Only(hash(1)), tokens: Some(more.clone()) };
+    assert!(store.open_session(&opening).await.expect("stored"));
+    assert_eq!(store.session(hash(2)).await.expect("read").as_ref(), Some(&record));
+    assert_eq!(store.link_tokens(hash(2), &tokens.provider).await.expect("read"), Some(tokens));
+    assert_eq!(store.link_tokens(hash(2), &more.provider).await.expect("read"), Some(more));
+
+    let find = async |subject, sid| store.sessions_linked("https://google.example", subject, sid).await.expect("read");
+    assert_eq!(find(Some("ann"), None).await, [hash(2)]);
+    assert_eq!(find(None, Some("s1")).await, [hash(2)]);
+    assert_eq!(find(Some("ann"), Some("s1")).await, [hash(2)]);
+    for (subject, sid) in [(Some("bob"), None), (None, Some("s2")), (Some("ann"), Some("s2")), (None, None)] {
+        assert_eq!(find(subject, sid).await, [], "{subject:?} {sid:?}");
+    }
+    store.end_session(hash(2)).await.expect("ended");
+    assert_eq!(find(Some("ann"), None).await, [], "links end with their session");
+}
+
+pub(super) async fn a_link_is_renewed_while_its_session_lives(store: AnyStore) {
+    let (record, tokens) = linked(1, "google", "ann", "s1");
+    let opening = Opening { session: record.clone(), replaces: Replaces::Nothing, tokens: Some(tokens.clone()) };
+    store.open_session(&opening).await.expect("stored");
+    let link = Link { groups: Vec::new(), next_check: Some(after(1200)), ..record.links[0].clone() };
+    let fresh = LinkTokens { refresh_token: Some(Secret::new("new".to_owned())), ..tokens.clone() };
+    assert!(store.renew_link(hash(1), &link, &fresh).await.expect("stored"));
+    assert_eq!(store.session(hash(1)).await.expect("read").expect("there").links, std::slice::from_ref(&link));
+    assert_eq!(store.link_tokens(hash(1), &fresh.provider).await.expect("read").as_ref(), Some(&fresh));
+    let other = Link { subject: "bob".to_owned(), ..link.clone() };
+    assert!(!store.renew_link(hash(1), &other, &tokens).await.expect("answered"), "a link does not change its person");
+    assert!(!store.renew_link(hash(2), &link, &tokens).await.expect("answered"));
+}
+
+fn identity(client: &str, subject: &str) -> Identity {
+    Identity { issuer: "https://idp.example".to_owned(), client: client.to_owned(), subject: subject.to_owned() }
+}
+
+pub(super) async fn an_address_belongs_to_one_person_of_a_provider(store: AnyStore) {
+    let (ann, bob) = (email("ann@example.com"), email("bob@example.com"));
+    let remember = async |client, subject, email: &Email| {
+        store.remember(&identity(client, subject), email, after(1)).await.expect("answered")
+    };
+    assert_eq!(remember("c", "1", &ann).await, Remembered::As(ann.clone()));
+    assert_eq!(remember("c", "1", &bob).await, Remembered::As(ann.clone()), "a changed address changes nobody");
+    assert_eq!(remember("c", "2", &ann).await, Remembered::Taken, "a reused address lets nobody in as another");
+    assert_eq!(remember("c", "2", &bob).await, Remembered::As(bob));
+    assert_eq!(remember("d", "9", &ann).await, Remembered::As(ann.clone()), "another client has other subjects");
+    assert_eq!(store.identities(&ann).await.expect("read"), [identity("c", "1"), identity("d", "9")]);
+    assert_eq!(store.forget_identities(&ann).await.expect("forgotten"), 2);
+    assert_eq!(remember("c", "3", &ann).await, Remembered::As(ann));
+}
+
+pub(super) async fn of_two_first_log_ins_with_one_address_one_is_remembered(store: AnyStore) {
+    let mut tasks = JoinSet::new();
+    for subject in 0..8 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            let identity = identity("c", &subject.to_string());
+            store.remember(&identity, &email("ann@example.com"), after(1)).await.expect("answered")
+        });
+    }
+    let answers = tasks.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| matches!(answer, Remembered::As(_))).count(), 1);
+}
+
+pub(super) async fn a_ticket_is_taken_once_by_whom_it_is_for(store: AnyStore) {
+    let host = HostName::parse("orders.example.com").expect("valid");
+    let other = HostName::parse("reports.example.com").expect("valid");
+    let payload = Secret::new("{}".to_owned());
+    let ticket = |number| Ticket {
+        hash: hash(number),
+        host: host.clone(),
+        browser: hash(100),
+        payload: payload.clone(),
+        expires: after(60),
+    };
+    store.put_ticket(&ticket(1)).await.expect("kept");
+    store.put_ticket(&ticket(2)).await.expect("kept");
+    let take = async |number, host: &HostName, browser, now| {
+        store.take_ticket(hash(number), host, hash(browser), after(now)).await.expect("answered")
+    };
+    assert_eq!(take(1, &other, 100, 1).await, None, "another domain");
+    assert_eq!(take(1, &host, 101, 1).await, None, "another browser");
+    assert_eq!(take(1, &host, 100, 60).await, None, "too late");
+    assert_eq!(take(3, &host, 100, 1).await, None, "unknown");
+    assert_eq!(take(1, &host, 100, 59).await, Some(payload.clone()));
+    assert_eq!(take(1, &host, 100, 59).await, None, "taken");
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let (store, host) = (Arc::clone(&store), host.clone());
+        tasks.spawn(async move { store.take_ticket(hash(2), &host, hash(100), after(1)).await.expect("answered") });
+    }
+    assert_eq!(tasks.join_all().await.into_iter().flatten().count(), 1);
+    store.put_ticket(&ticket(4)).await.expect("kept");
+    assert_eq!(store.sweep(LIMITS, after(60)).await.expect("swept"), 1);
+}
+
+pub(super) async fn what_is_used_up_stays_so_for_its_time(store: AnyStore) {
+    assert!(store.spend(hash(1), after(60)).await.expect("answered"));
+    assert!(!store.spend(hash(1), after(90)).await.expect("answered"));
+    assert!(store.spend(hash(2), after(600)).await.expect("answered"));
+    assert_eq!(store.sweep(LIMITS, after(60)).await.expect("swept"), 1);
+    assert!(!store.spend(hash(2), after(60)).await.expect("answered"));
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move { store.spend(hash(3), after(60)).await.expect("answered") });
+    }
+    assert_eq!(tasks.join_all().await.into_iter().filter(|is_first| *is_first).count(), 1);
+}
+
+fn passkey(number: u8) -> PasskeyRecord {
+    PasskeyRecord {
+        credential: vec![number; 40],
+        app: AppName::parse("orders").expect("valid"),
+        host: HostName::parse("orders.example.com").expect("valid"),
+        email: email("ann@example.com"),
+        handle: [7; 16],
+        name: format!("Key {number}"),
+        key: "{}".to_owned(),
+        created: after(i64::from(number)),
+        last_used: None,
+    }
+}
+
+pub(super) async fn passkeys_are_their_persons_on_their_domain(store: AnyStore) {
+    let elsewhere = PasskeyRecord { host: HostName::parse("other.example.com").expect("valid"), ..passkey(3) };
+    let bobs = PasskeyRecord { email: email("bob@example.com"), ..passkey(4) };
+    for key in [&passkey(2), &passkey(1), &elsewhere, &bobs] {
+        assert!(store.add_passkey(key).await.expect("stored"));
+    }
+    assert!(!store.add_passkey(&PasskeyRecord { email: bobs.email.clone(), ..passkey(1) }).await.expect("answered"));
+    let (host, ann) = (passkey(1).host, passkey(1).email);
+    assert_eq!(store.passkeys_of(&host, &ann).await.expect("read"), [passkey(1), passkey(2)]);
+    assert_eq!(store.passkey(&host, &[3; 40]).await.expect("read"), None);
+    assert_eq!(store.passkey(&elsewhere.host, &[3; 40]).await.expect("read"), Some(elsewhere));
+    assert!(store.passkey_used(&host, &[1; 40], "{1}", after(50)).await.expect("stored"));
+    assert!(store.name_passkey(&host, &ann, &[1; 40], "Phone").await.expect("stored"));
+    assert!(!store.name_passkey(&host, &ann, &bobs.credential, "Mine").await.expect("answered"));
+    assert!(!store.remove_passkey(&host, &ann, &bobs.credential).await.expect("answered"));
+    let changed =
+        PasskeyRecord { key: "{1}".to_owned(), name: "Phone".to_owned(), last_used: Some(after(50)), ..passkey(1) };
+    assert_eq!(store.passkey(&host, &[1; 40]).await.expect("read"), Some(changed));
+    assert!(store.remove_passkey(&host, &ann, &[1; 40]).await.expect("removed"));
+    assert_eq!(store.passkeys_of(&host, &ann).await.expect("read"), [passkey(2)]);
+    assert!(!store.passkey_used(&host, &[1; 40], "{}", after(60)).await.expect("answered"));
+}
+
+pub(super) async fn nobody_has_more_passkeys_than_may_be(store: AnyStore) {
+    for number in 0..=u8::try_from(MOST_PASSKEYS).expect("a few") {
+        let is_added = store.add_passkey(&passkey(number)).await.expect("answered");
+        assert_eq!(is_added, usize::from(number) < MOST_PASSKEYS);
+    }
+}
+
+pub(super) async fn sessions_are_found_in_all_apps(store: AnyStore) {
+    let elsewhere = SessionRecord { app: AppName::parse("reports").expect("valid"), ..session(2) };
+    let bobs = SessionRecord { email: email("bob@example.com"), ..session(3) };
+    for record in [&session(1), &elsewhere, &bobs] {
+        store.open_session(&opening(record, None)).await.expect("stored");
+    }
+    let mut found = store.sessions_everywhere(&email("ann@example.com")).await.expect("read");
+    found.sort();
+    let mut expected = [hash(1), hash(2)];
+    expected.sort();
+    assert_eq!(found, expected);
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::suite::{AnyStore, after, answer, attempt, hash, session, store_suite};
+use super::suite::{AnyStore, after, answer, attempt, hash, opening, session, store_suite};
 use super::{OpenProblem, SqliteStore, open};
 use crate::session::AttemptState;
-use crate::state::ports::Store;
+use crate::state::ports::{MailQueue, Store};
 
 async fn fresh() -> (AnyStore, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -43,7 +43,7 @@ async fn check_refused(data: &Path, file: &str, said: &[&str]) -> OpenProblem {
 async fn what_was_acknowledged_is_there_again_without_an_orderly_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = opened(folder.path()).await;
-    store.open_session(&session(1), None).await.expect("stored");
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
     let id = store.ask(&attempt(1)).await.expect("stored");
     store.answer(id, Some(&answer(9)), after(1)).await.expect("answered");
     let secret = store.secret("jwt", || b"made".to_vec()).await.expect("made");
@@ -62,7 +62,7 @@ async fn a_copy_taken_at_any_moment_holds_what_was_acknowledged() {
     let (first, second) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let store = opened(first.path()).await;
     for number in 0..50 {
-        store.open_session(&session(number), None).await.expect("stored");
+        store.open_session(&opening(&session(number), None)).await.expect("stored");
     }
     for file in ["seal.key", "store.db", "store.db-wal"] {
         fs::copy(first.path().join(file), second.path().join(file)).expect("copied");
@@ -82,7 +82,7 @@ async fn commits_are_on_disk_before_they_are_acknowledged() {
     let ask = |pragma| sqlx::query_scalar::<_, i64>(pragma).fetch_one(&store.writer);
     assert_eq!(ask("PRAGMA synchronous").await.expect("read"), 2, "FULL");
     assert_eq!(ask("PRAGMA foreign_keys").await.expect("read"), 1);
-    assert_eq!(ask("PRAGMA user_version").await.expect("read"), 1);
+    assert_eq!(ask("PRAGMA user_version").await.expect("read"), 2);
     let refused = sqlx::query("DELETE FROM session").execute(&store.readers).await;
     assert!(refused.is_err(), "readers cannot write");
 }
@@ -96,7 +96,7 @@ async fn mails_secrets_and_tokens_are_not_on_disk_in_the_clear() {
     store.secret("jwt", || b"a private key".to_vec()).await.expect("made");
     let token = crate::session::Token::new([42; 32]);
     let record = crate::session::SessionRecord { id: token.hash(), ..session(1) };
-    store.open_session(&record, None).await.expect("stored");
+    store.open_session(&opening(&record, None)).await.expect("stored");
     let check = |moment: &str| {
         for file in ["store.db", "store.db-wal"] {
             let Ok(bytes) = fs::read(folder.path().join(file)) else { continue };
@@ -191,7 +191,7 @@ async fn a_damaged_page_is_found_at_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = opened(folder.path()).await;
     for number in 0..=255 {
-        store.open_session(&session(number), None).await.expect("stored");
+        store.open_session(&opening(&session(number), None)).await.expect("stored");
     }
     store.close().await;
     drop(store);
@@ -232,16 +232,16 @@ async fn a_store_that_may_not_be_written_says_so() {
 async fn a_full_disk_is_an_error_and_loses_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = opened(folder.path()).await;
-    store.open_session(&session(1), None).await.expect("stored");
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
     // SQLite answers a full disk and a full page budget alike: SQLITE_FULL, and the transaction is rolled back.
     sqlx::query("PRAGMA max_page_count = 1").fetch_one(&store.writer).await.expect("set");
     let big = crate::session::SessionRecord { device: "x".repeat(200_000), ..session(2) };
-    let error = store.open_session(&big, Some(hash(1))).await.expect_err("full");
+    let error = store.open_session(&opening(&big, Some(hash(1)))).await.expect_err("full");
     assert!(error.to_string().contains("full"), "{error}");
     assert!(!error.to_string().contains("xxx") && !error.to_string().contains("ann@"));
     assert_eq!(store.session(hash(1)).await.expect("read"), Some(session(1)), "what it replaced is still there");
     sqlx::query("PRAGMA max_page_count = 1000000").fetch_one(&store.writer).await.expect("set");
-    store.open_session(&big, Some(hash(1))).await.expect("goes on when there is space again");
+    store.open_session(&opening(&big, Some(hash(1)))).await.expect("goes on when there is space again");
 }
 
 #[tokio::test]

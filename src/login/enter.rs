@@ -1,0 +1,137 @@
+//! The last step of every way in: somebody has proven who they are, and gets a session if the table lets them in.
+
+use http::HeaderMap;
+
+use super::{LoginRoom, device};
+use crate::config::Ways;
+use crate::pages::Reply;
+use crate::session::{AttemptId, CookieName, Link, Proof, SessionRecord, Token, setting};
+use crate::state::ports::{LinkTokens, Opening, Replaces, StoreError};
+use crate::state::visit::Visit;
+use crate::types::{Email, Way};
+
+/// Somebody who has just proven who they are.
+pub(super) struct Entrant {
+    /// Who.
+    pub(super) email: Email,
+    /// By which way.
+    pub(super) proof: Proof,
+    /// The provider that said so, with its tokens.
+    pub(super) link: Option<(Link, LinkTokens)>,
+    /// Where to go on to: a path that [`Visit::return_path`] let pass.
+    pub(super) to: String,
+    /// The attempt that is used up by it.
+    pub(super) attempt: Option<AttemptId>,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// The table has no such person for this domain, or the app lets nobody in by this way.
+    NotAllowed,
+    /// The tables cannot be asked.
+    Unavailable,
+    /// The attempt was used up meanwhile.
+    Ended,
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl LoginRoom {
+    /// Opens a session with a new id, in place of the browser's old one. What the old one has proven of the same person goes
+    /// on in the new one.
+    pub(super) async fn enter(&self, visit: &Visit, headers: &HeaderMap, entrant: Entrant) -> Result<Reply, Refused> {
+        let app = visit.site.app.name.as_str();
+        let way = entrant.proof.way.clone();
+        let links: Vec<Link> = entrant.link.iter().map(|(link, _)| link.clone()).collect();
+        let may_enter = may_say_who(&visit.site.app.ways, &way, &entrant.email)
+            && self.sessions.may_enter(&visit.site, &entrant.email, &links).await.map_err(|error| {
+                tracing::warn!(%app, %error, "a log-in could not be finished");
+                Refused::Unavailable
+            })?;
+        if !may_enter {
+            self.metrics.logins.with_label_values(&[app, "no-grant"]).inc();
+            return Err(Refused::NotAllowed);
+        }
+        let token = Token::generate();
+        let fresh = SessionRecord {
+            id: token.hash(),
+            app: visit.site.app.name.clone(),
+            host: visit.site.domain.host.clone(),
+            email: entrant.email.clone(),
+            customer: None,
+            created: visit.now,
+            last_used: visit.now,
+            device: device::describe(headers),
+            proofs: vec![entrant.proof],
+            links,
+        };
+        let tokens = entrant.link.map(|(_, tokens)| tokens);
+        let old = visit.live.as_ref().map(|live| &live.record);
+        let stepped_up = old.and_then(|old| step_up(old, &fresh));
+        let mut opened = false;
+        if let Some(session) = stepped_up {
+            let replaces = old.map_or(Replaces::Nothing, |old| Replaces::Only(old.id));
+            let opening = Opening { session, replaces, tokens: tokens.clone() };
+            opened = self.open(entrant.attempt, &opening, visit).await.map_err(Refused::Store)?;
+        }
+        if !opened {
+            // Without an old session, or when it has ended meanwhile: what it had proven goes with it.
+            let replaces = old.map_or(Replaces::Nothing, |old| Replaces::IfThere(old.id));
+            let opening = Opening { session: fresh, replaces, tokens };
+            opened = self.open(entrant.attempt, &opening, visit).await.map_err(Refused::Store)?;
+        }
+        if !opened {
+            return Err(Refused::Ended);
+        }
+        if let Some(old) = old {
+            self.sessions.forget(old.id).await;
+        }
+        let session = token.hash().public();
+        tracing::info!(%app, session, email = entrant.email.masked(), %way, "logged in");
+        self.metrics.logins.with_label_values(&[app, "entered"]).inc();
+        let lifetime = self.current.load().session.absolute.as_secs();
+        Ok(Reply::see_other(&entrant.to).with_cookie(setting(CookieName::Session, &token, lifetime)))
+    }
+
+    async fn open(&self, attempt: Option<AttemptId>, opening: &Opening, visit: &Visit) -> Result<bool, StoreError> {
+        match attempt {
+            Some(attempt) => self.store.redeem(attempt, opening, visit.now).await,
+            None => self.store.open_session(opening).await,
+        }
+    }
+}
+
+/// Whether a way may say that somebody has this address: an address whose domain belongs to a provider is nobody else's to
+/// speak for, least of all another provider's.
+pub(super) fn may_say_who(ways: &Ways, way: &Way, email: &Email) -> bool {
+    let home = ways.home_of(email).map(|provider| &provider.name);
+    ways.allows(way)
+        && match way {
+            // It was added by somebody who had come by another way, and opens nothing that the table does not.
+            Way::Passkey => true,
+            Way::Email => home.is_none(),
+            Way::Oidc(name) => {
+                home.is_none_or(|home| home == name)
+                    && ways.provider(name).is_some_and(|provider| provider.speaks_for(email))
+            }
+        }
+}
+
+/// The session that an old one becomes when its person proves themself once more, by a way that it did not have. It does not
+/// last longer than the old one would have.
+fn step_up(old: &SessionRecord, fresh: &SessionRecord) -> Option<SessionRecord> {
+    let is_new = |proof: &Proof| old.proofs.iter().all(|known| known.way != proof.way);
+    let is_same_person = (&old.email, &old.app, &old.host) == (&fresh.email, &fresh.app, &fresh.host);
+    if !is_same_person || !fresh.proofs.iter().all(is_new) {
+        return None;
+    }
+    let kept = old.links.iter().filter(|link| fresh.links.iter().all(|new| new.provider != link.provider));
+    Some(SessionRecord {
+        customer: old.customer.clone(),
+        created: old.created,
+        proofs: old.proofs.iter().chain(&fresh.proofs).cloned().collect(),
+        links: kept.chain(&fresh.links).cloned().collect(),
+        ..fresh.clone()
+    })
+}
