@@ -236,3 +236,19 @@ async fn check_says_what_to_register_with_a_provider() {
     holds(&told, &["https://login.test:0/.access/oidc/callback", "https://login.test:0/.access/oidc/logged-out"]);
     assert!(!told.contains("orders.test:0"), "{told}");
 }
+
+#[tokio::test]
+async fn explain_says_by_which_ways_a_person_may_come() {
+    let provider = "[login.oidc.globex]\nissuer = \"https://globex.example\"\nclient_id = \"x\"\nemail_domains = [\"globex.example\"]\n";
+    let apps = LADDER.replace(
+        "domains = [\"orders.test\"]",
+        "domains = [\"orders.test\"]\nlogin = [\"email\", \"passkey\", \"globex\"]",
+    );
+    let apps =
+        apps.replace("[app.orders.role.manager]", "[app.orders.role.manager]\nrequire = [\"passkey\", \"oidc\"]");
+    let house = House::plan(&format!("{apps}\n{provider}")).furnish().await;
+    let (_, told) = explain(&house, &["ann@example.com"]);
+    holds(&told, &["by mail, or a passkey", "asks for", "a log-in by passkey or oidc"]);
+    let (_, told) = explain(&house, &["gil@globex.example"]);
+    holds(&told, &["by provider globex, which alone speaks for globex.example, or a passkey"]);
+}
