@@ -25,7 +25,7 @@ use crate::pages::{self, LoginProblem, LoginView, Reply};
 use crate::session::Seal;
 use crate::state::metrics::Metrics;
 use crate::state::ports::{Directory, Store, StoreError};
-use crate::state::rate_limits::{LimitReached, RateLimits};
+use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::Current;
 use crate::state::visit::Visit;
@@ -74,14 +74,6 @@ async fn show_login(Extension(visit): Extension<Visit>, Query(query): Query<ToQu
 fn login_page(visit: &Visit, email: &str, to: &str, problem: Option<LoginProblem>) -> Reply {
     let to = visit.return_path(to);
     pages::login(&visit.site.domain.brand, &LoginView { email, to: &to, problem })
-}
-
-impl LoginRoom {
-    fn note(&self, reached: LimitReached) -> u32 {
-        tracing::warn!(limit = reached.limit, "a log-in limit was reached");
-        self.metrics.limits_reached.with_label_values(&[reached.limit]).inc();
-        reached.minutes
-    }
 }
 
 fn store_failed(visit: &Visit, error: &StoreError) -> Reply {

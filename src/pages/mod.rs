@@ -18,7 +18,7 @@ pub use style::stylesheet;
 pub use views::{
     AccountView, CheckView, ChoiceView, CodeProblem, DeniedView, ErrorView, LoginProblem, LoginView, SessionView,
     account, check_mail, choose, confirm_link, denied, disabled, error, link_ended, logged_out, login, other_browser,
-    wrong_browser,
+    too_many, too_many_json, wrong_browser,
 };
 
 /// How a domain presents itself.

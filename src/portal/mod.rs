@@ -15,6 +15,8 @@ use crate::pages::{self, AccountView, ChoiceView, Reply, SessionView};
 use crate::policy::{Grant, Standing};
 use crate::session::{CookieName, clearing, setting};
 use crate::state::assertion::Signer;
+use crate::state::audit::{self, Event};
+use crate::state::metrics::Metrics;
 use crate::state::ports::StoreError;
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
@@ -29,6 +31,8 @@ pub struct PortalRoom {
     pub sessions: Arc<Sessions>,
     /// Whose public keys are shown.
     pub signer: Arc<Signer>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
 }
 
 type Room = State<Arc<PortalRoom>>;
@@ -101,7 +105,8 @@ async fn choose(State(room): Room, Extension(visit): Extension<Visit>, Form(form
     };
     match room.sessions.switch(live, customer.clone(), visit.now).await {
         Ok(Some(token)) => {
-            tracing::info!(app = %live.record.app, session = token.hash().public(), customer = customer.masked(), "customer chosen");
+            let event = Event::CustomerChosen { email: &live.record.email, session: token.hash(), customer: &customer };
+            audit::write(&room.metrics, &visit, &event);
             let lifetime = room.current.load().session.absolute.as_secs();
             Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime))
         }
@@ -166,7 +171,7 @@ async fn end_sessions(State(room): Room, Extension(visit): Extension<Visit>, For
         if let Err(cause) = room.sessions.end(id).await {
             return store_failed(&visit, &cause);
         }
-        tracing::info!(app = %record.app, session = id.public(), "session ended by its person");
+        audit::write(&room.metrics, &visit, &Event::SessionEnded { email: &record.email, session: id });
         ended_this_one |= id == record.id;
     }
     if ended_this_one { out() } else { Reply::see_other("/.access/account") }
@@ -177,7 +182,8 @@ async fn log_out(State(room): Room, Extension(visit): Extension<Visit>) -> Reply
         if let Err(cause) = room.sessions.end(live.record.id).await {
             return store_failed(&visit, &cause);
         }
-        tracing::info!(app = %live.record.app, session = live.record.id.public(), "logged out");
+        let event = Event::LoggedOut { email: &live.record.email, session: live.record.id };
+        audit::write(&room.metrics, &visit, &event);
     }
     out()
 }

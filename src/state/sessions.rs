@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use moka::future::Cache;
 
 use super::assertion::Assertion;
+use super::audit::{self, Event, Scene};
+use super::metrics::Metrics;
 use super::open_requests::{OpenRequest, OpenRequests};
 use super::ports::{Directory, Opening, Providers, Rechecked, Replaces, Store, StoreError, Unavailable};
 use super::snapshot::{Current, Site};
@@ -74,6 +76,7 @@ pub struct Sessions {
     store: Arc<dyn Store>,
     directory: Arc<dyn Directory>,
     providers: Arc<dyn Providers>,
+    metrics: Arc<Metrics>,
     cache: Cache<SessionId, Arc<Live>>,
     /// Sessions that ended just now: a look-up that began before must not bring one back.
     ended: moka::sync::Cache<SessionId, ()>,
@@ -88,10 +91,11 @@ impl Sessions {
         store: Arc<dyn Store>,
         directory: Arc<dyn Directory>,
         providers: Arc<dyn Providers>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let ended = moka::sync::Cache::builder().time_to_live(REMEMBER_ENDED).build();
         let cache = Cache::new(MOST_CACHED);
-        Self { current, store, directory, providers, cache, ended, open: OpenRequests::default() }
+        Self { current, store, directory, providers, metrics, cache, ended, open: OpenRequests::default() }
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -190,6 +194,10 @@ impl Sessions {
                     Rechecked::Ended => {
                         self.store.end_session(record.id).await.map_err(|error| Some(Trouble::from(error)))?;
                         self.ended.insert(record.id, ());
+                        let scene = Scene::background(&record.app, &record.host, now);
+                        let (email, session) = (&record.email, record.id);
+                        let event = Event::RecheckEnded { email, session, provider: &link.provider };
+                        audit::write(&self.metrics, scene, &event);
                         return Err(None);
                     }
                 }
