@@ -319,3 +319,7 @@ struct Refusal {
 fn take(limit: &'static str, shares: &Shares, key: &impl Hash, network: Option<Network>) -> Result<(), Refusal> {
     shares.take(key).map_err(|wait| Refusal { limit, network, wait })
 }
+
+#[cfg(test)]
+#[path = "rate_limits_tests.rs"]
+mod tests;
