@@ -307,6 +307,10 @@ impl Gateway {
             let (sessions, clock, halt) = (Arc::clone(&self.sessions), self.clock, halt.clone());
             async move { sessions.run(clock, halt).await }
         });
+        rooms.spawn({
+            let (providers, halt) = (Arc::clone(&self.login.providers), halt.clone());
+            async move { providers.run(halt).await }
+        });
         rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), self.config.session, self.clock, halt.clone()));
 
         let listeners = TaskTracker::new();

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Provider;
 use crate::session::{Link, Proof, SessionId};
@@ -100,9 +101,32 @@ pub enum ProviderError {
     Unknown(ProviderName),
 }
 
+/// A log-out token ends nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LogoutTokenError {
+    /// It is not believed: answered with 400.
+    #[error("the log-out token is not believed: {reason}")]
+    NotBelieved {
+        /// Whose it says it is, where that is one of the config's.
+        provider: Option<ProviderName>,
+        /// What was wrong: a short name for logs and metrics, such as `signature`, `events` or `replay`.
+        reason: &'static str,
+    },
+    /// It cannot be checked now: answered with 503, so that the provider tries again.
+    #[error("the log-out token of provider `{provider}` cannot be checked: {cause}")]
+    Unavailable {
+        /// Whose it says it is.
+        provider: ProviderName,
+        /// Why, for the log.
+        cause: String,
+    },
+}
+
 /// What a log-out token asks for (OpenID Connect Back-Channel Logout, section 2.4), after every check.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogoutRequest {
+    /// The provider that asks.
+    pub provider: ProviderName,
     /// The issuer.
     pub issuer: String,
     /// Whose sessions end.
@@ -133,6 +157,59 @@ impl RelyingParty {
         _metrics: Arc<Metrics>,
     ) -> Result<Self, InvalidProviderCa> {
         Ok(Self { _providers: providers.to_vec() })
+    }
+
+    /// Begins a log-in: where to send the browser, and what its cookie has to keep.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked, or there is none of this name.
+    pub async fn begin(&self, provider: &ProviderName, _begin: Begin) -> Result<Begun, ProviderError> {
+        Err(ProviderError::Unknown(provider.clone()))
+    }
+
+    /// Ends a log-in: redeems the code, and believes what comes of it after every check.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked, or what it says lets nobody in.
+    pub async fn finish(
+        &self,
+        provider: &ProviderName,
+        _callback: Callback,
+        _secrets: FlowSecrets,
+    ) -> Result<Arrived, ProviderError> {
+        Err(ProviderError::Unknown(provider.clone()))
+    }
+
+    /// Whether a log-in at a provider can begin, as far as is known without asking it.
+    #[must_use]
+    pub fn is_up(&self, _provider: &ProviderName) -> bool {
+        true
+    }
+
+    /// Looks at providers in the background: all at the start, then those that are down every minute.
+    pub async fn run(&self, stop: CancellationToken) {
+        stop.cancelled().await;
+    }
+
+    /// Believes a log-out token (OpenID Connect Back-Channel Logout, section 2.6) after every check, once.
+    ///
+    /// # Errors
+    /// When anything about it is wrong, or it cannot be checked now.
+    pub async fn verify_logout_token(&self, _token: &str) -> Result<LogoutRequest, LogoutTokenError> {
+        Err(LogoutTokenError::NotBelieved { provider: None, reason: "issuer" })
+    }
+
+    /// Where to send a browser so that it is logged out at a provider too (OpenID Connect RP-Initiated Logout, section 2);
+    /// `None` where that is not wanted, not offered, or not known.
+    #[must_use]
+    pub fn end_session_url(
+        &self,
+        _provider: &ProviderName,
+        _id_token: &Secret,
+        _return_to: &str,
+        _state: Option<&str>,
+    ) -> Option<String> {
+        None
     }
 }
 
