@@ -215,6 +215,10 @@ impl RelyingParty {
 
 #[async_trait]
 impl Providers for RelyingParty {
+    fn end_session_url(&self, tokens: &LinkTokens, return_to: &str, state: Option<&str>) -> Option<String> {
+        Self::end_session_url(self, &tokens.provider, &tokens.id_token, return_to, state)
+    }
+
     async fn recheck(&self, _: SessionId, _: &Link) -> Rechecked {
         Rechecked::Ended
     }
