@@ -6,6 +6,7 @@
 //! bound to the attempt.
 
 pub mod answer;
+mod backchannel;
 mod by_mail;
 mod device;
 mod enter;
@@ -47,7 +48,7 @@ pub struct LoginRoom {
     /// What seals codes.
     pub code_key: hmac::Key,
     /// What seals cookies and whatever else goes through a browser.
-    pub seal: Seal,
+    pub seal: Arc<Seal>,
     /// Wakes [`answer::run`].
     pub asked: Arc<tokio::sync::Notify>,
     /// The counters.
@@ -58,7 +59,11 @@ type Room = State<Arc<LoginRoom>>;
 
 /// The log-in pages.
 pub fn router(room: Arc<LoginRoom>) -> Router {
-    Router::new().route("/.access/login", get(show_login)).merge(by_mail::router()).with_state(room)
+    Router::new()
+        .route("/.access/login", get(show_login))
+        .merge(by_mail::router())
+        .merge(backchannel::router())
+        .with_state(room)
 }
 
 #[derive(Deserialize)]

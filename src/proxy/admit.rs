@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 
 use super::ctx::RequestCtx;
@@ -43,6 +43,10 @@ impl Corridor {
         let now = self.clock.now();
         let path = facts.path.as_str();
         let is_ours = path == "/.access" || path.starts_with("/.access/");
+        if is_back_channel(facts) {
+            // Neither the app's state nor a session is its business: other apps' sessions end by it too.
+            return self.own_page(facts, ctx, now);
+        }
         if !facts.site.app.enabled && !is_asset(path) {
             ctx.decided("refuse", "app-disabled");
             return Admission::Answer(decision::disabled(facts, &ctx.id));
@@ -58,7 +62,11 @@ impl Corridor {
             }
         }
         if is_ours {
-            return self.own_page(facts, headers, ctx, now);
+            if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
+                ctx.decided("refuse", "cross-site");
+                return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+            }
+            return self.own_page(facts, ctx, now);
         }
         if is_foreign_websocket(facts, headers) {
             ctx.decided("refuse", "cross-site");
@@ -97,22 +105,27 @@ impl Corridor {
         }
     }
 
-    fn own_page(&self, facts: &Facts, headers: &HeaderMap, ctx: &mut RequestCtx, now: Timestamp) -> Admission {
-        let visit = Visit {
+    fn visit(&self, facts: &Facts, ctx: &RequestCtx, now: Timestamp) -> Visit {
+        Visit {
             site: Arc::clone(&facts.site),
             live: ctx.live.clone(),
             client: facts.client,
             origin: format!("https://{}", facts.authority),
             request_id: ctx.id.clone(),
             now,
-        };
-        if !visit.is_same_origin(&facts.method, headers) {
-            ctx.decided("refuse", "cross-site");
-            return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
         }
-        ctx.decided("portal", "own-page");
-        Admission::Page(Box::new(visit))
     }
+
+    fn own_page(&self, facts: &Facts, ctx: &mut RequestCtx, now: Timestamp) -> Admission {
+        ctx.decided("portal", "own-page");
+        Admission::Page(Box::new(self.visit(facts, ctx, now)))
+    }
+}
+
+/// Whether a provider says that somebody has logged out there (OpenID Connect Back-Channel Logout, section 2.5). No browser
+/// sends that, so no page of ours stands behind it: the signed token in it is its proof.
+fn is_back_channel(facts: &Facts) -> bool {
+    facts.path.as_str() == "/.access/oidc/backchannel" && facts.method == Method::POST
 }
 
 /// Whether another site's page opens a WebSocket here. Browsers send cookies along and keep no answer back (RFC 6455,

@@ -29,7 +29,7 @@ pub trait Store: MailQueue {
     async fn end_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError>;
     /// Ends the sessions that hang on somebody whom a provider has logged out, and lets none begin by what the provider said
     /// before; answers which ended, or `None` when the log-out token was used before.
-    async fn end_linked(&self, farewell: &Farewell, now: Timestamp) -> Result<Option<Vec<SessionId>>, StoreError>;
+    async fn end_linked(&self, farewell: &Farewell) -> Result<Option<Vec<SessionId>>, StoreError>;
     /// Notes when sessions were last used.
     async fn touch_sessions(&self, used: &[(SessionId, Timestamp)]) -> Result<(), StoreError>;
     /// The tokens of a session's link to a provider.
@@ -193,6 +193,8 @@ pub struct Farewell {
     pub sid: Option<String>,
     /// What the token is remembered by (its `jti`).
     pub token: TokenHash,
+    /// When it was believed.
+    pub at: Timestamp,
     /// Until when the token would be believed again.
     pub until: Timestamp,
 }

@@ -211,9 +211,9 @@ impl Sessions {
                 // It is over here whether or not the store can be told now; the provider says the same when it is asked again.
                 self.ended.insert(record.id, ());
                 self.open.end(record.id);
-                let ended = self.store.end_session(record.id).await.map_err(|error| Some(Trouble::from(error)))?;
-                if let Some(renamed) = ended.filter(|id| *id != record.id) {
-                    self.forget(renamed).await;
+                // One that has a new id by now is asked about under that.
+                if self.store.session(record.id).await.map_err(Trouble::from)?.is_some() {
+                    self.store.end_session(record.id).await.map_err(Trouble::from)?;
                 }
                 Err(None)
             }
@@ -354,8 +354,8 @@ impl Sessions {
     ///
     /// # Errors
     /// When the store fails; none has ended then, and the token is as good as new.
-    pub async fn end_linked(&self, farewell: &Farewell, now: Timestamp) -> Result<Option<usize>, StoreError> {
-        let Some(ended) = self.store.end_linked(farewell, now).await? else { return Ok(None) };
+    pub async fn end_linked(&self, farewell: &Farewell) -> Result<Option<usize>, StoreError> {
+        let Some(ended) = self.store.end_linked(farewell).await? else { return Ok(None) };
         for id in &ended {
             self.forget(*id).await;
         }

@@ -40,11 +40,7 @@ impl Mark<'_> {
 
 /// All in one transaction: a token that counts as used has done its work, and what it was to end neither slips away under a
 /// new id nor begins meanwhile.
-pub(super) async fn end(
-    store: &SqliteStore,
-    farewell: &Farewell,
-    now: Timestamp,
-) -> sqlx::Result<Option<Vec<SessionId>>> {
+pub(super) async fn end(store: &SqliteStore, farewell: &Farewell) -> sqlx::Result<Option<Vec<SessionId>>> {
     let mut transaction = store.begin().await?;
     let spent = query("INSERT INTO spent (hash, until) VALUES (?, ?) ON CONFLICT DO NOTHING")
         .bind(&farewell.token.as_bytes()[..])
@@ -59,7 +55,7 @@ pub(super) async fn end(
         (None, Some(sid)) => &[Mark::Session(sid)],
         (None, None) => &[],
     };
-    let until = now.checked_add(UNDER_WAY).unwrap_or(Timestamp::MAX);
+    let until = farewell.at.checked_add(UNDER_WAY).unwrap_or(Timestamp::MAX);
     for mark in marks {
         query("INSERT INTO spent (hash, until) VALUES (?, ?) ON CONFLICT DO UPDATE SET until = max(until, excluded.until)")
             .bind(&mark.hash(&farewell.issuer).as_bytes()[..])

@@ -106,8 +106,8 @@ impl Store for SqliteStore {
         sessions::end_everywhere(self, email).await.map_err(failed("end a person's sessions"))
     }
 
-    async fn end_linked(&self, farewell: &Farewell, now: Timestamp) -> Result<Option<Vec<SessionId>>, StoreError> {
-        farewells::end(self, farewell, now).await.map_err(failed("end the sessions of a provider"))
+    async fn end_linked(&self, farewell: &Farewell) -> Result<Option<Vec<SessionId>>, StoreError> {
+        farewells::end(self, farewell).await.map_err(failed("end the sessions of a provider"))
     }
 
     async fn touch_sessions(&self, used: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {

@@ -47,6 +47,7 @@ fn farewell(token: u8, subject: Option<&str>, sid: Option<&str>) -> Farewell {
         subject: subject.map(str::to_owned),
         sid: sid.map(str::to_owned),
         token: TokenHash::of(&["token", &token.to_string()]),
+        at: after(5),
         until: after(900),
     }
 }
@@ -158,7 +159,8 @@ pub(super) async fn attack_24_a_provider_ends_what_it_means(store: AnyStore) {
         let mut asked = farewell(0, subject, sid);
         asked.token = TokenHash::of(&[case]);
         // Long before any of the log-ins, so that the next case's may begin.
-        let mut ended = store.end_linked(&asked, after(-1000)).await.expect("ended").expect("a new token");
+        asked.at = after(-1000);
+        let mut ended = store.end_linked(&asked).await.expect("ended").expect("a new token");
         ended.sort();
         let mut expected: Vec<_> = expected.iter().map(|number| hash(*number)).collect();
         expected.sort();
@@ -175,11 +177,11 @@ pub(super) async fn attack_24_a_provider_ends_what_it_means(store: AnyStore) {
 pub(super) async fn attack_24_a_token_is_good_once_and_not_wasted(store: AnyStore) {
     open(&store, 1, "ann", Some("s1")).await;
     let first = farewell(1, Some("ann"), Some("s1"));
-    assert_eq!(store.end_linked(&first, after(5)).await.expect("ended"), Some(vec![hash(1)]));
+    assert_eq!(store.end_linked(&first).await.expect("ended"), Some(vec![hash(1)]));
     open(&store, 2, "ann", Some("s2")).await;
-    assert_eq!(store.end_linked(&first, after(5)).await.expect("answered"), None);
+    assert_eq!(store.end_linked(&first).await.expect("answered"), None);
     let replayed = Farewell { sid: None, ..first };
-    assert_eq!(store.end_linked(&replayed, after(5)).await.expect("answered"), None);
+    assert_eq!(store.end_linked(&replayed).await.expect("answered"), None);
     assert!(store.session(hash(2)).await.expect("read").is_some());
 }
 
@@ -195,7 +197,7 @@ pub(super) async fn attack_24_nobody_enters_by_what_a_provider_said_before_it_lo
     ] {
         let mut asked = farewell(0, subject, sid);
         asked.token = TokenHash::of(&[case]);
-        store.end_linked(&asked, after(5)).await.expect("ended").expect("a new token");
+        store.end_linked(&asked).await.expect("ended").expect("a new token");
         let (record, tokens) = linked(1, "google", "ann", session_there);
         let opening = Opening { session: record, replaces: Replaces::Nothing, tokens: Some(tokens) };
         assert_eq!(store.open_session(&opening).await.expect("answered"), is_let_in, "{case}");

@@ -12,7 +12,7 @@ use crate::config::Provider;
 use crate::session::{Link, Proof, SessionId};
 use crate::state::clock::Clock;
 use crate::state::metrics::Metrics;
-use crate::state::ports::{Identity, LinkTokens, Providers, Rechecked, Store};
+use crate::state::ports::{Farewell, Identity, LinkTokens, Providers, Rechecked, Store};
 use crate::types::{DisplayName, Email, ProviderName, Secret};
 
 /// All providers of the config, and what is known of them.
@@ -127,12 +127,8 @@ pub enum LogoutTokenError {
 pub struct LogoutRequest {
     /// The provider that asks.
     pub provider: ProviderName,
-    /// The issuer.
-    pub issuer: String,
     /// Whose sessions end.
-    pub subject: Option<String>,
-    /// Which session ends.
-    pub sid: Option<String>,
+    pub farewell: Farewell,
 }
 
 /// A provider's CA cannot be used.
@@ -191,7 +187,8 @@ impl RelyingParty {
         stop.cancelled().await;
     }
 
-    /// Believes a log-out token (OpenID Connect Back-Channel Logout, section 2.6) after every check, once.
+    /// Believes a log-out token (OpenID Connect Back-Channel Logout, section 2.6) after every check but one: whether it was used
+    /// before is found out when it is.
     ///
     /// # Errors
     /// When anything about it is wrong, or it cannot be checked now.
