@@ -195,6 +195,7 @@ impl Gateway {
         ));
         let limits = Arc::new(RateLimits::new(&config.login));
         metrics.expect(config.apps.iter().map(|app| app.name.as_str()), &LIMITS);
+        let seal = Arc::new(Seal::new(browser_key));
         let login = Arc::new(LoginRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
@@ -203,7 +204,7 @@ impl Gateway {
             limits: Arc::clone(&limits),
             providers,
             code_key,
-            seal: Seal::new(browser_key),
+            seal: Arc::clone(&seal),
             asked: Arc::new(Notify::new()),
             metrics: Arc::clone(&metrics),
         });
@@ -211,6 +212,7 @@ impl Gateway {
             current: Arc::clone(&current),
             sessions: Arc::clone(&sessions),
             signer: Arc::clone(&signer),
+            seal,
         });
         let pages = login::router(Arc::clone(&login)).merge(portal::router(portal));
         let hub = login::hub::router(Arc::clone(&login));

@@ -10,6 +10,7 @@
 
 pub mod answer;
 mod arrival;
+mod backchannel;
 mod by_mail;
 mod by_provider;
 mod device;
@@ -58,7 +59,7 @@ pub struct LoginRoom {
     /// What seals codes.
     pub code_key: hmac::Key,
     /// What seals cookies and whatever else goes through a browser.
-    pub seal: Seal,
+    pub seal: Arc<Seal>,
     /// Wakes [`answer::run`].
     pub asked: Arc<tokio::sync::Notify>,
     /// The counters.
@@ -74,6 +75,7 @@ pub fn router(room: Arc<LoginRoom>) -> Router {
         .merge(by_mail::router())
         .merge(by_provider::router())
         .merge(step_up::router())
+        .merge(backchannel::router())
         .with_state(room)
 }
 

@@ -148,6 +148,8 @@ pub(super) struct AccountTexts {
     pub(super) end: &'static str,
     pub(super) end_which: &'static str,
     pub(super) end_others: &'static str,
+    pub(super) everywhere: &'static str,
+    pub(super) everywhere_lead: &'static str,
 }
 
 #[derive(Debug)]
@@ -167,6 +169,9 @@ pub(super) struct LoggedOutTexts {
     pub(super) heading: &'static str,
     pub(super) lead: &'static str,
     pub(super) again: &'static str,
+    pub(super) there_heading: &'static str,
+    pub(super) there: &'static str,
+    pub(super) go_on: &'static str,
 }
 
 #[derive(Debug)]
@@ -318,6 +323,9 @@ pub static ENGLISH: Texts = Texts {
         end: "End",
         end_which: "the session on {device}, since {started}",
         end_others: "End all other sessions",
+        everywhere: "Log out everywhere",
+        everywhere_lead: "If you lost a device, or somebody else may be using your account, log out of everything at once: here, on \
+                          your other devices, and wherever else you are logged in with this address.",
     },
     denied: DeniedTexts {
         heading: "You cannot open this page",
@@ -333,6 +341,10 @@ pub static ENGLISH: Texts = Texts {
         heading: "You are logged out",
         lead: "You can close this page. On a shared computer, close the browser too.",
         again: "Log in again",
+        there_heading: "Logging out",
+        there: "You are logged out here. Next you are logged out where you sign in to other things too. If nothing happens, \
+                press the button.",
+        go_on: "Continue",
     },
     disabled: DisabledTexts {
         heading: "{title} is closed at the moment",

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
+use super::reply::safe_location;
 use super::texts::{ENGLISH, ErrorTexts, Sentence, Texts, fill};
 use super::{Brand, Reply};
 
@@ -151,6 +152,14 @@ struct NoticePage<'a> {
     paragraphs: Vec<&'static str>,
     log_in: Option<&'static str>,
     request_id: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "log_out_there.html")]
+struct LogOutTherePage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    location: String,
 }
 
 /// A page without a brand: the host is unknown, and then there is no stylesheet to name either, or the hub.
@@ -354,6 +363,23 @@ pub fn denied(brand: &Brand, view: &DeniedView<'_>) -> Reply {
 pub fn logged_out(brand: &Brand) -> Reply {
     let t = &ENGLISH.logged_out;
     notice(StatusCode::OK, brand, t.heading, vec![t.lead], Some(t.again))
+}
+
+/// Sends a browser whose session has ended on to its provider's log-out. A redirect would not do: browsers hold the answer to
+/// a form to the page's `form-action` (CSP 3, section 6.4.1), redirects and all.
+#[must_use]
+pub fn log_out_there(brand: &Brand, location: &str) -> Reply {
+    let t = &ENGLISH;
+    let frame = Frame::new(brand, t.logged_out.there_heading);
+    render(StatusCode::OK, &LogOutTherePage { t, frame, location: safe_location(location) })
+}
+
+/// The session has ended, at the provider too, and nobody knows where it began.
+#[must_use]
+pub fn logged_out_there() -> Reply {
+    let t = &ENGLISH;
+    let error = ErrorTexts { heading: t.logged_out.heading, happened: t.logged_out.lead, next: "" };
+    render(StatusCode::OK, &NeutralPage { t, error, styled: true, request_id: "" })
 }
 
 /// The app is switched off: 503.

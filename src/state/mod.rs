@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod open_requests;
 pub mod ports;
 pub mod rate_limits;
+mod recheck;
 pub mod sessions;
 pub mod snapshot;
 pub mod visit;
