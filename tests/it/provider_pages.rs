@@ -202,7 +202,10 @@ impl Browser {
             }
             let onward = answer.onward().map(|onward| self.whole(&url, &onward));
             match onward {
-                Some(onward) if onward.contains("/.access/oidc/ticket") => url = onward,
+                // Only the hub sends on to another host of ours.
+                Some(onward) if self.is_ours(&onward) && !onward.starts_with(&format!("https://{host}:")) => {
+                    url = onward
+                }
                 _ => return Back::Answer(answer),
             }
         }

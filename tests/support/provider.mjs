@@ -188,6 +188,7 @@ class Tenant {
       require_auth_time: true,
       ...(backchannel && { backchannel_logout_uri: backchannel, backchannel_logout_session_required: true }),
     };
+    const others = Object.values(this.settings.users ?? {}).flatMap(Object.keys).filter((claim) => !['sub', 'gone'].includes(claim) && !claim.startsWith('email'));
     const name = (kind) => `${kind}-${this.port}`;
     this.provider = new Provider(this.issuer, {
       adapter: (kind) => this.adapter(kind),
@@ -201,7 +202,7 @@ class Tenant {
         // Browsers keep cookies of all ports together, and there may be two providers at one address.
         names: { session: name('session'), interaction: name('interaction'), resume: name('resume') },
       },
-      claims: { openid: ['sub', 'amr'], email: ['email', 'email_verified'], profile: ['name', 'groups'] },
+      claims: { openid: ['sub', 'amr'], email: ['email', 'email_verified'], profile: [...new Set(['name', 'groups', ...others])] },
       conformIdTokenClaims: claims === 'userinfo',
       enabledJWA: { idTokenSigningAlgValues: Object.keys(KEYS) },
       pkce: { required: () => true },
