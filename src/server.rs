@@ -213,6 +213,7 @@ impl Gateway {
             signer: Arc::clone(&signer),
         });
         let pages = login::router(Arc::clone(&login)).merge(portal::router(portal));
+        let hub = login::hub::router(Arc::clone(&login));
 
         let counters = Arc::new(ListenerCounters::default());
         let mail = Arc::new(MailCounters::default());
@@ -248,7 +249,7 @@ impl Gateway {
             None => None,
         };
 
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages };
+        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages, hub };
         let gateway = Proxy { current, corridor, upstreams, signer, metrics, https_port };
         let proxy = Arc::new(pingora_app(gateway, &config));
         let this = Self {
@@ -305,6 +306,10 @@ impl Gateway {
         rooms.spawn({
             let (sessions, clock, halt) = (Arc::clone(&self.sessions), self.clock, halt.clone());
             async move { sessions.run(clock, halt).await }
+        });
+        rooms.spawn({
+            let (providers, halt) = (Arc::clone(&self.login.providers), halt.clone());
+            async move { providers.run(halt).await }
         });
         rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), self.config.session, self.clock, halt.clone()));
 
@@ -394,7 +399,7 @@ fn load_certificates(
         }
         all.extend(found.certificates);
     }
-    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host) {
+    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host).chain(&config.login.hub) {
         if all.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
             continue;
         }

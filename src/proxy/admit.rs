@@ -8,13 +8,13 @@ use jiff::Timestamp;
 
 use super::ctx::RequestCtx;
 use super::decision;
-use super::route::Facts;
+use super::route::{Facts, HubFacts};
 use crate::pages::Reply;
 use crate::policy::{Decision, Permit, Standing, decide};
 use crate::session::{CookieName, cookie};
 use crate::state::clock::Clock;
 use crate::state::sessions::{Live, Sessions, Trouble};
-use crate::state::visit::Visit;
+use crate::state::visit::{HubVisit, Visit};
 
 /// What the walk needs.
 pub struct Corridor {
@@ -24,6 +24,8 @@ pub struct Corridor {
     pub sessions: Arc<Sessions>,
     /// Our own pages.
     pub pages: Router,
+    /// What the hub answers.
+    pub hub: Router,
 }
 
 /// What becomes of a request.
@@ -43,7 +45,7 @@ impl Corridor {
         let now = self.clock.now();
         let path = facts.path.as_str();
         let is_ours = path == "/.access" || path.starts_with("/.access/");
-        if !facts.site.app.enabled && !is_asset(path) {
+        if !facts.site.app.enabled && !is_asset(path) && path != BACK_CHANNEL {
             ctx.decided("refuse", "app-disabled");
             return Admission::Answer(decision::disabled(facts, &ctx.id));
         }
@@ -106,13 +108,33 @@ impl Corridor {
             request_id: ctx.id.clone(),
             now,
         };
-        if !visit.is_same_origin(&facts.method, headers) {
+        if path_is_guarded(facts.path.as_str()) && !visit.is_same_origin(&facts.method, headers) {
             ctx.decided("refuse", "cross-site");
             return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
         }
         ctx.decided("portal", "own-page");
         Admission::Page(Box::new(visit))
     }
+}
+
+/// A request to the hub, for the pages that it has.
+pub(super) fn hub_visit(facts: &HubFacts, request_id: &str, now: Timestamp) -> HubVisit {
+    HubVisit {
+        hub: facts.host.clone(),
+        origin: format!("https://{}", facts.authority),
+        client: facts.client,
+        request_id: request_id.to_owned(),
+        now,
+    }
+}
+
+/// Where a provider says that somebody has logged out there (OpenID Connect Back-Channel Logout, section 2.5). No browser
+/// sends that, and so no form and no cookie: the signed token in it is its proof.
+const BACK_CHANNEL: &str = "/.access/oidc/backchannel";
+
+/// Whether a request that changes something must come from one of our own pages.
+fn path_is_guarded(path: &str) -> bool {
+    path != BACK_CHANNEL
 }
 
 /// Whether another site's page opens a WebSocket here. Browsers send cookies along and keep no answer back (RFC 6455,

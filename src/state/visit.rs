@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::sessions::Live;
 use super::snapshot::Site;
-use crate::types::RequestPath;
+use crate::types::{HostName, RequestPath};
 
 /// What is known of a request to one of our own pages.
 #[derive(Clone, Debug)]
@@ -21,6 +21,22 @@ pub struct Visit {
     pub client: IpAddr,
     /// The domain's origin as the browser writes it, `https://host[:port]`.
     pub origin: String,
+    /// The request's id.
+    pub request_id: String,
+    /// When it came.
+    pub now: Timestamp,
+}
+
+/// What is known of a request to the hub, which people come through on their way to and from providers. It is no app's, and
+/// has neither pages to stay on nor sessions.
+#[derive(Clone, Debug)]
+pub struct HubVisit {
+    /// The hub.
+    pub hub: HostName,
+    /// Its origin as the browser writes it, `https://host[:port]`.
+    pub origin: String,
+    /// Whose address it comes from.
+    pub client: IpAddr,
     /// The request's id.
     pub request_id: String,
     /// When it came.
