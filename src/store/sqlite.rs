@@ -12,7 +12,9 @@ use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
 use super::{attempts, farewells, links, once, outbox, passkeys, secrets, sessions};
-use crate::session::{Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::session::{
+    Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
+};
 use crate::state::ports::{
     Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, QueuedMail, Remembered, Store, StoreError, Ticket,
 };
@@ -200,8 +202,16 @@ impl Store for SqliteStore {
         attempts::ask(self, attempt).await.map_err(failed("store a log-in attempt"))
     }
 
-    async fn unanswered(&self, most: u32) -> Result<Vec<Attempt>, StoreError> {
-        attempts::unanswered(self, most).await.map_err(failed("read the unanswered log-in attempts"))
+    async fn unanswered(
+        &self,
+        app: &AppName,
+        asker: Asker,
+        before: AttemptId,
+        most: u32,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        attempts::unanswered(self, app, asker, before, most)
+            .await
+            .map_err(failed("read the unanswered log-in attempts"))
     }
 
     async fn answer(&self, id: AttemptId, answer: Option<&Answer>, now: Timestamp) -> Result<(), StoreError> {
