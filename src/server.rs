@@ -192,7 +192,8 @@ impl Gateway {
             Arc::clone(&providers) as _,
             Arc::clone(&metrics),
         ));
-        let known = KnownBrowsers::new(Seal::new(browser_key));
+        let seal = Arc::new(Seal::new(browser_key));
+        let known = KnownBrowsers::new(Arc::clone(&seal));
         let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics)));
         metrics.expect(config.apps.iter().map(|app| app.name.as_str()), &audit::EVENTS);
         let login = Arc::new(LoginRoom {
@@ -203,7 +204,7 @@ impl Gateway {
             limits: Arc::clone(&limits),
             providers,
             code_key,
-            seal: Seal::new(browser_key),
+            seal: Arc::clone(&seal),
             asked: Arc::new(Notify::new()),
             metrics: Arc::clone(&metrics),
         });
@@ -211,9 +212,11 @@ impl Gateway {
             current: Arc::clone(&current),
             sessions: Arc::clone(&sessions),
             signer: Arc::clone(&signer),
+            seal,
             metrics: Arc::clone(&metrics),
         });
         let pages = login::router(Arc::clone(&login)).merge(portal::router(portal));
+        let hub = login::hub::router(Arc::clone(&login));
 
         let counters = Arc::new(ListenerCounters::default());
         let mail = Arc::new(MailCounters::default());
@@ -249,7 +252,7 @@ impl Gateway {
             None => None,
         };
 
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages };
+        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages, hub };
         let gateway = Proxy { current, corridor, upstreams, signer, metrics, https_port };
         let proxy = Arc::new(pingora_app(gateway, &config));
         let this = Self {
@@ -306,6 +309,10 @@ impl Gateway {
         rooms.spawn({
             let (sessions, clock, halt) = (Arc::clone(&self.sessions), self.clock, halt.clone());
             async move { sessions.run(clock, halt).await }
+        });
+        rooms.spawn({
+            let (providers, halt) = (Arc::clone(&self.login.providers), halt.clone());
+            async move { providers.run(halt).await }
         });
         rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), self.config.session, self.clock, halt.clone()));
 
@@ -395,7 +402,7 @@ fn load_certificates(
         }
         all.extend(found.certificates);
     }
-    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host) {
+    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host).chain(&config.login.hub) {
         if all.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
             continue;
         }

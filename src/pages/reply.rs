@@ -15,6 +15,10 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
                            frame-ancestors 'none'";
 
+/// The same for a page with a script of ours, which may ask this site and no other.
+const SCRIPT_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; \
+                             form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
 /// A logo may be an SVG, which is a document when opened by its own address: it gets no script and no origin there.
 const ASSET_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox";
@@ -96,6 +100,12 @@ impl Reply {
         self
     }
 
+    /// Lets the page use scripts of ours.
+    #[must_use]
+    pub fn with_own_scripts(self) -> Self {
+        self.with_header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SCRIPT_POLICY))
+    }
+
     /// Says when to try again.
     pub(super) fn retry_after(self, minutes: u32) -> Self {
         self.with_header(RETRY_AFTER, HeaderValue::from(u64::from(minutes.max(1)) * 60))
@@ -126,13 +136,18 @@ impl Reply {
 ///
 /// A path that begins with two slashes is neither: browsers take what follows for a host.
 fn location_value(location: &str) -> HeaderValue {
+    HeaderValue::try_from(safe_location(location))
+        .expect("controls and non-ASCII are encoded, and the rest may stand in a header")
+}
+
+/// See [`location_value`].
+pub(super) fn safe_location(location: &str) -> String {
     let encoded = utf8_percent_encode(location, NOT_IN_LOCATION).to_string();
     let is_path = encoded.starts_with('/') && !encoded.starts_with("//");
     let is_url = ["https://", "http://"]
         .iter()
         .any(|scheme| encoded.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
-    let safe = if is_path || is_url { encoded } else { "/".to_owned() };
-    HeaderValue::try_from(safe).expect("controls and non-ASCII are encoded above, and the rest may stand in a header")
+    if is_path || is_url { encoded } else { "/".to_owned() }
 }
 
 impl From<Reply> for http::Response<axum::body::Body> {

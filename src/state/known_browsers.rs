@@ -4,6 +4,7 @@
 //! address. It opens nothing: all it gives is a share of the limits that nobody else can use up.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::{digest, rand};
@@ -24,7 +25,7 @@ const PERSON_BYTES: usize = HASH_BYTES + 8;
 
 /// Reads and writes what known browsers hold.
 pub struct KnownBrowsers {
-    seal: Seal,
+    seal: Arc<Seal>,
     cookie: SealedCookie,
 }
 
@@ -49,7 +50,7 @@ impl KnownBrowsers {
     /// # Panics
     /// Never: the cookie's name is a fixed, good one.
     #[must_use]
-    pub fn new(seal: Seal) -> Self {
+    pub fn new(seal: Arc<Seal>) -> Self {
         Self { seal, cookie: SealedCookie::new("known").expect("letters are a good name") }
     }
 
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_browser_is_known_for_whoever_logged_in_there_for_half_a_year() {
-        let browsers = KnownBrowsers::new(Seal::new([1; 32]));
+        let browsers = KnownBrowsers::new(Arc::new(Seal::new([1; 32])));
         let host = HostName::parse("orders.test").expect("valid");
         let app = AppName::parse("orders").expect("valid");
         let email = |n: usize| Email::parse(&format!("p{n}@example.com")).expect("valid");
@@ -182,7 +183,7 @@ mod tests {
 
         let other = HostName::parse("other.test").expect("valid");
         assert_eq!(browsers.read(&other, &headers(&cookie), now), None, "on another domain it says nothing");
-        let stranger = KnownBrowsers::new(Seal::new([2; 32]));
+        let stranger = KnownBrowsers::new(Arc::new(Seal::new([2; 32])));
         assert_eq!(stranger.read(&host, &headers(&cookie), now), None, "nor with another key");
         assert_eq!(browsers.read(&host, &headers(&cookie), now + KNOWN_FOR), None, "nor for ever");
 

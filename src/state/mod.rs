@@ -13,6 +13,7 @@ pub mod network;
 pub mod open_requests;
 pub mod ports;
 pub mod rate_limits;
+mod recheck;
 pub mod sessions;
 mod shares;
 pub mod snapshot;

@@ -32,7 +32,7 @@ fn house(login: &str) -> House {
     let config: Config =
         config::parse(Path::new("v.toml"), &text, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
     let metrics = Arc::new(Metrics::new());
-    let limits = RateLimits::new(&config.login, KnownBrowsers::new(Seal::new([1; 32])), Arc::clone(&metrics));
+    let limits = RateLimits::new(&config.login, KnownBrowsers::new(Arc::new(Seal::new([1; 32]))), Arc::clone(&metrics));
     House { limits, metrics, snapshot: Snapshot::new(&config) }
 }
 

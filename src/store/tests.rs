@@ -241,7 +241,7 @@ async fn a_command_works_beside_a_running_gateway() {
     let store = opened(folder.path()).await;
     store.open_session(&opening(&session(1), None)).await.expect("stored");
     let beside = open_beside(folder.path()).await.unwrap_or_else(|error| panic!("{error}"));
-    assert!(beside.end_session(hash(1)).await.expect("ended"));
+    assert_eq!(beside.end_session(hash(1)).await.expect("ended"), Some(hash(1)));
     assert_eq!(store.session(hash(1)).await.expect("read"), None);
 }
 

@@ -25,6 +25,16 @@ CREATE TABLE link (
 CREATE INDEX link_by_subject ON link (issuer, subject);
 CREATE INDEX link_by_sid ON link (issuer, sid);
 
+-- Under which id a session goes on that was given a new one just now: whatever was under way for the old id, an end most of
+-- all, still finds it.
+CREATE TABLE moved (
+    old BLOB NOT NULL PRIMARY KEY CHECK (length(old) = 32),
+    new BLOB NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX moved_by_new ON moved (new);
+CREATE INDEX moved_by_until ON moved (until);
+
 -- Who is who at which provider. Some providers give every client other subjects (OpenID Connect Core, section 8.1).
 CREATE TABLE identity (
     issuer TEXT NOT NULL,
