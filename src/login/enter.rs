@@ -69,6 +69,8 @@ impl LoginRoom {
         let tokens = entrant.link.map(|(_, tokens)| tokens);
         let old = visit.live.as_ref().map(|live| &live.record);
         let stepped_up = old.and_then(|old| step_up(old, &fresh));
+        let session = stepped_up.as_ref().unwrap_or(&fresh);
+        let to = self.by_way_of_offer(visit, headers, session, entrant.to).await;
         let mut opened = false;
         if let Some(session) = stepped_up {
             let replaces = old.map_or(Replaces::Nothing, |old| Replaces::Only(old.id));
@@ -91,7 +93,7 @@ impl LoginRoom {
         tracing::info!(%app, session, email = entrant.email.masked(), %way, "logged in");
         self.metrics.logins.with_label_values(&[app, "entered"]).inc();
         let lifetime = self.current.load().session.absolute.as_secs();
-        Ok(Reply::see_other(&entrant.to).with_cookie(setting(CookieName::Session, &token, lifetime)))
+        Ok(Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime)))
     }
 
     async fn open(&self, attempt: Option<AttemptId>, opening: &Opening, visit: &Visit) -> Result<bool, StoreError> {

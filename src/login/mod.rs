@@ -7,6 +7,7 @@
 
 pub mod answer;
 mod by_mail;
+mod by_passkey;
 mod device;
 mod enter;
 pub mod oidc;
@@ -50,6 +51,8 @@ pub struct LoginRoom {
     pub seal: Seal,
     /// Wakes [`answer::run`].
     pub asked: Arc<tokio::sync::Notify>,
+    /// Wakes the outbox.
+    pub mailed: Arc<tokio::sync::Notify>,
     /// The counters.
     pub metrics: Arc<Metrics>,
 }
@@ -58,7 +61,11 @@ type Room = State<Arc<LoginRoom>>;
 
 /// The log-in pages.
 pub fn router(room: Arc<LoginRoom>) -> Router {
-    Router::new().route("/.access/login", get(show_login)).merge(by_mail::router()).with_state(room)
+    Router::new()
+        .route("/.access/login", get(show_login))
+        .merge(by_mail::router())
+        .merge(by_passkey::router())
+        .with_state(room)
 }
 
 #[derive(Deserialize)]
@@ -73,7 +80,7 @@ async fn show_login(Extension(visit): Extension<Visit>, Query(query): Query<ToQu
 
 fn login_page(visit: &Visit, email: &str, to: &str, problem: Option<LoginProblem>) -> Reply {
     let to = visit.return_path(to);
-    pages::login(&visit.site.domain.brand, &LoginView { email, to: &to, problem })
+    pages::login(&visit.site.domain.brand, &LoginView { email, to: &to, passkey: visit.site.app.ways.passkey, problem })
 }
 
 impl LoginRoom {

@@ -1,18 +1,20 @@
 //! The gateway's own pages and answers: templates, texts and Reply.
 //!
 //! Plain functions from a [`Brand`] and a view to a [`Reply`]; nothing here knows a request, a session or a clock. Pages
-//! are rendered on the server and hold no script, so they work wherever a browser does, and the policy each one carries
-//! lets no script in. Everything a person reads stands in [`texts`]; everything they see is named after the brand.
+//! are rendered on the server and work without a script wherever a browser does; the policy each one carries lets none in
+//! but, on the few pages where a passkey can be used, the one file [`passkey_script`]. Everything a person reads stands in [`texts`]; everything they see is named after the brand.
 
 pub mod mail;
 pub mod texts;
 mod contrast;
+mod passkeys;
 mod reply;
 mod style;
 mod views;
 #[cfg(test)]
 mod tests;
 
+pub use passkeys::{PasskeyOfferView, PasskeyView, PasskeysView, passkey_offer, passkey_script};
 pub use reply::Reply;
 pub use style::stylesheet;
 pub use views::{

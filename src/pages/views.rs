@@ -8,6 +8,7 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
+use super::passkeys::{PasskeyButton, PasskeySection, PasskeysView};
 use super::texts::{ENGLISH, ErrorTexts, Sentence, Texts, fill};
 use super::{Brand, Reply};
 
@@ -18,6 +19,8 @@ pub struct LoginView<'a> {
     pub email: &'a str,
     /// Where the person was going.
     pub to: &'a str,
+    /// Whether a passkey can be used.
+    pub passkey: bool,
     /// What went wrong, if anything.
     pub problem: Option<LoginProblem>,
 }
@@ -92,6 +95,8 @@ pub struct AccountView<'a> {
     pub can_switch: bool,
     /// The person's sessions in this app.
     pub sessions: Vec<SessionView>,
+    /// The person's passkeys on this domain; nothing where there can be none.
+    pub passkeys: Option<PasskeysView>,
 }
 
 /// One of a person's sessions.
@@ -134,11 +139,11 @@ pub struct ErrorView<'a> {
 }
 
 /// What every page of a brand shares.
-struct Frame<'a> {
-    brand: &'a Brand,
-    heading: String,
-    problem: bool,
-    wide: bool,
+pub(super) struct Frame<'a> {
+    pub(super) brand: &'a Brand,
+    pub(super) heading: String,
+    pub(super) problem: bool,
+    pub(super) wide: bool,
 }
 
 #[derive(Template)]
@@ -148,6 +153,7 @@ struct LoginPage<'a> {
     frame: Frame<'a>,
     email: &'a str,
     to: &'a str,
+    passkey: Option<PasskeyButton<'a>>,
     problem: Option<String>,
     bad_address: bool,
 }
@@ -224,6 +230,7 @@ struct AccountPage<'a> {
     frame: Frame<'a>,
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
+    passkeys: Option<PasskeySection<'a>>,
     others: bool,
     back: String,
 }
@@ -265,10 +272,12 @@ pub fn login(brand: &Brand, view: &LoginView<'_>) -> Reply {
             frame: Frame { problem: problem.is_some(), ..Frame::new(brand, t.log_in) },
             email: view.email,
             to: view.to,
+            passkey: view.passkey.then(|| PasskeyButton::log_in(view.to)),
             problem,
             bad_address: view.problem == Some(LoginProblem::BadAddress),
         },
     );
+    let reply = if view.passkey { reply.with_own_scripts() } else { reply };
     match view.problem {
         Some(LoginProblem::TooMany { minutes }) => reply.retry_after(minutes),
         Some(LoginProblem::Unavailable) => reply.retry_after(1),
@@ -379,17 +388,21 @@ pub fn account(brand: &Brand, view: &AccountView<'_>) -> Reply {
             }
         })
         .collect();
-    render(
+    let passkeys = view.passkeys.as_ref().map(PasskeySection::new);
+    let has_script = passkeys.as_ref().is_some_and(|section| section.button.is_some());
+    let reply = render(
         StatusCode::OK,
         &AccountPage {
             t,
             frame: Frame { wide: true, ..Frame::new(brand, t.account.heading) },
             view,
             sessions,
+            passkeys,
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &brand.title)]),
         },
-    )
+    );
+    if has_script { reply.with_own_scripts() } else { reply }
 }
 
 /// Who you are, why not, and what next: 403. It only offers ways on, so it can never begin a redirect loop.
@@ -463,12 +476,12 @@ fn notice(
 }
 
 impl<'a> Frame<'a> {
-    fn new(brand: &'a Brand, heading: &str) -> Self {
+    pub(super) fn new(brand: &'a Brand, heading: &str) -> Self {
         Self { brand, heading: heading.to_owned(), problem: false, wide: false }
     }
 
     /// The document's title: the page first, for that is what differs between tabs.
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         let heading = if self.problem {
             fill(ENGLISH.problem_title, &[("heading", &self.heading)])
         } else {
@@ -478,7 +491,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The title's first letter or digit, where there is no logo.
-    fn initial(&self) -> impl Display {
+    pub(super) fn initial(&self) -> impl Display {
         let first = self.brand.title.chars().find(|character| character.is_alphanumeric()).unwrap_or('·');
         first.to_uppercase()
     }
@@ -486,7 +499,7 @@ impl<'a> Frame<'a> {
 
 /// Renders a page. A template can only fail by writing, and a string takes all; should it fail all the same, the answer
 /// is an error and not half a page.
-fn render(status: StatusCode, page: &impl Template) -> Reply {
+pub(super) fn render(status: StatusCode, page: &impl Template) -> Reply {
     match page.render() {
         Ok(body) => Reply::html(status, body),
         Err(_) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "This page could not be shown.\n"),

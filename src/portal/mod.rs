@@ -1,5 +1,7 @@
 //! Side door: the person's own pages (choose a customer, account, log out), the brand's assets and the public keys.
 
+mod passkeys;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -15,7 +17,7 @@ use crate::pages::{self, AccountView, ChoiceView, Reply, SessionView};
 use crate::policy::{Grant, Standing};
 use crate::session::{CookieName, clearing, setting};
 use crate::state::assertion::Signer;
-use crate::state::ports::StoreError;
+use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
 use crate::state::visit::Visit;
@@ -25,6 +27,8 @@ use crate::types::CustomerId;
 pub struct PortalRoom {
     /// The running snapshot.
     pub current: Arc<Current>,
+    /// The store.
+    pub store: Arc<dyn Store>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
     /// Whose public keys are shown.
@@ -39,6 +43,9 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/choose", get(show_choices).post(choose))
         .route("/.access/account", get(show_account))
         .route("/.access/sessions/end", post(end_sessions))
+        .route("/.access/passkey/name", post(passkeys::name))
+        .route("/.access/passkey/remove", post(passkeys::remove))
+        .route("/.access/passkey.js", get(passkeys::script))
         .route("/.access/logout", post(log_out))
         .route("/.access/logged-out", get(logged_out))
         .route("/.access/style.css", get(stylesheet))
@@ -118,6 +125,10 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         Ok(sessions) => sessions,
         Err(cause) => return store_failed(&visit, &cause),
     };
+    let passkeys = match room.passkeys(&visit, live).await {
+        Ok(passkeys) => passkeys,
+        Err(cause) => return store_failed(&visit, &cause),
+    };
     let zone = &visit.site.app.policy.time_zone;
     let sessions = sessions.iter().map(|session| SessionView {
         id: session.id.public(),
@@ -137,6 +148,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         role: grant.map_or("", |grant| grant.role.as_str()),
         can_switch: live.choices > 1,
         sessions: sessions.collect(),
+        passkeys,
     };
     pages::account(&visit.site.domain.brand, &view)
 }
