@@ -6,6 +6,7 @@
 
 mod house;
 mod upstream;
+mod authenticator;
 mod browser;
 mod mailbox;
 mod pki;
@@ -35,6 +36,7 @@ mod login_by_code;
 mod login_by_link;
 mod logout;
 mod mail_scanner_first;
+mod passkeys;
 mod plain_http_redirect;
 mod removal_from_the_table;
 mod role_rules;

@@ -14,8 +14,9 @@ use crate::types::Way;
 
 /// The cookie of a browser whose person does not want one now; it lasts 90 days.
 const NOT_NOW: &str = "__Host-access-no-passkey";
-const SET_NOT_NOW: HeaderValue =
-    HeaderValue::from_static("__Host-access-no-passkey=1; Path=/; Max-Age=7776000; Secure; HttpOnly; SameSite=Lax");
+const SET_NOT_NOW: HeaderValue = HeaderValue::from_static(
+    "__Host-access-no-passkey=not-now; Path=/; Max-Age=7776000; Secure; HttpOnly; SameSite=Lax",
+);
 
 #[derive(Deserialize)]
 pub(super) struct ToField {
