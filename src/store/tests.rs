@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::suite::{AnyStore, after, answer, attempt, hash, opening, session, store_suite};
 use super::{OpenProblem, SqliteStore, open, open_beside};
-use crate::session::{Asker, AttemptState};
+use crate::session::{Asker, AttemptState, SessionRecord};
 use crate::state::ports::{MailQueue, Store};
 
 async fn fresh() -> (AnyStore, TempDir) {
