@@ -66,6 +66,8 @@ pub trait Store: MailQueue {
     async fn add_passkey(&self, passkey: &PasskeyRecord) -> Result<bool, StoreError>;
     /// A person's passkeys on a domain, oldest first.
     async fn passkeys_of(&self, host: &HostName, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError>;
+    /// A person's passkeys on all domains.
+    async fn passkeys_everywhere(&self, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError>;
     /// A passkey of a domain by its credential.
     async fn passkey(&self, host: &HostName, credential: &[u8]) -> Result<Option<PasskeyRecord>, StoreError>;
     /// Notes that a passkey was used, and its key's new counter; `false` when it is gone.

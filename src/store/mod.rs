@@ -19,5 +19,5 @@ mod suite;
 #[cfg(test)]
 mod tests;
 
-pub use open::{OpenError, OpenProblem, open};
+pub use open::{OpenError, OpenProblem, open, open_beside};
 pub use sqlite::SqliteStore;
