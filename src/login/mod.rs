@@ -10,6 +10,7 @@
 
 pub mod answer;
 mod arrival;
+mod backchannel;
 mod by_mail;
 mod by_provider;
 mod device;
@@ -36,7 +37,7 @@ use crate::pages::{self, AddressField, LoginProblem, LoginView, ProviderButton, 
 use crate::session::Seal;
 use crate::state::metrics::Metrics;
 use crate::state::ports::{Directory, Store, StoreError};
-use crate::state::rate_limits::{LimitReached, RateLimits};
+use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::Current;
 use crate::state::visit::Visit;
@@ -58,7 +59,7 @@ pub struct LoginRoom {
     /// What seals codes.
     pub code_key: hmac::Key,
     /// What seals cookies and whatever else goes through a browser.
-    pub seal: Seal,
+    pub seal: Arc<Seal>,
     /// Wakes [`answer::run`].
     pub asked: Arc<tokio::sync::Notify>,
     /// The counters.
@@ -74,6 +75,7 @@ pub fn router(room: Arc<LoginRoom>) -> Router {
         .merge(by_mail::router())
         .merge(by_provider::router())
         .merge(step_up::router())
+        .merge(backchannel::router())
         .with_state(room)
 }
 
@@ -131,12 +133,6 @@ impl LoginRoom {
         };
         let view = LoginView { email, to: &to, problem, address, providers: &providers, passkey: ways.passkey };
         pages::login(&visit.site.domain.brand, &view)
-    }
-
-    fn note(&self, reached: LimitReached) -> u32 {
-        tracing::warn!(limit = reached.limit, "a log-in limit was reached");
-        self.metrics.limits_reached.with_label_values(&[reached.limit]).inc();
-        reached.minutes
     }
 }
 

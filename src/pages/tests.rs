@@ -127,6 +127,8 @@ fn every_page(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> {
         ("denied-no-customer", 403, denied(brand, &DeniedView { customer: None, ..denied_view })),
         ("denied-nobody", 403, denied(brand, &DeniedView { email: None, can_switch: false, ..denied_view })),
         ("logged-out", 200, logged_out(brand)),
+        ("log-out-there", 200, log_out_there(brand, text)),
+        ("logged-out-there", 200, logged_out_there()),
         ("disabled", 503, disabled(brand)),
     ];
     pages.extend(provider_pages(brand, text));

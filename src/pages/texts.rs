@@ -23,7 +23,7 @@ pub struct Texts {
     pub(super) provider: ProviderTexts,
     pub(super) no_access: NoAccessTexts,
     pub(super) step_up: StepUpTexts,
-    pub(super) hub_lost: ErrorTexts,
+    pub(super) hub_lost: ErrorTexts<'static>,
     pub(super) check: CheckTexts,
     pub(super) link: LinkTexts,
     pub(super) choose: ChooseTexts,
@@ -32,7 +32,8 @@ pub struct Texts {
     pub(super) logged_out: LoggedOutTexts,
     pub(super) disabled: DisabledTexts,
     pub(super) mail: MailTexts,
-    pub(super) error: fn(StatusCode) -> ErrorTexts,
+    pub(super) error: fn(StatusCode) -> ErrorTexts<'static>,
+    pub(super) too_many_next: &'static str,
 }
 
 #[derive(Debug)]
@@ -148,6 +149,8 @@ pub(super) struct AccountTexts {
     pub(super) end: &'static str,
     pub(super) end_which: &'static str,
     pub(super) end_others: &'static str,
+    pub(super) everywhere: &'static str,
+    pub(super) everywhere_lead: &'static str,
 }
 
 #[derive(Debug)]
@@ -167,6 +170,9 @@ pub(super) struct LoggedOutTexts {
     pub(super) heading: &'static str,
     pub(super) lead: &'static str,
     pub(super) again: &'static str,
+    pub(super) there_heading: &'static str,
+    pub(super) there: &'static str,
+    pub(super) go_on: &'static str,
 }
 
 #[derive(Debug)]
@@ -188,9 +194,9 @@ pub(super) struct MailTexts {
 
 /// An error page's words.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ErrorTexts {
+pub(super) struct ErrorTexts<'a> {
     pub(super) heading: &'static str,
-    pub(super) happened: &'static str,
+    pub(super) happened: &'a str,
     pub(super) next: &'static str,
 }
 
@@ -277,7 +283,12 @@ pub static ENGLISH: Texts = Texts {
             1 => "That is not the code. Please look at the newest mail; you have one try left.".to_owned(),
             _ => format!("That is not the code. Please look at the newest mail; you have {left} tries left."),
         },
-        too_many: |minutes| format!("There were too many tries. Please try again in {}.", english_minutes(minutes)),
+        too_many: |minutes| {
+            format!(
+                "There were too many tries. Please try again in {}, or use the link in the mail.",
+                english_minutes(minutes)
+            )
+        },
         ended_heading: "This code no longer works",
         ended: "It was used, it is too old, or it was mistyped too often. Ask for a new mail, and use the code from that one.",
     },
@@ -318,6 +329,9 @@ pub static ENGLISH: Texts = Texts {
         end: "End",
         end_which: "the session on {device}, since {started}",
         end_others: "End all other sessions",
+        everywhere: "Log out everywhere",
+        everywhere_lead: "If you lost a device, or somebody else may be using your account, log out of everything at once: here, on \
+                          your other devices, and wherever else you are logged in with this address.",
     },
     denied: DeniedTexts {
         heading: "You cannot open this page",
@@ -333,6 +347,10 @@ pub static ENGLISH: Texts = Texts {
         heading: "You are logged out",
         lead: "You can close this page. On a shared computer, close the browser too.",
         again: "Log in again",
+        there_heading: "Logging out",
+        there: "You are logged out here. Next you are logged out where you sign in to other things too. If nothing happens, \
+                press the button.",
+        go_on: "Continue",
     },
     disabled: DisabledTexts {
         heading: "{title} is closed at the moment",
@@ -348,6 +366,7 @@ pub static ENGLISH: Texts = Texts {
         ignore: "If it was not you, ignore this mail: without it nobody can log in. Never tell the code to anyone.",
     },
     error: english_error,
+    too_many_next: "Other ways to log in that this site offers are open meanwhile.",
 };
 
 fn english_minutes(minutes: u32) -> String {
@@ -357,7 +376,7 @@ fn english_minutes(minutes: u32) -> String {
     }
 }
 
-fn english_error(status: StatusCode) -> ErrorTexts {
+fn english_error(status: StatusCode) -> ErrorTexts<'static> {
     let (heading, happened, next) = match status.as_u16() {
         400 => (
             "We could not read that request",
