@@ -63,7 +63,11 @@ async fn begin(
     let state = Token::generate();
     let hint = asked.request.hint();
     let begin = Begin { redirect_uri: redirect_uri.clone(), state: state.expose(), hint };
-    let begun = match room.providers.begin(&asked.provider.name, begin).await {
+    let begun = match asked.request.another {
+        true => room.providers.begin_as_another(&asked.provider.name, begin).await,
+        false => room.providers.begin(&asked.provider.name, begin).await,
+    };
+    let begun = match begun {
         Ok(begun) => begun,
         Err(error) => {
             let app = asked.site.app.name.as_str();
