@@ -55,9 +55,11 @@ async fn begin(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Reply {
-    let [(name, text)] = pairs.as_slice() else { return error(&visit, StatusCode::BAD_REQUEST) };
-    let request = Some(text).filter(|_| name == "request");
-    let request = request.and_then(|text| HubRequest::open(&room.seal, &visit.hub, text, visit.now));
+    let text = match pairs.as_slice() {
+        [(name, text)] if name == "request" => text,
+        _ => return error(&visit, StatusCode::BAD_REQUEST),
+    };
+    let request = HubRequest::open(&room.seal, &visit.hub, text, visit.now);
     let Some(asked) = request.and_then(|request| room.asked_of_hub(request)) else { return lost(&visit) };
     let redirect_uri = format!("{}{CALLBACK}", visit.origin);
     let state = Token::generate();

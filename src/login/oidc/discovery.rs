@@ -66,7 +66,7 @@ pub(super) struct Known {
     pub(super) names_itself: bool,
     /// Whether it knows the scope `offline_access`.
     pub(super) offline_access: bool,
-    /// Whether it can ask a person which of their accounts it shall be. Most that can do not say so.
+    /// Whether it says that it can ask a person which of their accounts it shall be.
     pub(super) selects_account: bool,
     /// Where it logs people out.
     pub(super) end_session: Option<Url>,
@@ -96,7 +96,7 @@ pub(super) async fn fetch(contact: &Contact) -> Result<Known, String> {
             .additional_metadata()
             .prompt_values_supported
             .as_ref()
-            .is_none_or(|values| values.iter().any(|value| value == "select_account")),
+            .is_some_and(|values| values.iter().any(|value| value == "select_account")),
         end_session,
         has_userinfo: metadata.userinfo_endpoint().is_some(),
         keys_url: metadata.jwks_uri().clone(),

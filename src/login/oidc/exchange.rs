@@ -161,8 +161,13 @@ pub(super) fn begin(contact: &Contact, known: &Known, begin: Begin, account: Acc
         request = request.set_login_hint(LoginHint::new(hint.as_str().to_owned()));
     }
     if account == Account::Another {
-        // Without being asked it would send the same person back at once.
-        let prompt = if known.selects_account { CoreAuthPrompt::SelectAccount } else { CoreAuthPrompt::Login };
+        // Without being asked it would send the same person back at once. Every provider knows `login` (OpenID Connect Core,
+        // section 15.1), but Google, which has only the other and does not say so.
+        let prompt = if known.selects_account || provider.issuer == GOOGLE {
+            CoreAuthPrompt::SelectAccount
+        } else {
+            CoreAuthPrompt::Login
+        };
         request = request.add_prompt(prompt);
     }
     if provider.recheck.is_some() {
