@@ -589,3 +589,7 @@ impl Live {
 fn is_of(record: &SessionRecord, site: &Site) -> bool {
     record.app == site.app.name && record.host == site.domain.host
 }
+
+#[cfg(test)]
+#[path = "sessions_tests.rs"]
+mod tests;
