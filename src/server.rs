@@ -214,7 +214,8 @@ impl Gateway {
             signer: Arc::clone(&signer),
             seal,
         });
-        let pages = login::router(Arc::clone(&login)).merge(portal::router(portal));
+        let pages = login::router(Arc::clone(&login)).merge(portal::router(Arc::clone(&portal)));
+        let hub = login::hub::router(Arc::clone(&login)).merge(portal::hub_router(portal));
 
         let counters = Arc::new(ListenerCounters::default());
         let mail = Arc::new(MailCounters::default());
@@ -250,7 +251,7 @@ impl Gateway {
             None => None,
         };
 
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages };
+        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages, hub };
         let gateway = Proxy { current, corridor, upstreams, signer, metrics, https_port };
         let proxy = Arc::new(pingora_app(gateway, &config));
         let this = Self {
@@ -400,7 +401,7 @@ fn load_certificates(
         }
         all.extend(found.certificates);
     }
-    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host) {
+    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host).chain(&config.login.hub) {
         if all.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
             continue;
         }

@@ -70,7 +70,7 @@ fn write_certificates(text: &mut String, config: &Config, paint: Paint) {
     if config.tls.local_ca {
         return;
     }
-    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host) {
+    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host).chain(&config.login.hub) {
         if !found.certificates.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
             let note = format!("note: {host} has no certificate, so nobody can reach it\n    help: {NO_CERTIFICATE}");
             let _ = writeln!(text, "  {}", paint.bad(note));

@@ -8,8 +8,9 @@ use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use serde::Deserialize;
 
+use super::by_provider::Start;
 use super::enter::{Entrant, Refused};
-use super::{LoginRoom, Room, login_page, store_failed};
+use super::{LoginRoom, Room, store_failed};
 use crate::pages::{self, CheckView, CodeProblem, LoginProblem, Reply};
 use crate::session::{
     Attempt, AttemptState, Code, CookieName, MOST_WRONG_CODES, Proof, Token, clearing, cookie, setting,
@@ -36,7 +37,7 @@ struct AskForm {
     to: String,
 }
 
-/// Stores an attempt, the same for every well-formed address.
+/// Sends an address of a provider's domain there, and stores an attempt for any other, the same for every well-formed one.
 async fn ask(
     State(room): Room,
     Extension(visit): Extension<Visit>,
@@ -45,9 +46,17 @@ async fn ask(
 ) -> Reply {
     const MOST_SHOWN: usize = 254;
     let shown: String = form.email.chars().take(MOST_SHOWN).collect();
-    let page = |problem| login_page(&visit, &shown, &form.to, Some(problem));
+    let page = |problem| room.login_page(&visit, &shown, &form.to, Some(problem));
     let Ok(email) = Email::parse(&form.email) else { return page(LoginProblem::BadAddress) };
-    let app = &visit.site.app.name;
+    let (app, ways) = (&visit.site.app.name, &visit.site.app.ways);
+    // Whom an address belongs to is asked of the config alone, so the answer is the same for whoever is known and who is not.
+    if let Some(provider) = ways.home_of(&email) {
+        let start = Start { provider, to: &form.to, hint: Some(email), another: false };
+        return room.go_after_form(&visit, &headers, start).await;
+    }
+    if !ways.email {
+        return page(LoginProblem::NoWay);
+    }
     if let Err(reached) = room.limits.try_of_client(visit.client).and_then(|()| room.limits.mail(app, &email)) {
         return page(LoginProblem::TooMany { minutes: room.note(reached) });
     }
@@ -83,7 +92,7 @@ async fn ask(
 async fn show_check(State(room): Room, Extension(visit): Extension<Visit>, headers: HeaderMap) -> Reply {
     match room.attempt(&visit, &headers).await {
         Err(error) => store_failed(&visit, &error),
-        Ok(None) => login_page(&visit, "", "", None),
+        Ok(None) => room.login_page(&visit, "", "", None),
         // The mail was clicked in another tab: this one goes on too.
         Ok(Some(attempt)) if attempt.state == AttemptState::Used && visit.live.is_some() => {
             Reply::see_other(&attempt.to)
@@ -108,7 +117,7 @@ async fn enter_by_code(
 ) -> Reply {
     let attempt = match room.attempt(&visit, &headers).await {
         Ok(Some(attempt)) => attempt,
-        Ok(None) => return login_page(&visit, "", "", Some(LoginProblem::Expired)),
+        Ok(None) => return room.login_page(&visit, "", "", Some(LoginProblem::Expired)),
         Err(error) => return store_failed(&visit, &error),
     };
     let page = |problem| room.check_page(&visit, &attempt, Some(problem));
@@ -214,9 +223,9 @@ impl LoginRoom {
         };
         match self.enter(visit, headers, entrant).await {
             Ok(reply) => reply.with_cookie(clearing(CookieName::Attempt)),
-            Err(Refused::NotAllowed) => login_page(visit, "", &attempt.to, Some(LoginProblem::Expired)),
+            Err(Refused::NotAllowed) => self.login_page(visit, "", &attempt.to, Some(LoginProblem::Expired)),
             Err(Refused::Unavailable) => {
-                login_page(visit, attempt.email.as_str(), &attempt.to, Some(LoginProblem::Unavailable))
+                self.login_page(visit, attempt.email.as_str(), &attempt.to, Some(LoginProblem::Unavailable))
             }
             Err(Refused::Ended) => pages::link_ended(&visit.site.domain.brand),
             Err(Refused::Store(error)) => store_failed(visit, &error),

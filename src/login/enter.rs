@@ -63,10 +63,10 @@ impl LoginRoom {
             created: visit.now,
             last_used: visit.now,
             device: device::describe(headers),
-            proofs: vec![entrant.proof],
+            proofs: vec![entrant.proof.clone()],
             links,
         };
-        let tokens = entrant.link.map(|(_, tokens)| tokens);
+        let tokens = entrant.link.as_ref().map(|(_, tokens)| tokens.clone());
         let old = visit.live.as_ref().map(|live| &live.record);
         let stepped_up = old.and_then(|old| step_up(old, &fresh));
         let mut opened = false;
@@ -91,7 +91,14 @@ impl LoginRoom {
         tracing::info!(%app, session, email = entrant.email.masked(), %way, "logged in");
         self.metrics.logins.with_label_values(&[app, "entered"]).inc();
         let lifetime = self.current.load().session.absolute.as_secs();
-        Ok(Reply::see_other(&entrant.to).with_cookie(setting(CookieName::Session, &token, lifetime)))
+        let next = self.next_page(visit, headers, &entrant).await;
+        Ok(Reply::see_other(&next).with_cookie(setting(CookieName::Session, &token, lifetime)))
+    }
+
+    /// Where somebody goes on to who has just come in.
+    #[expect(clippy::unused_async, reason = "what may be offered on the way is in the store")]
+    async fn next_page(&self, _: &Visit, _: &HeaderMap, entrant: &Entrant) -> String {
+        entrant.to.clone()
     }
 
     async fn open(&self, attempt: Option<AttemptId>, opening: &Opening, visit: &Visit) -> Result<bool, StoreError> {

@@ -15,6 +15,10 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
                            frame-ancestors 'none'";
 
+/// The same for a page with a script of ours, which may ask this site and no other.
+const SCRIPT_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; \
+                             form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
 /// A logo may be an SVG, which is a document when opened by its own address: it gets no script and no origin there.
 const ASSET_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox";
@@ -94,6 +98,12 @@ impl Reply {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// Lets the page use scripts of ours.
+    #[must_use]
+    pub fn with_own_scripts(self) -> Self {
+        self.with_header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SCRIPT_POLICY))
     }
 
     /// Says when to try again.

@@ -12,33 +12,6 @@ use super::reply::safe_location;
 use super::texts::{ENGLISH, ErrorTexts, Sentence, Texts, fill};
 use super::{Brand, Reply};
 
-/// The log-in page's facts.
-#[derive(Clone, Copy, Debug)]
-pub struct LoginView<'a> {
-    /// The address as typed, or nothing yet.
-    pub email: &'a str,
-    /// Where the person was going.
-    pub to: &'a str,
-    /// What went wrong, if anything.
-    pub problem: Option<LoginProblem>,
-}
-
-/// Why the log-in page is shown again.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LoginProblem {
-    /// The text is not an address: 400.
-    BadAddress,
-    /// A limit was reached: 429.
-    TooMany {
-        /// When to try again.
-        minutes: u32,
-    },
-    /// Nobody can log in just now: 503.
-    Unavailable,
-    /// What was begun is too old, or unknown to this browser: 410.
-    Expired,
-}
-
 /// The facts of the page that asks for the code.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckView<'a> {
@@ -135,22 +108,11 @@ pub struct ErrorView<'a> {
 }
 
 /// What every page of a brand shares.
-struct Frame<'a> {
-    brand: &'a Brand,
-    heading: String,
-    problem: bool,
-    wide: bool,
-}
-
-#[derive(Template)]
-#[template(path = "login.html")]
-struct LoginPage<'a> {
-    t: &'static Texts,
-    frame: Frame<'a>,
-    email: &'a str,
-    to: &'a str,
-    problem: Option<String>,
-    bad_address: bool,
+pub(super) struct Frame<'a> {
+    pub(super) brand: &'a Brand,
+    pub(super) heading: String,
+    pub(super) problem: bool,
+    pub(super) wide: bool,
 }
 
 #[derive(Template)]
@@ -200,13 +162,14 @@ struct LogOutTherePage<'a> {
     location: String,
 }
 
-/// An error page without a brand: the host is unknown, so there is no stylesheet to name either.
+/// A page without a brand: the host is unknown, and then there is no stylesheet to name either, or the hub.
 #[derive(Template)]
 #[template(path = "neutral.html")]
-struct NeutralPage<'a> {
-    t: &'static Texts,
-    error: ErrorTexts,
-    request_id: &'a str,
+pub(super) struct NeutralPage<'a> {
+    pub(super) t: &'static Texts,
+    pub(super) error: ErrorTexts,
+    pub(super) styled: bool,
+    pub(super) request_id: &'a str,
 }
 
 #[derive(Template)]
@@ -254,35 +217,6 @@ struct DeniedPage<'a> {
     known: bool,
     can_switch: bool,
     request_id: &'a str,
-}
-
-/// Asks for the email address.
-#[must_use]
-pub fn login(brand: &Brand, view: &LoginView<'_>) -> Reply {
-    let t = &ENGLISH;
-    let (status, problem) = match view.problem {
-        None => (StatusCode::OK, None),
-        Some(LoginProblem::BadAddress) => (StatusCode::BAD_REQUEST, Some(t.login.bad_address.to_owned())),
-        Some(LoginProblem::TooMany { minutes }) => (StatusCode::TOO_MANY_REQUESTS, Some((t.login.too_many)(minutes))),
-        Some(LoginProblem::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, Some(t.login.unavailable.to_owned())),
-        Some(LoginProblem::Expired) => (StatusCode::GONE, Some(t.login.expired.to_owned())),
-    };
-    let reply = render(
-        status,
-        &LoginPage {
-            t,
-            frame: Frame { problem: problem.is_some(), ..Frame::new(brand, t.log_in) },
-            email: view.email,
-            to: view.to,
-            problem,
-            bad_address: view.problem == Some(LoginProblem::BadAddress),
-        },
-    );
-    match view.problem {
-        Some(LoginProblem::TooMany { minutes }) => reply.retry_after(minutes),
-        Some(LoginProblem::Unavailable) => reply.retry_after(1),
-        _ => reply,
-    }
 }
 
 /// Says that a mail may be on its way, the same for every address, and asks for the code.
@@ -445,7 +379,7 @@ pub fn log_out_there(brand: &Brand, location: &str) -> Reply {
 pub fn logged_out_there() -> Reply {
     let t = &ENGLISH;
     let error = ErrorTexts { heading: t.logged_out.heading, happened: t.logged_out.lead, next: "" };
-    render(StatusCode::OK, &NeutralPage { t, error, request_id: "" })
+    render(StatusCode::OK, &NeutralPage { t, error, styled: true, request_id: "" })
 }
 
 /// The app is switched off: 503.
@@ -463,7 +397,7 @@ pub fn error(brand: Option<&Brand>, view: &ErrorView<'_>) -> Reply {
     let error = (t.error)(view.status);
     let request_id = view.request_id;
     match brand {
-        None => render(view.status, &NeutralPage { t, error, request_id }),
+        None => render(view.status, &NeutralPage { t, error, styled: false, request_id }),
         Some(brand) => render(
             view.status,
             &NoticePage {
@@ -477,7 +411,7 @@ pub fn error(brand: Option<&Brand>, view: &ErrorView<'_>) -> Reply {
     }
 }
 
-fn notice(
+pub(super) fn notice(
     status: StatusCode,
     brand: &Brand,
     heading: &str,
@@ -489,12 +423,12 @@ fn notice(
 }
 
 impl<'a> Frame<'a> {
-    fn new(brand: &'a Brand, heading: &str) -> Self {
+    pub(super) fn new(brand: &'a Brand, heading: &str) -> Self {
         Self { brand, heading: heading.to_owned(), problem: false, wide: false }
     }
 
     /// The document's title: the page first, for that is what differs between tabs.
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         let heading = if self.problem {
             fill(ENGLISH.problem_title, &[("heading", &self.heading)])
         } else {
@@ -504,7 +438,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The title's first letter or digit, where there is no logo.
-    fn initial(&self) -> impl Display {
+    pub(super) fn initial(&self) -> impl Display {
         let first = self.brand.title.chars().find(|character| character.is_alphanumeric()).unwrap_or('·');
         first.to_uppercase()
     }
@@ -512,7 +446,7 @@ impl<'a> Frame<'a> {
 
 /// Renders a page. A template can only fail by writing, and a string takes all; should it fail all the same, the answer
 /// is an error and not half a page.
-fn render(status: StatusCode, page: &impl Template) -> Reply {
+pub(super) fn render(status: StatusCode, page: &impl Template) -> Reply {
     match page.render() {
         Ok(body) => Reply::html(status, body),
         Err(_) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "This page could not be shown.\n"),

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 
 use super::ctx::RequestCtx;
 use super::decision;
-use super::route::Facts;
+use super::route::{Facts, HubFacts};
 use crate::pages::Reply;
 use crate::policy::{Decision, Permit, Standing, decide};
 use crate::session::{CookieName, cookie};
 use crate::state::clock::Clock;
 use crate::state::sessions::{Live, Sessions, Trouble};
-use crate::state::visit::Visit;
+use crate::state::visit::{HubVisit, Visit};
 
 /// What the walk needs.
 pub struct Corridor {
@@ -24,6 +24,8 @@ pub struct Corridor {
     pub sessions: Arc<Sessions>,
     /// Our own pages.
     pub pages: Router,
+    /// What the hub answers.
+    pub hub: Router,
 }
 
 /// What becomes of a request.
@@ -126,6 +128,17 @@ impl Corridor {
 /// sends that, so no page of ours stands behind it: the signed token in it is its proof.
 fn is_back_channel(facts: &Facts) -> bool {
     facts.path.as_str() == "/.access/oidc/backchannel" && facts.method == Method::POST
+}
+
+/// A request to the hub, for the pages that it has.
+pub(super) fn hub_visit(facts: &HubFacts, request_id: &str, now: Timestamp) -> HubVisit {
+    HubVisit {
+        hub: facts.host.clone(),
+        origin: format!("https://{}", facts.authority),
+        client: facts.client,
+        request_id: request_id.to_owned(),
+        now,
+    }
 }
 
 /// Whether another site's page opens a WebSocket here. Browsers send cookies along and keep no answer back (RFC 6455,

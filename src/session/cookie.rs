@@ -1,5 +1,7 @@
-//! Our cookies (RFC 6265bis): the session's, and that of a browser which asked for a log-in mail.
+//! Our cookies (RFC 6265bis): the session's, that of a browser which asked for a log-in mail, and sealed ones that hold what a
+//! browser began and nobody else may finish.
 
+use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::Token;
@@ -34,21 +36,10 @@ pub fn is_ours(name: &str) -> bool {
     starts_as_ours && matches!(name.as_bytes().get(SESSION.len()), None | Some(b'-'))
 }
 
-/// The token in one of our cookies.
-///
-/// With two cookies of the name the request is as good as without: we cannot tell which one an attacker planted.
+/// The token in one of our cookies; of two with the name, none.
 #[must_use]
 pub fn cookie(headers: &HeaderMap, name: CookieName) -> Option<Token> {
-    // Read as bytes: an app's own cookie may hold anything, and must not hide ours.
-    let mut found = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-        .filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_str().as_bytes())?.strip_prefix(b"="));
-    match (found.next(), found.next()) {
-        (Some(value), None) => std::str::from_utf8(value).ok().and_then(Token::parse),
-        _ => None,
-    }
+    only(headers, name.as_str()).and_then(|value| std::str::from_utf8(value).ok()).and_then(Token::parse)
 }
 
 /// A `Set-Cookie` value that hands out a token.
@@ -72,6 +63,96 @@ pub const fn clearing(name: CookieName) -> HeaderValue {
         CookieName::Session => "__Host-access=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax",
         CookieName::Attempt => "__Host-access-try=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax",
     })
+}
+
+/// The name of a cookie that holds something sealed: `__Host-access-` and what it is for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SealedCookie(String);
+
+impl SealedCookie {
+    /// The longest value that is set, in bytes: browsers keep no more than 4096 with the name (RFC 6265bis, section 5.7).
+    pub const MOST_BYTES: usize = 4000;
+    const PREFIX: &str = "__Host-access-";
+    const MOST_PURPOSE_BYTES: usize = 40;
+
+    /// A cookie for a purpose; `None` unless that is a few letters, digits, `-` and `_`.
+    #[must_use]
+    pub fn new(purpose: &str) -> Option<Self> {
+        let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let is_purpose = (1..=Self::MOST_PURPOSE_BYTES).contains(&purpose.len()) && purpose.bytes().all(is_fine);
+        is_purpose.then(|| Self(format!("{}{purpose}", Self::PREFIX)))
+    }
+
+    /// The cookies in a request whose purpose begins so, each once.
+    #[must_use]
+    pub fn all(headers: &HeaderMap, purpose: &str) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
+        for pair in pairs(headers) {
+            let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+            let Some(own) =
+                name.strip_prefix(Self::PREFIX.as_bytes()).filter(|own| own.starts_with(purpose.as_bytes()))
+            else {
+                continue;
+            };
+            let cookie = std::str::from_utf8(own).ok().and_then(Self::new);
+            found.extend(cookie.filter(|cookie| !found.contains(cookie)));
+        }
+        found
+    }
+
+    /// What it is for, as [`Self::new`] took it.
+    #[must_use]
+    pub fn purpose(&self) -> &str {
+        self.0.get(Self::PREFIX.len()..).unwrap_or_default()
+    }
+
+    /// What a request has under the name, still sealed. As with [`cookie`], two of a name count as none.
+    #[must_use]
+    pub fn read(&self, headers: &HeaderMap) -> Option<Vec<u8>> {
+        let value = only(headers, &self.0)?;
+        (value.len() <= Self::MOST_BYTES).then(|| BASE64URL_NOPAD.decode(value).ok()).flatten()
+    }
+
+    /// A `Set-Cookie` value that hands out something sealed; `None` when it is too long for a cookie.
+    ///
+    /// # Panics
+    /// Never: every part is ASCII.
+    #[must_use]
+    pub fn setting(&self, sealed: &[u8], max_age_seconds: u64) -> Option<HeaderValue> {
+        let value = BASE64URL_NOPAD.encode(sealed);
+        let text = format!("{}={value}; Path=/; Max-Age={max_age_seconds}; Secure; HttpOnly; SameSite=Lax", self.0);
+        (value.len() <= Self::MOST_BYTES)
+            .then(|| HeaderValue::try_from(text).expect("base64url, digits and the name's letters are ASCII"))
+    }
+
+    /// A `Set-Cookie` value that takes it back.
+    ///
+    /// # Panics
+    /// Never: every part is ASCII.
+    #[must_use]
+    pub fn clearing(&self) -> HeaderValue {
+        let text = format!("{}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax", self.0);
+        HeaderValue::try_from(text).expect("the name's letters are ASCII")
+    }
+}
+
+/// Every `name=value` of a request. Read as bytes: an app's own cookie may hold anything, and must not hide ours.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+}
+
+/// The value of the only cookie with a name. With two of them the request is as good as without: we cannot tell which one an
+/// attacker planted.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let mut found = pairs(headers).filter_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    match (found.next(), found.next()) {
+        (Some(value), None) => Some(value),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +189,33 @@ mod tests {
             assert!(text.contains(guard), "{guard}");
         }
         assert!(!text.contains("Domain"));
+    }
+
+    #[test]
+    fn a_sealed_cookie_comes_back_as_it_was_set_alone_or_not_at_all() {
+        let name = SealedCookie::new("flow-a_B-1234").expect("a name");
+        let set = name.setting(&[0, 255, 7], 600).expect("it is short");
+        let text = set.to_str().expect("ASCII");
+        let pair = text.split(';').next().expect("a pair").to_owned();
+        for guard in ["__Host-access-flow-a_B-1234=", "Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=600"] {
+            assert!(text.contains(guard), "{guard}");
+        }
+        let read = |cookies: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for cookie in cookies {
+                headers.append(header::COOKIE, HeaderValue::try_from(*cookie).expect("a header"));
+            }
+            (name.read(&headers), SealedCookie::all(&headers, "flow-"))
+        };
+        assert_eq!(read(&[&pair, "a=b"]), (Some(vec![0, 255, 7]), vec![name.clone()]));
+        assert_eq!(read(&[&format!("{pair}; {pair}")]), (None, vec![name.clone()]));
+        assert_eq!(read(&["__Host-access-flow-a_B-1234=%%%"]), (None, vec![name.clone()]));
+        assert_eq!(read(&["__Host-access-flow-a b=1; __Host-access-other=1; flow-x=1"]), (None, Vec::new()));
+        assert!(name.setting(&[0; SealedCookie::MOST_BYTES], 600).is_none(), "a browser would not keep it");
+        assert!(is_ours("__Host-access-flow-a_B-1234"));
+        for wrong in ["", "a=b", "a;b", "a b", "ä", &"a".repeat(41)] {
+            assert!(SealedCookie::new(wrong).is_none(), "{wrong}");
+        }
     }
 
     proptest::proptest! {

@@ -27,6 +27,22 @@ pub struct Visit {
     pub now: Timestamp,
 }
 
+/// What is known of a request to the hub, which people come through on their way to and from providers. It is no app's, and
+/// has neither pages to stay on nor sessions.
+#[derive(Clone, Debug)]
+pub struct HubVisit {
+    /// The hub.
+    pub hub: HostName,
+    /// Its origin as the browser writes it, `https://host[:port]`.
+    pub origin: String,
+    /// Whose address it comes from.
+    pub client: IpAddr,
+    /// The request's id.
+    pub request_id: String,
+    /// When it came.
+    pub now: Timestamp,
+}
+
 impl Visit {
     /// The origin of another of our host names, on the port that this request came by.
     #[must_use]
