@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::paint::{Paint, count, tame};
-use super::{CheckArgs, Failure};
+use super::{CheckArgs, Failure, register};
 use crate::certificates::folder;
 use crate::config::{App, Config};
 use crate::directory::{AppReport, ListReport, TableDirectory};
@@ -30,6 +30,7 @@ pub(super) async fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let paint = Paint::for_stdout();
     let mut text = summary(file, &config, paint);
     write_certificates(&mut text, &config, paint);
+    register::write(&mut text, &config, paint);
     let mut is_fine = true;
     if args.data {
         let directory = TableDirectory::open(&config, Clock);

@@ -5,6 +5,9 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge
 /// What can go wrong with an upstream.
 const UPSTREAM_ERRORS: [&str; 4] = ["connect-timeout", "response-timeout", "tls", "unreachable"];
 
+/// How a request to an OpenID provider can end: with an answer, with a refusal, or without either.
+const PROVIDER_OUTCOMES: [&str; 3] = ["ok", "refused", "unavailable"];
+
 /// All counters of the gateway.
 #[derive(Debug)]
 pub struct Metrics {
@@ -26,6 +29,10 @@ pub struct Metrics {
     pub source_up: IntGaugeVec,
     /// Rows that let nobody in because something is wrong with them, by source.
     pub source_refused_rows: IntGaugeVec,
+    /// Requests to OpenID providers, by provider, kind and outcome.
+    pub provider_requests: IntCounterVec,
+    /// Whether an OpenID provider can be used, by name.
+    pub provider_up: IntGaugeVec,
 }
 
 impl Metrics {
@@ -76,9 +83,28 @@ impl Metrics {
                 "Rows that let nobody in because something is wrong with them",
                 &["source"],
             ),
+            provider_requests: counter(
+                "vestibule_provider_requests_total",
+                "Requests to OpenID providers by kind and outcome",
+                &["provider", "kind", "outcome"],
+            ),
+            provider_up: gauge(
+                "vestibule_provider_up",
+                "Whether an OpenID provider could be used when it was last asked",
+                &["provider"],
+            ),
             duration,
             decision,
             registry,
+        }
+    }
+
+    /// Shows at zero what an OpenID provider has not been asked yet.
+    pub fn expect_provider(&self, provider: &str, kinds: &[&str]) {
+        for kind in kinds {
+            for outcome in PROVIDER_OUTCOMES {
+                self.provider_requests.with_label_values(&[provider, kind, outcome]);
+            }
         }
     }
 

@@ -23,6 +23,8 @@ pub trait Store: MailQueue {
     async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError>;
     /// One person's sessions in one app, newest first.
     async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError>;
+    /// One person's sessions in all apps.
+    async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError>;
     /// Ends a session, also when it goes on under a new id by now; answers which one ended.
     async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError>;
     /// Ends all sessions of a person, in every app; answers which.
@@ -63,6 +65,8 @@ pub trait Store: MailQueue {
     async fn add_passkey(&self, passkey: &PasskeyRecord) -> Result<bool, StoreError>;
     /// A person's passkeys on a domain, oldest first.
     async fn passkeys_of(&self, host: &HostName, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError>;
+    /// A person's passkeys on all domains.
+    async fn passkeys_everywhere(&self, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError>;
     /// A passkey of a domain by its credential.
     async fn passkey(&self, host: &HostName, credential: &[u8]) -> Result<Option<PasskeyRecord>, StoreError>;
     /// Notes that a passkey was used, and its key's new counter; `false` when it is gone.

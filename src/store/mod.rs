@@ -22,5 +22,5 @@ mod suite_of_ends;
 #[cfg(test)]
 mod tests;
 
-pub use open::{OpenError, OpenProblem, open};
+pub use open::{OpenError, OpenProblem, open, open_beside};
 pub use sqlite::SqliteStore;

@@ -119,6 +119,12 @@ pub(super) async fn find(store: &SqliteStore, id: SessionId) -> sqlx::Result<Opt
     Ok(Some(record))
 }
 
+pub(super) async fn everywhere(store: &SqliteStore, email: &Email) -> sqlx::Result<Vec<SessionId>> {
+    let ids: Vec<Vec<u8>> =
+        query_scalar("SELECT id FROM session WHERE email = ?").bind(email.as_str()).fetch_all(&store.readers).await?;
+    ids.iter().map(|id| read_id(id)).collect()
+}
+
 /// The sessions of a person; without their links, which no list shows.
 pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email) -> sqlx::Result<Vec<SessionRecord>> {
     let rows = query("SELECT * FROM session WHERE app = ? AND email = ? ORDER BY created DESC, id LIMIT ?")

@@ -23,12 +23,12 @@ pub struct SqliteStore {
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
     pub(super) seal: SealKey,
-    /// Held as long as the store lives; last, so that the connections go first.
-    _lock: File,
+    /// Held as long as the store lives; last, so that the connections go first. A command beside the gateway has none.
+    _lock: Option<File>,
 }
 
 impl SqliteStore {
-    pub(super) const fn new(writer: SqlitePool, readers: SqlitePool, seal: SealKey, lock: File) -> Self {
+    pub(super) const fn new(writer: SqlitePool, readers: SqlitePool, seal: SealKey, lock: Option<File>) -> Self {
         Self { writer, readers, seal, _lock: lock }
     }
 
@@ -98,6 +98,10 @@ impl Store for SqliteStore {
         sessions::of_person(self, app, email).await.map_err(failed("read a person's sessions"))
     }
 
+    async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError> {
+        sessions::everywhere(self, email).await.map_err(failed("read a person's sessions"))
+    }
+
     async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError> {
         sessions::end(self, id).await.map_err(failed("end a session"))
     }
@@ -158,6 +162,10 @@ impl Store for SqliteStore {
 
     async fn passkeys_of(&self, host: &HostName, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError> {
         passkeys::of_person(self, host, email).await.map_err(failed("read a person's passkeys"))
+    }
+
+    async fn passkeys_everywhere(&self, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError> {
+        passkeys::everywhere(self, email).await.map_err(failed("read a person's passkeys"))
     }
 
     async fn passkey(&self, host: &HostName, credential: &[u8]) -> Result<Option<PasskeyRecord>, StoreError> {

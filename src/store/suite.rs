@@ -546,7 +546,9 @@ pub(super) async fn passkeys_are_their_persons_on_their_domain(store: AnyStore) 
     let (host, ann) = (passkey(1).host, passkey(1).email);
     assert_eq!(store.passkeys_of(&host, &ann).await.expect("read"), [passkey(1), passkey(2)]);
     assert_eq!(store.passkey(&host, &[3; 40]).await.expect("read"), None);
-    assert_eq!(store.passkey(&elsewhere.host, &[3; 40]).await.expect("read"), Some(elsewhere));
+    assert_eq!(store.passkey(&elsewhere.host, &[3; 40]).await.expect("read").as_ref(), Some(&elsewhere));
+    let everywhere = store.passkeys_everywhere(&ann).await.expect("read");
+    assert_eq!(everywhere, [passkey(1), passkey(2), elsewhere]);
     assert!(store.passkey_used(&host, &[1; 40], "{1}", after(50)).await.expect("stored"));
     assert!(store.name_passkey(&host, &ann, &[1; 40], "Phone").await.expect("stored"));
     assert!(!store.name_passkey(&host, &ann, &bobs.credential, "Mine").await.expect("answered"));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::suite::{AnyStore, after, answer, attempt, hash, opening, session, store_suite};
-use super::{OpenProblem, SqliteStore, open};
+use super::{OpenProblem, SqliteStore, open, open_beside};
 use crate::session::AttemptState;
 use crate::state::ports::{MailQueue, Store};
 
@@ -202,6 +202,44 @@ async fn a_damaged_page_is_found_at_the_start() {
     bytes[(pages - 3) * 4096..(pages - 1) * 4096].fill(0x5a);
     fs::write(&database, bytes).expect("written");
     check_refused(folder.path(), "store.db", &["damaged", "help: put back a copy"]).await;
+}
+
+#[tokio::test]
+async fn whoever_was_logged_in_before_there_were_other_ways_came_by_mail() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
+    store.close().await;
+    drop(store);
+    // Back to the first shape.
+    for step in [
+        "DROP TABLE link",
+        "DROP TABLE identity",
+        "DROP TABLE ticket",
+        "DROP TABLE spent",
+        "DROP TABLE passkey",
+        "DROP INDEX session_by_email",
+        "ALTER TABLE session DROP COLUMN proofs",
+        "PRAGMA user_version = 1",
+    ] {
+        change(&folder.path().join("store.db"), step).await;
+    }
+    let older = open_beside(folder.path()).await.err().expect("a command changes no shape");
+    assert!(matches!(older.problem, OpenProblem::Older { found: 1, .. }), "{older}");
+    let store = opened(folder.path()).await;
+    assert_eq!(store.session(hash(1)).await.expect("read"), Some(session(1)));
+}
+
+#[tokio::test]
+async fn a_command_works_beside_a_running_gateway() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = open_beside(folder.path()).await.err().expect("there is nothing yet");
+    assert!(matches!(missing.problem, OpenProblem::Missing), "{missing}");
+    let store = opened(folder.path()).await;
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
+    let beside = open_beside(folder.path()).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(beside.end_session(hash(1)).await.expect("ended"), Some(hash(1)));
+    assert_eq!(store.session(hash(1)).await.expect("read"), None);
 }
 
 #[tokio::test]
