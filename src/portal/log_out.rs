@@ -19,7 +19,7 @@ use super::{PortalRoom, Room, store_failed};
 use crate::pages::{self, Reply};
 use crate::session::{CookieName, clearing, cookie, is_ours};
 use crate::state::sessions::{LoggedOut, Reach};
-use crate::state::visit::Visit;
+use crate::state::visit::{HubVisit, Visit};
 use crate::types::HostName;
 
 const LOGGED_OUT: &str = "/.access/logged-out";
@@ -73,10 +73,14 @@ struct StateQuery {
 }
 
 /// A browser that has logged out at its provider goes back to the domain where it began.
-async fn back_from_provider(State(room): Room, Query(query): Query<StateQuery>) -> Reply {
+async fn back_from_provider(
+    State(room): Room,
+    Extension(visit): Extension<HubVisit>,
+    Query(query): Query<StateQuery>,
+) -> Reply {
     match room.open_way_back(&query.state) {
         Some(origin) => Reply::see_other(&format!("{origin}{LOGGED_OUT}")),
-        None => pages::logged_out_there(),
+        None => pages::logged_out_there(&visit.request_id),
     }
 }
 
