@@ -33,8 +33,7 @@ pub(super) async fn run(args: &PersonArgs) -> Result<ExitCode, Failure> {
         let _ = writeln!(text, "forgotten: {}", count(gone, "passkey", "passkeys"));
     }
     if args.end_sessions {
-        let ended = store.end_everywhere(&email).await.map_err(failed)?;
-        let ended = count(ended.len(), "session", "sessions");
+        let ended = count(store.end_everywhere(&email).await.map_err(failed)?.len(), "session", "sessions");
         let _ = writeln!(text, "ended: {ended}; a running gateway sees it within a minute");
     }
     store.close().await;

@@ -37,7 +37,7 @@ use crate::pages::{self, AddressField, LoginProblem, LoginView, ProviderButton, 
 use crate::session::Seal;
 use crate::state::metrics::Metrics;
 use crate::state::ports::{Directory, Store, StoreError};
-use crate::state::rate_limits::{LimitReached, RateLimits};
+use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::Current;
 use crate::state::visit::Visit;
@@ -73,9 +73,9 @@ pub fn router(room: Arc<LoginRoom>) -> Router {
     Router::new()
         .route("/.access/login", get(show_login))
         .merge(by_mail::router())
-        .merge(backchannel::router())
         .merge(by_provider::router())
         .merge(step_up::router())
+        .merge(backchannel::router())
         .with_state(room)
 }
 
@@ -133,12 +133,6 @@ impl LoginRoom {
         };
         let view = LoginView { email, to: &to, problem, address, providers: &providers, passkey: ways.passkey };
         pages::login(&visit.site.domain.brand, &view)
-    }
-
-    fn note(&self, reached: LimitReached) -> u32 {
-        tracing::warn!(limit = reached.limit, "a log-in limit was reached");
-        self.metrics.limits_reached.with_label_values(&[reached.limit]).inc();
-        reached.minutes
     }
 }
 

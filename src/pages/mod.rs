@@ -23,7 +23,7 @@ pub use style::stylesheet;
 pub use views::{
     AccountView, CheckView, ChoiceView, CodeProblem, DeniedView, ErrorView, SessionView, account, check_mail, choose,
     confirm_link, denied, disabled, error, link_ended, log_out_there, logged_out, logged_out_there, other_browser,
-    wrong_browser,
+    too_many, too_many_json, wrong_browser,
 };
 
 /// How a domain presents itself.

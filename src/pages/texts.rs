@@ -23,7 +23,7 @@ pub struct Texts {
     pub(super) provider: ProviderTexts,
     pub(super) no_access: NoAccessTexts,
     pub(super) step_up: StepUpTexts,
-    pub(super) hub_lost: ErrorTexts,
+    pub(super) hub_lost: ErrorTexts<'static>,
     pub(super) check: CheckTexts,
     pub(super) link: LinkTexts,
     pub(super) choose: ChooseTexts,
@@ -32,7 +32,8 @@ pub struct Texts {
     pub(super) logged_out: LoggedOutTexts,
     pub(super) disabled: DisabledTexts,
     pub(super) mail: MailTexts,
-    pub(super) error: fn(StatusCode) -> ErrorTexts,
+    pub(super) error: fn(StatusCode) -> ErrorTexts<'static>,
+    pub(super) too_many_next: &'static str,
 }
 
 #[derive(Debug)]
@@ -193,9 +194,9 @@ pub(super) struct MailTexts {
 
 /// An error page's words.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ErrorTexts {
+pub(super) struct ErrorTexts<'a> {
     pub(super) heading: &'static str,
-    pub(super) happened: &'static str,
+    pub(super) happened: &'a str,
     pub(super) next: &'static str,
 }
 
@@ -282,7 +283,12 @@ pub static ENGLISH: Texts = Texts {
             1 => "That is not the code. Please look at the newest mail; you have one try left.".to_owned(),
             _ => format!("That is not the code. Please look at the newest mail; you have {left} tries left."),
         },
-        too_many: |minutes| format!("There were too many tries. Please try again in {}.", english_minutes(minutes)),
+        too_many: |minutes| {
+            format!(
+                "There were too many tries. Please try again in {}, or use the link in the mail.",
+                english_minutes(minutes)
+            )
+        },
         ended_heading: "This code no longer works",
         ended: "It was used, it is too old, or it was mistyped too often. Ask for a new mail, and use the code from that one.",
     },
@@ -360,6 +366,7 @@ pub static ENGLISH: Texts = Texts {
         ignore: "If it was not you, ignore this mail: without it nobody can log in. Never tell the code to anyone.",
     },
     error: english_error,
+    too_many_next: "Other ways to log in that this site offers are open meanwhile.",
 };
 
 fn english_minutes(minutes: u32) -> String {
@@ -369,7 +376,7 @@ fn english_minutes(minutes: u32) -> String {
     }
 }
 
-fn english_error(status: StatusCode) -> ErrorTexts {
+fn english_error(status: StatusCode) -> ErrorTexts<'static> {
     let (heading, happened, next) = match status.as_u16() {
         400 => (
             "We could not read that request",

@@ -149,7 +149,7 @@ struct OtherBrowserPage<'a> {
 struct NoticePage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
-    paragraphs: Vec<&'static str>,
+    paragraphs: Vec<&'a str>,
     log_in: Option<&'static str>,
     request_id: Option<&'a str>,
 }
@@ -167,7 +167,7 @@ struct LogOutTherePage<'a> {
 #[template(path = "neutral.html")]
 pub(super) struct NeutralPage<'a> {
     pub(super) t: &'static Texts,
-    pub(super) error: ErrorTexts,
+    pub(super) error: ErrorTexts<'a>,
     pub(super) styled: bool,
     pub(super) request_id: &'a str,
 }
@@ -393,8 +393,32 @@ pub fn disabled(brand: &Brand) -> Reply {
 /// What happened and what to do next, by status; in neutral dress where no brand is known.
 #[must_use]
 pub fn error(brand: Option<&Brand>, view: &ErrorView<'_>) -> Reply {
+    error_page(brand, view, (ENGLISH.error)(view.status))
+}
+
+/// "Too many tries" (429), and when to try again. On the hub there is no brand.
+#[must_use]
+pub fn too_many(brand: Option<&Brand>, minutes: u32, request_id: &str) -> Reply {
+    let view = ErrorView { status: StatusCode::TOO_MANY_REQUESTS, request_id };
+    let happened = (ENGLISH.login.too_many)(minutes);
+    let error = ErrorTexts { happened: &happened, next: ENGLISH.too_many_next, ..(ENGLISH.error)(view.status) };
+    error_page(brand, &view, error).retry_after(minutes)
+}
+
+/// The same for a script.
+#[must_use]
+pub fn too_many_json(minutes: u32, request_id: &str) -> Reply {
+    let value = serde_json::json!({
+        "error": "too_many_tries",
+        "message": (ENGLISH.login.too_many)(minutes),
+        "retry_after_seconds": u64::from(minutes.max(1)) * 60,
+        "request_id": request_id,
+    });
+    Reply::json(StatusCode::TOO_MANY_REQUESTS, &value).retry_after(minutes)
+}
+
+fn error_page(brand: Option<&Brand>, view: &ErrorView<'_>, error: ErrorTexts<'_>) -> Reply {
     let t = &ENGLISH;
-    let error = (t.error)(view.status);
     let request_id = view.request_id;
     match brand {
         None => render(view.status, &NeutralPage { t, error, styled: false, request_id }),

@@ -18,6 +18,7 @@ use serde_json::json;
 use super::{PortalRoom, Room, store_failed};
 use crate::pages::{self, Reply};
 use crate::session::{CookieName, clearing, cookie, is_ours};
+use crate::state::audit::{self, Event};
 use crate::state::sessions::{LoggedOut, Reach};
 use crate::state::visit::{HubVisit, Visit};
 use crate::types::HostName;
@@ -94,9 +95,13 @@ impl PortalRoom {
                 Err(cause) => return store_failed(visit, &cause),
             },
         };
-        if let Some(LoggedOut { record, .. }) = &gone {
-            let everywhere = reach == Reach::Everywhere;
-            tracing::info!(app = %record.app, session = record.id.public(), everywhere, "logged out");
+        if let Some(LoggedOut { record, sessions, .. }) = &gone {
+            let (email, session, sessions) = (&record.email, record.id, *sessions);
+            let event = match reach {
+                Reach::Here => Event::LoggedOut { email, session },
+                Reach::Everywhere => Event::LoggedOutEverywhere { email, sessions },
+            };
+            audit::write(&self.metrics, visit, &event);
         }
         let there = gone.and_then(|gone| self.log_out_there(visit, &gone));
         let reply = match &there {

@@ -17,6 +17,8 @@ use crate::pages::{self, AccountView, ChoiceView, Reply, SessionView};
 use crate::policy::{Grant, Standing};
 use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
+use crate::state::audit::{self, Event};
+use crate::state::metrics::Metrics;
 use crate::state::ports::StoreError;
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
@@ -33,6 +35,8 @@ pub struct PortalRoom {
     pub signer: Arc<Signer>,
     /// What seals whatever goes through a browser.
     pub seal: Arc<Seal>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
 }
 
 /// What the hub has of the portal.
@@ -109,7 +113,8 @@ async fn choose(State(room): Room, Extension(visit): Extension<Visit>, Form(form
     };
     match room.sessions.switch(live, customer.clone(), visit.now).await {
         Ok(Some(token)) => {
-            tracing::info!(app = %live.record.app, session = token.hash().public(), customer = customer.masked(), "customer chosen");
+            let event = Event::CustomerChosen { email: &live.record.email, session: token.hash(), customer: &customer };
+            audit::write(&room.metrics, &visit, &event);
             let lifetime = room.current.load().session.absolute.as_secs();
             Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime))
         }
@@ -179,7 +184,7 @@ async fn end_sessions(
         if let Err(cause) = room.sessions.end(id).await {
             return store_failed(&visit, &cause);
         }
-        tracing::info!(app = %record.app, session = id.public(), "session ended by its person");
+        audit::write(&room.metrics, &visit, &Event::SessionEnded { email: &record.email, session: id });
         ended_this_one |= id == record.id;
     }
     if ended_this_one { log_out::gone(&headers) } else { Reply::see_other("/.access/account") }

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::policy::Grant;
-use crate::session::{Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::session::{
+    Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
+};
 use crate::types::{AppName, Email, HostName, ProviderName, Secret};
 
 /// What must survive `kill -9`: sessions, log-in attempts, outgoing mail, keys. When a call returns `Ok`, its change is on
@@ -90,8 +92,15 @@ pub trait Store: MailQueue {
 
     /// Stores a new attempt (its `id` is ignored) and ends the earlier ones of the same browser.
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError>;
-    /// The attempts that nobody has answered yet, oldest first, at most `most`.
-    async fn unanswered(&self, most: u32) -> Result<Vec<Attempt>, StoreError>;
+    /// The attempts for an app that nobody has answered yet, by known browsers or by strangers, with numbers below `before`,
+    /// newest first, at most `most`.
+    async fn unanswered(
+        &self,
+        app: &AppName,
+        asker: Asker,
+        before: AttemptId,
+        most: u32,
+    ) -> Result<Vec<Attempt>, StoreError>;
     /// Answers an attempt: with a mail (attempt becomes `Mailed`, and the mail is queued in the same step), or without
     /// (`Unknown`). Does nothing unless it is still `Asked`.
     async fn answer(&self, id: AttemptId, answer: Option<&Answer>, now: Timestamp) -> Result<(), StoreError>;

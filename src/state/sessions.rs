@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use moka::future::Cache;
 
 use super::assertion::Assertion;
+use super::audit::{self, Event, Scene};
+use super::metrics::Metrics;
 use super::open_requests::{OpenRequest, OpenRequests};
 use super::ports::{Directory, Farewell, LinkTokens, Opening, Providers, Replaces, Store, StoreError, Unavailable};
 use super::recheck::{Checked, Recheck};
@@ -61,6 +63,8 @@ pub enum Reach {
 pub struct LoggedOut {
     /// What it was.
     pub record: SessionRecord,
+    /// How many ended, itself among them.
+    pub sessions: usize,
     tokens: Vec<LinkTokens>,
 }
 
@@ -96,6 +100,7 @@ pub struct Sessions {
     store: Arc<dyn Store>,
     directory: Arc<dyn Directory>,
     recheck: Recheck,
+    metrics: Arc<Metrics>,
     cache: Cache<SessionId, Arc<Live>>,
     /// Sessions that ended just now: a look-up that began before must not bring one back.
     ended: moka::sync::Cache<SessionId, ()>,
@@ -110,11 +115,12 @@ impl Sessions {
         store: Arc<dyn Store>,
         directory: Arc<dyn Directory>,
         providers: Arc<dyn Providers>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let ended = moka::sync::Cache::builder().time_to_live(REMEMBER_ENDED).build();
         let cache = Cache::new(MOST_CACHED);
         let recheck = Recheck::new(providers);
-        Self { current, store, directory, recheck, cache, ended, open: OpenRequests::default() }
+        Self { current, store, directory, recheck, metrics, cache, ended, open: OpenRequests::default() }
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -207,7 +213,9 @@ impl Sessions {
             Checked::Until(moment) => Ok((record, moment)),
             Checked::Unavailable(cause) => Err(Some(Trouble::Provider(cause))),
             Checked::Ended(provider) => {
-                tracing::info!(app = %record.app, session = record.id.public(), %provider, "its provider ended a session");
+                let scene = Scene::background(&record.app, &record.host, now);
+                let event = Event::RecheckEnded { email: &record.email, session: record.id, provider: &provider };
+                audit::write(&self.metrics, scene, &event);
                 // It is over here whether or not the store can be told now; the provider says the same when it is asked again.
                 self.ended.insert(record.id, ());
                 self.open.end(record.id);
@@ -382,14 +390,15 @@ impl Sessions {
             Some(record) => self.tokens_of(record).await,
             None => Vec::new(),
         };
+        let mut sessions = 1;
         match (&record, reach) {
             (Some(record), Reach::Everywhere) if !record.is_over(limits, now) => {
-                self.end_everywhere(&record.email).await?;
+                sessions = self.end_everywhere(&record.email).await?;
             }
             _ => {}
         }
         self.end(id).await?;
-        Ok(record.map(|record| LoggedOut { record, tokens }))
+        Ok(record.map(|record| LoggedOut { record, sessions, tokens }))
     }
 
     /// The tokens of a session's providers, of the one it came by last first.

@@ -163,6 +163,7 @@ impl House {
             Arc::clone(&store) as _,
             Arc::clone(&table) as _,
             Arc::clone(&provider) as _,
+            Arc::new(Metrics::new()),
         );
         let house = Self { sessions: Arc::new(sessions), store, table, provider, current, _folder: folder };
         house.at(0);

@@ -119,12 +119,6 @@ pub(super) async fn find(store: &SqliteStore, id: SessionId) -> sqlx::Result<Opt
     Ok(Some(record))
 }
 
-pub(super) async fn everywhere(store: &SqliteStore, email: &Email) -> sqlx::Result<Vec<SessionId>> {
-    let ids: Vec<Vec<u8>> =
-        query_scalar("SELECT id FROM session WHERE email = ?").bind(email.as_str()).fetch_all(&store.readers).await?;
-    ids.iter().map(|id| read_id(id)).collect()
-}
-
 /// The sessions of a person; without their links, which no list shows.
 pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email) -> sqlx::Result<Vec<SessionRecord>> {
     let rows = query("SELECT * FROM session WHERE app = ? AND email = ? ORDER BY created DESC, id LIMIT ?")
@@ -144,6 +138,12 @@ pub(super) async fn end(store: &SqliteStore, id: SessionId) -> sqlx::Result<Opti
             .fetch_optional(&store.writer)
             .await?;
     ended.as_deref().map(read_id).transpose()
+}
+
+pub(super) async fn everywhere(store: &SqliteStore, email: &Email) -> sqlx::Result<Vec<SessionId>> {
+    let select = query_scalar("SELECT id FROM session WHERE email = ?").bind(email.as_str());
+    let ids: Vec<Vec<u8>> = select.fetch_all(&store.readers).await?;
+    ids.iter().map(|id| read_id(id)).collect()
 }
 
 pub(super) async fn end_everywhere(store: &SqliteStore, email: &Email) -> sqlx::Result<Vec<SessionId>> {

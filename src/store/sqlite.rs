@@ -12,7 +12,9 @@ use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
 use super::{attempts, farewells, links, once, outbox, passkeys, secrets, sessions};
-use crate::session::{Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::session::{
+    Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
+};
 use crate::state::ports::{
     Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, QueuedMail, Remembered, Store, StoreError, Ticket,
 };
@@ -98,12 +100,12 @@ impl Store for SqliteStore {
         sessions::of_person(self, app, email).await.map_err(failed("read a person's sessions"))
     }
 
-    async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError> {
-        sessions::everywhere(self, email).await.map_err(failed("read a person's sessions"))
-    }
-
     async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError> {
         sessions::end(self, id).await.map_err(failed("end a session"))
+    }
+
+    async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError> {
+        sessions::everywhere(self, email).await.map_err(failed("read a person's sessions"))
     }
 
     async fn end_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError> {
@@ -200,8 +202,16 @@ impl Store for SqliteStore {
         attempts::ask(self, attempt).await.map_err(failed("store a log-in attempt"))
     }
 
-    async fn unanswered(&self, most: u32) -> Result<Vec<Attempt>, StoreError> {
-        attempts::unanswered(self, most).await.map_err(failed("read the unanswered log-in attempts"))
+    async fn unanswered(
+        &self,
+        app: &AppName,
+        asker: Asker,
+        before: AttemptId,
+        most: u32,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        attempts::unanswered(self, app, asker, before, most)
+            .await
+            .map_err(failed("read the unanswered log-in attempts"))
     }
 
     async fn answer(&self, id: AttemptId, answer: Option<&Answer>, now: Timestamp) -> Result<(), StoreError> {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::session::{
-    Attempt, AttemptState, MOST_PASSKEYS, MOST_WRONG_CODES, PasskeyRecord, Proof, SessionLimits, SessionRecord, Token,
-    TokenHash,
+    Asker, Attempt, AttemptState, MOST_PASSKEYS, MOST_WRONG_CODES, PasskeyRecord, Proof, SessionLimits, SessionRecord,
+    Token, TokenHash,
 };
 use crate::state::ports::{Answer, Identity, Opening, OutgoingMail, Remembered, Replaces, Store, Ticket};
 use crate::types::{AppName, CustomerId, Email, HostName, Secret, Way};
@@ -29,7 +29,7 @@ macro_rules! store_suite {
             use_is_noted_and_never_taken_back
             a_session_id_is_never_given_twice
             a_new_attempt_ends_the_browsers_earlier_ones
-            unanswered_attempts_come_oldest_first
+            unanswered_attempts_come_app_by_app_and_newest_first
             an_answer_queues_its_mail_in_the_same_step
             an_attempt_is_answered_once
             a_failed_answer_leaves_nothing_behind
@@ -110,6 +110,7 @@ pub(super) fn attempt(browser: u8) -> Attempt {
         host: HostName::parse("orders.example.com").expect("valid"),
         origin: "https://orders.example.com:8443".to_owned(),
         email: Email::parse("ann@example.com").expect("valid"),
+        asker: Asker::Stranger,
         to: "/orders?page=2".to_owned(),
         browser: hash(browser),
         created: after(0),
@@ -220,16 +221,26 @@ pub(super) async fn a_new_attempt_ends_the_browsers_earlier_ones(store: AnyStore
     assert_eq!(store.attempt_of(hash(3)).await.expect("read"), None);
 }
 
-pub(super) async fn unanswered_attempts_come_oldest_first(store: AnyStore) {
+pub(super) async fn unanswered_attempts_come_app_by_app_and_newest_first(store: AnyStore) {
+    let orders = attempt(1).app;
+    let other = AppName::parse("other").expect("valid");
     for browser in 1..=4 {
         store.ask(&attempt(browser)).await.expect("stored");
     }
-    let found = store.unanswered(2).await.expect("read");
-    assert_eq!(found.iter().map(|attempt| attempt.browser).collect::<Vec<_>>(), [hash(1), hash(2)]);
-    store.answer(found[0].id, None, after(1)).await.expect("answered");
-    store.answer(found[1].id, Some(&answer(9)), after(1)).await.expect("answered");
-    let found = store.unanswered(9).await.expect("read");
-    assert_eq!(found.iter().map(|attempt| attempt.browser).collect::<Vec<_>>(), [hash(3), hash(4)]);
+    store.ask(&Attempt { app: other.clone(), ..attempt(5) }).await.expect("stored");
+    store.ask(&Attempt { asker: Asker::Known, ..attempt(6) }).await.expect("stored");
+    let found = async |app, asker, before, most| {
+        let found = store.unanswered(app, asker, before, most).await.expect("read");
+        found.iter().map(|attempt| (attempt.browser, attempt.id)).unzip::<_, _, Vec<_>, Vec<_>>()
+    };
+    let (browsers, ids) = found(&orders, Asker::Stranger, i64::MAX, 2).await;
+    assert_eq!(browsers, [hash(4), hash(3)]);
+    assert_eq!(found(&orders, Asker::Stranger, ids[1], 2).await.0, [hash(2), hash(1)]);
+    assert_eq!(found(&other, Asker::Stranger, i64::MAX, 9).await.0, [hash(5)]);
+    assert_eq!(found(&orders, Asker::Known, i64::MAX, 9).await.0, [hash(6)]);
+    store.answer(ids[0], None, after(1)).await.expect("answered");
+    store.answer(ids[1], Some(&answer(9)), after(1)).await.expect("answered");
+    assert_eq!(found(&orders, Asker::Stranger, i64::MAX, 9).await.0, [hash(2), hash(1)]);
 }
 
 pub(super) async fn an_answer_queues_its_mail_in_the_same_step(store: AnyStore) {

@@ -1,7 +1,7 @@
 //! What must be true of a log-out token before it ends anything (OpenID Connect Back-Channel Logout 1.0, sections 2.4 and 2.6).
 //!
-//! Anybody can send one. So all that costs nothing is looked at first, and then the signature. Whether its `jti` was used before
-//! is for the store to say, in one step with the end of what it ends: a token that could do nothing yet is not used up.
+//! Anybody can send one. So all that costs nothing is looked at first, then the signature. Whether its `jti` was used before is
+//! found out when it is used, in one step with what it ends: a token whose log-out failed is as good as before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,10 +107,10 @@ fn read(provider: &Provider, claims: &Claims, now: Timestamp) -> Result<LogoutRe
     }
     let jti = claims.text("jti").filter(|jti| !jti.is_empty() && jti.len() <= MOST_JTI_BYTES).ok_or("jti")?;
     let farewell = Farewell {
+        token: TokenHash::of(&["logout-token", &provider.issuer, jti]),
         issuer: provider.issuer.clone(),
         subject,
         sid,
-        token: TokenHash::of(&["logout-token", &provider.issuer, jti]),
         at: now,
         // Past this moment it is too old anyway.
         until: after(after(now, MOST_AGE), provider.clock_skew.saturating_mul(2)),

@@ -5,6 +5,11 @@ ALTER TABLE session ADD COLUMN proofs TEXT NOT NULL DEFAULT '[]';
 UPDATE session SET proofs = '[{"way":"email","at":' || created || '}]';
 CREATE INDEX session_by_email ON session (email);
 
+-- Whether it was asked by a browser with which the person had logged in before. What waits is looked up app by app, newest first.
+ALTER TABLE attempt ADD COLUMN known INTEGER NOT NULL DEFAULT 0;
+DROP INDEX attempt_unanswered;
+CREATE INDEX attempt_unanswered ON attempt (app, known, id) WHERE state = 'asked';
+
 -- `tokens` is sealed: it holds an ID token and perhaps a refresh token.
 CREATE TABLE link (
     session BLOB NOT NULL REFERENCES session (id) ON DELETE CASCADE ON UPDATE CASCADE,
