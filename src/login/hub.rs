@@ -17,7 +17,7 @@ use super::by_provider::{CALLBACK, name_of, write_ticket};
 use super::flow::{AtHub, AtProvider, Flow, FlowId, Flows, HubRequest, origin, remember_until};
 use super::oidc::{Arrived, Begin};
 use super::returned::Returned;
-use super::{LoginRoom, Room, arrival};
+use super::{LoginRoom, Room, arrival, backchannel};
 use crate::config::Provider;
 use crate::pages::{self, Brand, ErrorView, ProviderProblem, Reply};
 use crate::session::Token;
@@ -34,6 +34,7 @@ pub fn router(room: Arc<LoginRoom>) -> Router {
     Router::new()
         .route("/.access/oidc/begin", get(begin))
         .route(CALLBACK, get(callback))
+        .merge(backchannel::router())
         .route("/.access/style.css", get(stylesheet))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

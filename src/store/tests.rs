@@ -213,6 +213,7 @@ async fn whoever_was_logged_in_before_there_were_other_ways_came_by_mail() {
     drop(store);
     // Back to the first shape.
     for step in [
+        "DROP TABLE moved",
         "DROP TABLE link",
         "DROP TABLE identity",
         "DROP TABLE ticket",
