@@ -221,6 +221,9 @@ async fn whoever_was_logged_in_before_there_were_other_ways_came_by_mail() {
         "DROP TABLE passkey",
         "DROP INDEX session_by_email",
         "ALTER TABLE session DROP COLUMN proofs",
+        "DROP INDEX attempt_unanswered",
+        "ALTER TABLE attempt DROP COLUMN known",
+        "CREATE INDEX attempt_unanswered ON attempt (id) WHERE state = 'asked'",
         "PRAGMA user_version = 1",
     ] {
         change(&folder.path().join("store.db"), step).await;
