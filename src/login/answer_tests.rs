@@ -76,6 +76,7 @@ async fn house(login: &str) -> House {
         code_key: hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]),
         seal,
         asked: Arc::new(Notify::new()),
+        mailed: Arc::new(Notify::new()),
         metrics,
     };
     House { room, queues: Queues::default(), mailed: Notify::new(), now: clock.now(), _folder: folder }
