@@ -33,11 +33,7 @@ pub(super) async fn run(args: &PersonArgs) -> Result<ExitCode, Failure> {
         let _ = writeln!(text, "forgotten: {}", count(gone, "passkey", "passkeys"));
     }
     if args.end_sessions {
-        let mut ended = 0;
-        for id in store.sessions_everywhere(&email).await.map_err(failed)? {
-            ended += u64::from(store.end_session(id).await.map_err(failed)?);
-        }
-        let ended = count(ended, "session", "sessions");
+        let ended = count(store.end_everywhere(&email).await.map_err(failed)?.len(), "session", "sessions");
         let _ = writeln!(text, "ended: {ended}; a running gateway sees it within a minute");
     }
     store.close().await;

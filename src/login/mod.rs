@@ -10,7 +10,9 @@
 
 pub mod answer;
 mod arrival;
+mod backchannel;
 mod by_mail;
+mod by_passkey;
 mod by_provider;
 mod device;
 mod enter;
@@ -36,7 +38,7 @@ use crate::pages::{self, AddressField, LoginProblem, LoginView, ProviderButton, 
 use crate::session::Seal;
 use crate::state::metrics::Metrics;
 use crate::state::ports::{Directory, Store, StoreError};
-use crate::state::rate_limits::{LimitReached, RateLimits};
+use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::Current;
 use crate::state::visit::Visit;
@@ -58,9 +60,11 @@ pub struct LoginRoom {
     /// What seals codes.
     pub code_key: hmac::Key,
     /// What seals cookies and whatever else goes through a browser.
-    pub seal: Seal,
+    pub seal: Arc<Seal>,
     /// Wakes [`answer::run`].
     pub asked: Arc<tokio::sync::Notify>,
+    /// Wakes the outbox.
+    pub mailed: Arc<tokio::sync::Notify>,
     /// The counters.
     pub metrics: Arc<Metrics>,
 }
@@ -73,7 +77,9 @@ pub fn router(room: Arc<LoginRoom>) -> Router {
         .route("/.access/login", get(show_login))
         .merge(by_mail::router())
         .merge(by_provider::router())
+        .merge(by_passkey::router())
         .merge(step_up::router())
+        .merge(backchannel::router())
         .with_state(room)
 }
 
@@ -131,12 +137,6 @@ impl LoginRoom {
         };
         let view = LoginView { email, to: &to, problem, address, providers: &providers, passkey: ways.passkey };
         pages::login(&visit.site.domain.brand, &view)
-    }
-
-    fn note(&self, reached: LimitReached) -> u32 {
-        tracing::warn!(limit = reached.limit, "a log-in limit was reached");
-        self.metrics.limits_reached.with_label_values(&[reached.limit]).inc();
-        reached.minutes
     }
 }
 

@@ -8,6 +8,8 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
+use super::passkeys::{PasskeySection, PasskeysView};
+use super::reply::safe_location;
 use super::texts::{ENGLISH, ErrorTexts, Sentence, Texts, fill};
 use super::{Brand, Reply};
 
@@ -65,6 +67,8 @@ pub struct AccountView<'a> {
     pub can_switch: bool,
     /// The person's sessions in this app.
     pub sessions: Vec<SessionView>,
+    /// The person's passkeys on this domain; nothing where there can be none.
+    pub passkeys: Option<PasskeysView>,
 }
 
 /// One of a person's sessions.
@@ -148,9 +152,17 @@ struct OtherBrowserPage<'a> {
 struct NoticePage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
-    paragraphs: Vec<&'static str>,
+    paragraphs: Vec<&'a str>,
     log_in: Option<&'static str>,
     request_id: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "log_out_there.html")]
+struct LogOutTherePage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    location: String,
 }
 
 /// A page without a brand: the host is unknown, and then there is no stylesheet to name either, or the hub.
@@ -158,7 +170,7 @@ struct NoticePage<'a> {
 #[template(path = "neutral.html")]
 pub(super) struct NeutralPage<'a> {
     pub(super) t: &'static Texts,
-    pub(super) error: ErrorTexts,
+    pub(super) error: ErrorTexts<'a>,
     pub(super) styled: bool,
     pub(super) request_id: &'a str,
 }
@@ -187,6 +199,7 @@ struct AccountPage<'a> {
     frame: Frame<'a>,
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
+    passkeys: Option<PasskeySection<'a>>,
     others: bool,
     back: String,
 }
@@ -313,17 +326,21 @@ pub fn account(brand: &Brand, view: &AccountView<'_>) -> Reply {
             }
         })
         .collect();
-    render(
+    let passkeys = view.passkeys.as_ref().map(PasskeySection::new);
+    let has_script = passkeys.as_ref().is_some_and(|section| section.button.is_some());
+    let reply = render(
         StatusCode::OK,
         &AccountPage {
             t,
             frame: Frame { wide: true, ..Frame::new(brand, t.account.heading) },
             view,
             sessions,
+            passkeys,
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &brand.title)]),
         },
-    )
+    );
+    if has_script { reply.with_own_scripts() } else { reply }
 }
 
 /// Who you are, why not, and what next: 403. It only offers ways on, so it can never begin a redirect loop.
@@ -356,6 +373,23 @@ pub fn logged_out(brand: &Brand) -> Reply {
     notice(StatusCode::OK, brand, t.heading, vec![t.lead], Some(t.again))
 }
 
+/// Sends a browser whose session has ended on to its provider's log-out. A redirect would not do: browsers hold the answer to
+/// a form to the page's `form-action` (CSP 3, section 6.4.1), redirects and all.
+#[must_use]
+pub fn log_out_there(brand: &Brand, location: &str) -> Reply {
+    let t = &ENGLISH;
+    let frame = Frame::new(brand, t.logged_out.there_heading);
+    render(StatusCode::OK, &LogOutTherePage { t, frame, location: safe_location(location) })
+}
+
+/// The session has ended, at the provider too, and nobody knows where it began.
+#[must_use]
+pub fn logged_out_there() -> Reply {
+    let t = &ENGLISH;
+    let error = ErrorTexts { heading: t.logged_out.heading, happened: t.logged_out.lead, next: "" };
+    render(StatusCode::OK, &NeutralPage { t, error, styled: true, request_id: "" })
+}
+
 /// The app is switched off: 503.
 #[must_use]
 pub fn disabled(brand: &Brand) -> Reply {
@@ -367,8 +401,32 @@ pub fn disabled(brand: &Brand) -> Reply {
 /// What happened and what to do next, by status; in neutral dress where no brand is known.
 #[must_use]
 pub fn error(brand: Option<&Brand>, view: &ErrorView<'_>) -> Reply {
+    error_page(brand, view, (ENGLISH.error)(view.status))
+}
+
+/// "Too many tries" (429), and when to try again. On the hub there is no brand.
+#[must_use]
+pub fn too_many(brand: Option<&Brand>, minutes: u32, request_id: &str) -> Reply {
+    let view = ErrorView { status: StatusCode::TOO_MANY_REQUESTS, request_id };
+    let happened = (ENGLISH.login.too_many)(minutes);
+    let error = ErrorTexts { happened: &happened, next: ENGLISH.too_many_next, ..(ENGLISH.error)(view.status) };
+    error_page(brand, &view, error).retry_after(minutes)
+}
+
+/// The same for a script.
+#[must_use]
+pub fn too_many_json(minutes: u32, request_id: &str) -> Reply {
+    let value = serde_json::json!({
+        "error": "too_many_tries",
+        "message": (ENGLISH.login.too_many)(minutes),
+        "retry_after_seconds": u64::from(minutes.max(1)) * 60,
+        "request_id": request_id,
+    });
+    Reply::json(StatusCode::TOO_MANY_REQUESTS, &value).retry_after(minutes)
+}
+
+fn error_page(brand: Option<&Brand>, view: &ErrorView<'_>, error: ErrorTexts<'_>) -> Reply {
     let t = &ENGLISH;
-    let error = (t.error)(view.status);
     let request_id = view.request_id;
     match brand {
         None => render(view.status, &NeutralPage { t, error, styled: false, request_id }),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 
 use super::ctx::RequestCtx;
@@ -45,7 +45,11 @@ impl Corridor {
         let now = self.clock.now();
         let path = facts.path.as_str();
         let is_ours = path == "/.access" || path.starts_with("/.access/");
-        if !facts.site.app.enabled && !is_asset(path) && path != BACK_CHANNEL {
+        if is_back_channel(facts) {
+            // Neither the app's state nor a session is its business: other apps' sessions end by it too.
+            return self.own_page(facts, ctx, now);
+        }
+        if !facts.site.app.enabled && !is_asset(path) {
             ctx.decided("refuse", "app-disabled");
             return Admission::Answer(decision::disabled(facts, &ctx.id));
         }
@@ -60,7 +64,11 @@ impl Corridor {
             }
         }
         if is_ours {
-            return self.own_page(facts, headers, ctx, now);
+            if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
+                ctx.decided("refuse", "cross-site");
+                return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+            }
+            return self.own_page(facts, ctx, now);
         }
         if is_foreign_websocket(facts, headers) {
             ctx.decided("refuse", "cross-site");
@@ -99,22 +107,27 @@ impl Corridor {
         }
     }
 
-    fn own_page(&self, facts: &Facts, headers: &HeaderMap, ctx: &mut RequestCtx, now: Timestamp) -> Admission {
-        let visit = Visit {
+    fn visit(&self, facts: &Facts, ctx: &RequestCtx, now: Timestamp) -> Visit {
+        Visit {
             site: Arc::clone(&facts.site),
             live: ctx.live.clone(),
             client: facts.client,
             origin: format!("https://{}", facts.authority),
             request_id: ctx.id.clone(),
             now,
-        };
-        if path_is_guarded(facts.path.as_str()) && !visit.is_same_origin(&facts.method, headers) {
-            ctx.decided("refuse", "cross-site");
-            return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
         }
-        ctx.decided("portal", "own-page");
-        Admission::Page(Box::new(visit))
     }
+
+    fn own_page(&self, facts: &Facts, ctx: &mut RequestCtx, now: Timestamp) -> Admission {
+        ctx.decided("portal", "own-page");
+        Admission::Page(Box::new(self.visit(facts, ctx, now)))
+    }
+}
+
+/// Whether a provider says that somebody has logged out there (OpenID Connect Back-Channel Logout, section 2.5). No browser
+/// sends that, so no page of ours stands behind it: the signed token in it is its proof.
+fn is_back_channel(facts: &Facts) -> bool {
+    facts.path.as_str() == "/.access/oidc/backchannel" && facts.method == Method::POST
 }
 
 /// A request to the hub, for the pages that it has.
@@ -126,15 +139,6 @@ pub(super) fn hub_visit(facts: &HubFacts, request_id: &str, now: Timestamp) -> H
         request_id: request_id.to_owned(),
         now,
     }
-}
-
-/// Where a provider says that somebody has logged out there (OpenID Connect Back-Channel Logout, section 2.5). No browser
-/// sends that, and so no form and no cookie: the signed token in it is its proof.
-const BACK_CHANNEL: &str = "/.access/oidc/backchannel";
-
-/// Whether a request that changes something must come from one of our own pages.
-fn path_is_guarded(path: &str) -> bool {
-    path != BACK_CHANNEL
 }
 
 /// Whether another site's page opens a WebSocket here. Browsers send cookies along and keep no answer back (RFC 6455,

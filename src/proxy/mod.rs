@@ -240,7 +240,7 @@ impl Gateway {
             Err(refusal) => {
                 ctx.decided("refuse", refusal.reason);
                 if refusal.status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
-                    self.metrics.limits_reached.with_label_values(&[refusal.reason]).inc();
+                    self.metrics.limit_reached(refusal.reason, "request", 1);
                 }
                 let brand = refusal.site.as_ref().map(|site| &*site.domain.brand);
                 return Ok(Some(decision::error_of(brand, refusal.asks_for, refusal.status, &ctx.id)));
@@ -249,7 +249,7 @@ impl Gateway {
         ctx.facts = Some(facts.clone());
         if announced_length(session.req_header()).is_some_and(|length| length > facts.site.app.body_bytes) {
             ctx.decided("refuse", "body_bytes");
-            self.metrics.limits_reached.with_label_values(&["body_bytes"]).inc();
+            self.metrics.limit_reached("body_bytes", "request", 1);
             return Ok(Some(decision::error(&facts, StatusCode::PAYLOAD_TOO_LARGE, &ctx.id)));
         }
         match self.corridor.admit(&facts, &session.req_header().headers, ctx).await {
@@ -287,7 +287,7 @@ impl Gateway {
 
     fn too_large(&self, ctx: &mut RequestCtx) -> Box<Error> {
         ctx.decided("refuse", "body_bytes");
-        self.metrics.limits_reached.with_label_values(&["body_bytes"]).inc();
+        self.metrics.limit_reached("body_bytes", "request", 1);
         Error::explain(ErrorType::HTTPStatus(413), "the body is larger than `body_bytes`")
     }
 

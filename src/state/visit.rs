@@ -44,6 +44,16 @@ pub struct HubVisit {
 }
 
 impl Visit {
+    /// The origin of another of our host names, on the port that this request came by.
+    #[must_use]
+    pub fn origin_of(&self, host: &HostName) -> String {
+        let authority = self.origin.strip_prefix("https://").unwrap_or(&self.origin);
+        match authority.rsplit_once(':') {
+            Some((_, port)) if !port.ends_with(']') => format!("https://{host}:{port}"),
+            _ => format!("https://{host}"),
+        }
+    }
+
     /// The longest way back after log-in, in bytes.
     pub const MOST_RETURN_BYTES: usize = 2048;
 

@@ -5,6 +5,7 @@
 //! database alone lets nobody in.
 
 mod attempts;
+mod farewells;
 mod links;
 mod once;
 mod open;
@@ -16,6 +17,8 @@ mod sessions;
 mod sqlite;
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod suite_of_ends;
 #[cfg(test)]
 mod tests;
 

@@ -11,10 +11,13 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
-use super::{attempts, links, once, outbox, passkeys, secrets, sessions};
-use crate::session::{Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash};
+use super::{attempts, farewells, links, once, outbox, passkeys, secrets, sessions};
+use crate::session::{
+    Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
+};
 use crate::state::ports::{
-    Answer, Identity, LinkTokens, MailQueue, Opening, QueuedMail, Remembered, Store, StoreError, Ticket,
+    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
+    StoreError, Ticket,
 };
 use crate::types::{AppName, Email, HostName, ProviderName, Secret};
 
@@ -63,6 +66,10 @@ fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
 
 #[async_trait]
 impl MailQueue for SqliteStore {
+    async fn queue_mail(&self, mail: &OutgoingMail, now: Timestamp, expires: Timestamp) -> Result<(), StoreError> {
+        outbox::queue(self, mail, now, expires).await.map_err(failed("queue a mail"))
+    }
+
     async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError> {
         outbox::due(self, now, most).await.map_err(failed("read the mail that is due"))
     }
@@ -98,21 +105,20 @@ impl Store for SqliteStore {
         sessions::of_person(self, app, email).await.map_err(failed("read a person's sessions"))
     }
 
+    async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError> {
+        sessions::end(self, id).await.map_err(failed("end a session"))
+    }
+
     async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError> {
         sessions::everywhere(self, email).await.map_err(failed("read a person's sessions"))
     }
 
-    async fn sessions_linked(
-        &self,
-        issuer: &str,
-        subject: Option<&str>,
-        sid: Option<&str>,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        links::sessions(self, issuer, subject, sid).await.map_err(failed("find the sessions of a provider"))
+    async fn end_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError> {
+        sessions::end_everywhere(self, email).await.map_err(failed("end a person's sessions"))
     }
 
-    async fn end_session(&self, id: SessionId) -> Result<bool, StoreError> {
-        sessions::end(self, id).await.map_err(failed("end a session"))
+    async fn end_linked(&self, farewell: &Farewell) -> Result<Option<Vec<SessionId>>, StoreError> {
+        farewells::end(self, farewell).await.map_err(failed("end the sessions of a provider"))
     }
 
     async fn touch_sessions(&self, used: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
@@ -157,8 +163,8 @@ impl Store for SqliteStore {
         once::spend(self, what, until).await.map_err(failed("note that something was used"))
     }
 
-    async fn add_passkey(&self, passkey: &PasskeyRecord) -> Result<bool, StoreError> {
-        passkeys::add(self, passkey).await.map_err(failed("add a passkey"))
+    async fn add_passkey(&self, passkey: &PasskeyRecord, most: usize) -> Result<bool, StoreError> {
+        passkeys::add(self, passkey, most).await.map_err(failed("add a passkey"))
     }
 
     async fn passkeys_of(&self, host: &HostName, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError> {
@@ -201,8 +207,16 @@ impl Store for SqliteStore {
         attempts::ask(self, attempt).await.map_err(failed("store a log-in attempt"))
     }
 
-    async fn unanswered(&self, most: u32) -> Result<Vec<Attempt>, StoreError> {
-        attempts::unanswered(self, most).await.map_err(failed("read the unanswered log-in attempts"))
+    async fn unanswered(
+        &self,
+        app: &AppName,
+        asker: Asker,
+        before: AttemptId,
+        most: u32,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        attempts::unanswered(self, app, asker, before, most)
+            .await
+            .map_err(failed("read the unanswered log-in attempts"))
     }
 
     async fn answer(&self, id: AttemptId, answer: Option<&Answer>, now: Timestamp) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! What must be true of a log-out token before it ends anything (OpenID Connect Back-Channel Logout 1.0, sections 2.4 and 2.6).
 //!
-//! Anybody can send one. So all that costs nothing is looked at first, then the signature, and only a token that is right in
-//! every other way uses its `jti` up.
+//! Anybody can send one. So all that costs nothing is looked at first, then the signature. Whether its `jti` was used before is
+//! found out when it is used, in one step with what it ends: a token whose log-out failed is as good as before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::id_token::check_algorithm;
 use super::{LogoutRequest, LogoutTokenError};
 use crate::config::Provider;
 use crate::session::TokenHash;
-use crate::state::ports::Store;
+use crate::state::ports::Farewell;
 
 /// An honest one has a few hundred bytes.
 const MOST_BYTES: usize = 16 * 1024;
@@ -32,7 +32,6 @@ const MOST_JTI_BYTES: usize = 512;
 /// Checks a token against the providers of the config.
 pub(super) async fn verify(
     contacts: &[Arc<Contact>],
-    store: &dyn Store,
     token: &str,
     now: Timestamp,
 ) -> Result<LogoutRequest, LogoutTokenError> {
@@ -47,7 +46,7 @@ pub(super) async fn verify(
     let unavailable = |cause| LogoutTokenError::Unavailable { provider: provider.name.clone(), cause };
 
     check_header(&peeked.header).map_err(refused)?;
-    let (request, jti) = read(provider, &peeked.claims, now).map_err(refused)?;
+    let request = read(provider, &peeked.claims, now).map_err(refused)?;
     let known = contact.known().await.map_err(unavailable)?;
     let input = token.as_bytes().get(..peeked.input_bytes).unwrap_or_default();
     if let Err(reason) = check_signature(&known, &peeked, input) {
@@ -57,14 +56,7 @@ pub(super) async fn verify(
         let newer = contact.newer_keys(&known, Asker::Stranger).await.ok_or_else(|| refused(reason))?;
         check_signature(&newer, &peeked, input).map_err(refused)?;
     }
-    // Past this moment it is too old anyway.
-    let until = after(after(now, MOST_AGE), provider.clock_skew.saturating_mul(2));
-    match store.spend(once(&provider.issuer, &jti), until).await {
-        Ok(true) => Ok(request),
-        Ok(false) => Err(refused("replay")),
-        // Not believed to be new: the provider tries again.
-        Err(error) => Err(unavailable(error.to_string())),
-    }
+    Ok(request)
 }
 
 /// The provider whose token it says it is, among those that have us as a client under the name it is for.
@@ -86,7 +78,7 @@ fn check_header(header: &Claims) -> Result<(), &'static str> {
     if is_fine && !header.has("crit") && !header.has("cty") && !header.has("enc") { Ok(()) } else { Err("typ") }
 }
 
-fn read(provider: &Provider, claims: &Claims, now: Timestamp) -> Result<(LogoutRequest, String), &'static str> {
+fn read(provider: &Provider, claims: &Claims, now: Timestamp) -> Result<LogoutRequest, &'static str> {
     // What tells it from an ID token, which the same keys sign and which passes through the browser.
     if claims.has("nonce") {
         return Err("nonce");
@@ -115,8 +107,16 @@ fn read(provider: &Provider, claims: &Claims, now: Timestamp) -> Result<(LogoutR
         return Err("nobody");
     }
     let jti = claims.text("jti").filter(|jti| !jti.is_empty() && jti.len() <= MOST_JTI_BYTES).ok_or("jti")?;
-    let request = LogoutRequest { provider: provider.name.clone(), issuer: provider.issuer.clone(), subject, sid };
-    Ok((request, jti.to_owned()))
+    let farewell = Farewell {
+        token: once(&provider.issuer, jti),
+        issuer: provider.issuer.clone(),
+        subject,
+        sid,
+        at: now,
+        // Past this moment it is too old anyway.
+        until: after(after(now, MOST_AGE), provider.clock_skew.saturating_mul(2)),
+    };
+    Ok(LogoutRequest { provider: provider.name.clone(), farewell })
 }
 
 fn check_signature(known: &Known, peeked: &Peeked, input: &[u8]) -> Result<(), &'static str> {

@@ -28,7 +28,7 @@ use crate::config::Provider;
 use crate::session::{Link, Proof, SessionId};
 use crate::state::clock::Clock;
 use crate::state::metrics::Metrics;
-use crate::state::ports::{Identity, LinkTokens, Providers, Rechecked, Store};
+use crate::state::ports::{Farewell, Identity, LinkTokens, Providers, Rechecked, Store};
 use crate::types::{DisplayName, Email, ProviderName, Secret};
 
 /// With the ID token as a hint the URL could grow beyond what servers in between let pass: then it goes without.
@@ -149,12 +149,8 @@ pub enum LogoutTokenError {
 pub struct LogoutRequest {
     /// The provider that asks.
     pub provider: ProviderName,
-    /// The issuer.
-    pub issuer: String,
     /// Whose sessions end.
-    pub subject: Option<String>,
-    /// Which session ends.
-    pub sid: Option<String>,
+    pub farewell: Farewell,
 }
 
 /// A provider's CA cannot be used.
@@ -260,12 +256,13 @@ impl RelyingParty {
         looks.join_all().await;
     }
 
-    /// Believes a log-out token (OpenID Connect Back-Channel Logout, section 2.6) after every check, once.
+    /// Believes a log-out token (OpenID Connect Back-Channel Logout, section 2.6) after every check but one: whether it was used
+    /// before is found out when it is.
     ///
     /// # Errors
     /// When anything about it is wrong, or it cannot be checked now.
     pub async fn verify_logout_token(&self, token: &str) -> Result<LogoutRequest, LogoutTokenError> {
-        logout_token::verify(&self.contacts, &*self.store, token, self.clock.now()).await
+        logout_token::verify(&self.contacts, token, self.clock.now()).await
     }
 
     /// Where to send a browser so that it is logged out at a provider too (OpenID Connect RP-Initiated Logout, section 2);
@@ -293,6 +290,10 @@ impl RelyingParty {
 
 #[async_trait]
 impl Providers for RelyingParty {
+    fn end_session_url(&self, tokens: &LinkTokens, return_to: &str, state: Option<&str>) -> Option<String> {
+        Self::end_session_url(self, &tokens.provider, &tokens.id_token, return_to, state)
+    }
+
     async fn recheck(&self, session: SessionId, link: &Link) -> Rechecked {
         match self.contact(&link.provider) {
             Some(contact) => recheck::recheck(&self.flights, contact, &self.store, self.clock, session).await,
