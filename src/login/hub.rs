@@ -17,7 +17,7 @@ use super::by_provider::{CALLBACK, name_of, write_ticket};
 use super::flow::{AtHub, AtProvider, Flow, FlowId, Flows, HubRequest, origin, remember_until};
 use super::oidc::{Arrived, Begin};
 use super::returned::Returned;
-use super::{LoginRoom, Room, arrival};
+use super::{LoginRoom, Room, arrival, backchannel};
 use crate::config::Provider;
 use crate::pages::{self, Brand, ErrorView, ProviderProblem, Reply};
 use crate::session::Token;
@@ -34,6 +34,7 @@ pub fn router(room: Arc<LoginRoom>) -> Router {
     Router::new()
         .route("/.access/oidc/begin", get(begin))
         .route(CALLBACK, get(callback))
+        .merge(backchannel::router())
         .route("/.access/style.css", get(stylesheet))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -55,15 +56,21 @@ async fn begin(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Reply {
-    let [(name, text)] = pairs.as_slice() else { return error(&visit, StatusCode::BAD_REQUEST) };
-    let request = Some(text).filter(|_| name == "request");
-    let request = request.and_then(|text| HubRequest::open(&room.seal, &visit.hub, text, visit.now));
+    let text = match pairs.as_slice() {
+        [(name, text)] if name == "request" => text,
+        _ => return error(&visit, StatusCode::BAD_REQUEST),
+    };
+    let request = HubRequest::open(&room.seal, &visit.hub, text, visit.now);
     let Some(asked) = request.and_then(|request| room.asked_of_hub(request)) else { return lost(&visit) };
     let redirect_uri = format!("{}{CALLBACK}", visit.origin);
     let state = Token::generate();
     let hint = asked.request.hint();
     let begin = Begin { redirect_uri: redirect_uri.clone(), state: state.expose(), hint };
-    let begun = match room.providers.begin(&asked.provider.name, begin).await {
+    let begun = match asked.request.another {
+        true => room.providers.begin_as_another(&asked.provider.name, begin).await,
+        false => room.providers.begin(&asked.provider.name, begin).await,
+    };
+    let begun = match begun {
         Ok(begun) => begun,
         Err(error) => {
             let app = asked.site.app.name.as_str();

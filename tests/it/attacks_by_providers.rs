@@ -203,6 +203,9 @@ async fn attack_17_a_token_endpoint_that_misbehaves_gets_nothing_and_holds_nobod
     none_is_believed(&house, &liar, lies).await;
     assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
     assert!(elsewhere.asked("token").is_empty(), "codes and secrets went elsewhere");
+    let asked = liar.asked("token").remove(0).fields;
+    assert!(asked.get("code_verifier").is_some_and(|verifier| verifier.len() >= 43), "{asked:?}");
+    assert!(!asked.contains_key("client_secret"), "the secret goes in a header, which fewer logs keep: {asked:?}");
 }
 
 #[tokio::test]
