@@ -7,6 +7,7 @@
 
 mod house;
 mod upstream;
+mod authenticator;
 mod browser;
 mod mailbox;
 mod pki;
@@ -41,8 +42,10 @@ mod login_by_link;
 mod login_by_provider;
 mod logout;
 mod mail_scanner_first;
+mod passkeys;
 mod plain_http_redirect;
 mod provider_trouble;
+mod providers_in_a_real_browser;
 mod recheck_at_the_provider;
 mod removal_from_the_table;
 mod role_rules;
@@ -60,9 +63,12 @@ mod upstream_down_and_slow;
 mod websocket_ends_at_logout;
 mod who_a_provider_means;
 
+mod attacks_by_providers;
 mod attacks_on_headers;
 mod attacks_on_login;
 mod attacks_on_paths;
 mod attacks_on_protocol;
 mod attacks_on_sessions;
 mod attacks_on_the_hub;
+mod attacks_on_the_way_back;
+mod attacks_on_tickets;
