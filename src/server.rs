@@ -35,9 +35,11 @@ use crate::proxy::listener::{self, Listener, tls_config};
 use crate::proxy::{Corridor, Gateway as Proxy, InvalidCa, Upstreams};
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
+use crate::state::audit;
 use crate::state::certificates::{Certificate, CertificateSet, Certificates};
 use crate::state::clock::Clock;
 use crate::state::counters::ListenerCounters;
+use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
 use crate::state::ports::{Directory, Mailer, Store, StoreError};
@@ -45,10 +47,6 @@ use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
 use crate::store::{self, OpenError, SqliteStore};
-
-/// The limits that requests and log-ins meet; the listener counts its own.
-const LIMITS: [&str; 6] =
-    ["body_bytes", "header_bytes", "headers", "mails_per_address", "mails_per_app", "tries_per_client"];
 
 /// What to do for a domain without a certificate.
 pub(crate) const NO_CERTIFICATE: &str =
@@ -170,7 +168,7 @@ impl Gateway {
         let code_key = sqlite.code_key();
         let store: Arc<dyn Store> = Arc::clone(&sqlite) as _;
         let browser_key = store.secret("browser-seal", || Token::generate().bytes().to_vec()).await?;
-        let browser_key = browser_key.try_into().map_err(|_| InvalidKey::of_wrong_length())?;
+        let browser_key: [u8; Seal::KEY_BYTES] = browser_key.try_into().map_err(|_| InvalidKey::of_wrong_length())?;
         let key = store.secret("assertion-key", Signer::new_key).await?;
         let signer = Arc::new(Signer::from_key(&key)?);
         let local_ca = match config.tls.local_ca {
@@ -192,9 +190,12 @@ impl Gateway {
             Arc::clone(&store),
             Arc::clone(&as_port),
             Arc::clone(&providers) as _,
+            Arc::clone(&metrics),
         ));
-        let limits = Arc::new(RateLimits::new(&config.login));
-        metrics.expect(config.apps.iter().map(|app| app.name.as_str()), &LIMITS);
+        let seal = Arc::new(Seal::new(browser_key));
+        let known = KnownBrowsers::new(Arc::clone(&seal));
+        let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics)));
+        metrics.expect(config.apps.iter().map(|app| app.name.as_str()), &audit::EVENTS);
         let login = Arc::new(LoginRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
@@ -203,7 +204,7 @@ impl Gateway {
             limits: Arc::clone(&limits),
             providers,
             code_key,
-            seal: Seal::new(browser_key),
+            seal: Arc::clone(&seal),
             asked: Arc::new(Notify::new()),
             mailed: Arc::new(Notify::new()),
             metrics: Arc::clone(&metrics),
@@ -213,8 +214,11 @@ impl Gateway {
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
             signer: Arc::clone(&signer),
+            seal,
+            metrics: Arc::clone(&metrics),
         });
         let pages = login::router(Arc::clone(&login)).merge(portal::router(portal));
+        let hub = login::hub::router(Arc::clone(&login));
 
         let counters = Arc::new(ListenerCounters::default());
         let mail = Arc::new(MailCounters::default());
@@ -250,7 +254,7 @@ impl Gateway {
             None => None,
         };
 
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages };
+        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages, hub };
         let gateway = Proxy { current, corridor, upstreams, signer, metrics, https_port };
         let proxy = Arc::new(pingora_app(gateway, &config));
         let this = Self {
@@ -307,6 +311,10 @@ impl Gateway {
         rooms.spawn({
             let (sessions, clock, halt) = (Arc::clone(&self.sessions), self.clock, halt.clone());
             async move { sessions.run(clock, halt).await }
+        });
+        rooms.spawn({
+            let (providers, halt) = (Arc::clone(&self.login.providers), halt.clone());
+            async move { providers.run(halt).await }
         });
         rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), self.config.session, self.clock, halt.clone()));
 
@@ -396,7 +404,7 @@ fn load_certificates(
         }
         all.extend(found.certificates);
     }
-    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host) {
+    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host).chain(&config.login.hub) {
         if all.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
             continue;
         }

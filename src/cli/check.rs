@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::paint::{Paint, count, tame};
-use super::{CheckArgs, Failure};
+use super::{CheckArgs, Failure, register};
 use crate::certificates::folder;
 use crate::config::{App, Config};
 use crate::directory::{AppReport, ListReport, TableDirectory};
@@ -30,6 +30,7 @@ pub(super) async fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let paint = Paint::for_stdout();
     let mut text = summary(file, &config, paint);
     write_certificates(&mut text, &config, paint);
+    register::write(&mut text, &config, paint);
     let mut is_fine = true;
     if args.data {
         let directory = TableDirectory::open(&config, Clock);
@@ -70,7 +71,7 @@ fn write_certificates(text: &mut String, config: &Config, paint: Paint) {
     if config.tls.local_ca {
         return;
     }
-    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host) {
+    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host).chain(&config.login.hub) {
         if !found.certificates.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
             let note = format!("note: {host} has no certificate, so nobody can reach it\n    help: {NO_CERTIFICATE}");
             let _ = writeln!(text, "  {}", paint.bad(note));

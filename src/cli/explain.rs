@@ -18,7 +18,7 @@ use crate::policy::{
     decide,
 };
 use crate::state::clock::Clock;
-use crate::types::{CustomerId, Email, HostName, RequestPath};
+use crate::types::{CustomerId, Email, HostName, RequestPath, RequiredWay};
 
 /// Exit code for a person who may not enter, or a request that is refused.
 const REFUSED: u8 = 3;
@@ -48,6 +48,7 @@ pub(super) async fn explain(
     };
     let mut story = Story { app: question.app, text: String::new(), paint, now };
     story.line(0, paint.title(format!("{} in app {}", question.email, question.app.name)));
+    story.ways(&question.email);
     story.lists(&trace);
     let is_allowed = story.verdict(&question, &trace);
     Ok((story.text, is_allowed))
@@ -130,6 +131,24 @@ impl Story<'_> {
 
     fn advice(&mut self, indent: usize, advice: &str) {
         self.line(indent, format!("to let this person in: {}", tame(advice)));
+    }
+
+    /// By which ways the person may come.
+    fn ways(&mut self, email: &Email) {
+        let ways = &self.app.ways;
+        let home = ways.home_of(email).map(|provider| provider.name.clone());
+        let mut names = Vec::new();
+        match &home {
+            Some(home) => names.push(format!("provider {home}, which alone speaks for {}", email.domain())),
+            None => {
+                names.extend(ways.email.then(|| "mail".to_owned()));
+                let speakers = ways.providers.iter().filter(|provider| provider.speaks_for(email));
+                names.extend(speakers.map(|provider| format!("provider {}", provider.name)));
+            }
+        }
+        names.extend(ways.passkey.then(|| "a passkey added after another log-in".to_owned()));
+        self.heading("Ways in");
+        self.line(2, format!("by {}", names.join(", or ")));
     }
 
     // From lists to grants.
@@ -232,6 +251,10 @@ impl Story<'_> {
         steps.push(("role".to_owned(), format!("{}, {}", grant.role, self.origin_of_role(list, found, grant))));
         if let Some(when) = self.app.policy.roles.role(&grant.role).and_then(|role| role.when.as_ref()) {
             steps.push(("role's when".to_owned(), format!("`{}` is true", tame(when.source()))));
+        }
+        if let Some(requirement) = self.app.policy.roles.unmet(&grant.role, std::iter::empty()) {
+            let ways: Vec<&str> = requirement.0.iter().map(RequiredWay::as_str).collect();
+            steps.push(("asks for".to_owned(), format!("a log-in by {}", ways.join(" or "))));
         }
         steps
     }

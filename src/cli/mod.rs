@@ -5,6 +5,8 @@ mod ca;
 mod check;
 mod explain;
 mod paint;
+mod person;
+mod register;
 mod serve;
 
 use std::io::Write as _;
@@ -61,6 +63,10 @@ pub enum Command {
     /// Walks from the customer lists to rows, conditions, customer, role, rules and headers, and says what would have to
     /// change. Exits with 0 when the person may enter (and the request is allowed), and with 3 when not.
     Explain(ExplainArgs),
+    /// Show what the store knows of an address: sessions, identities at providers, passkeys; and forget it
+    ///
+    /// Works beside a running gateway. What the customer tables say of an address is told by `explain`.
+    Person(PersonArgs),
     /// Print the JSON Schema of the config file, for editors
     Schema,
     /// Print the certificate of the local CA, for browsers and tools to trust
@@ -115,6 +121,26 @@ pub struct ExplainArgs {
     /// The domain that the person comes by, where one pins a customer
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
+}
+
+/// What `person` is asked.
+#[derive(Args, Clone, Debug)]
+pub struct PersonArgs {
+    /// Which config file.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The person's address
+    #[arg(short, long, value_name = "ADDRESS")]
+    pub email: String,
+    /// Forget who the address is at providers: the next to come with it is remembered anew
+    #[arg(long)]
+    pub forget_identities: bool,
+    /// Forget the passkeys of the address on all domains
+    #[arg(long)]
+    pub forget_passkeys: bool,
+    /// End all sessions of the address
+    #[arg(long)]
+    pub end_sessions: bool,
 }
 
 /// What `demo` is asked.
@@ -190,6 +216,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         }
         Command::Check(args) => block_on(check::run(args))?,
         Command::Explain(args) => block_on(explain::run(args))?,
+        Command::Person(args) => block_on(person::run(args))?,
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&crate::config::schema());
             let schema = schema.map_err(|error| Failure::Other(format!("the schema is no JSON: {error}")))?;

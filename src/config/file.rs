@@ -190,6 +190,8 @@ pub(super) struct ProviderFile {
     pub(super) email_domains: Vec<Text>,
     /// The claim that holds the address: "email" when left out.
     pub(super) email_claim: Option<Text>,
+    /// The claim that says that the address is verified: "email_verified" when left out.
+    pub(super) email_verified_claim: Option<Text>,
     /// Take the address although the provider does not say that it is verified.
     #[serde(default)]
     pub(super) trust_unverified_email: bool,

@@ -147,7 +147,9 @@ pub struct Provider {
     pub email_domains: Vec<HostName>,
     /// The claim that holds the address.
     pub email_claim: String,
-    /// Whether an address counts without `email_verified`.
+    /// The claim that says that the address is verified.
+    pub email_verified_claim: String,
+    /// Whether an address counts although no claim says that it is verified.
     pub trust_unverified_email: bool,
     /// The claim that lists a person's groups, where this is the staff's provider.
     pub groups_claim: Option<String>,

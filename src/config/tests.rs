@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::types::RoleName;
 
 const GOOD: &str = r#"
 [server]
@@ -171,4 +172,80 @@ proptest::proptest! {
         }
         let _ = read(&broken);
     }
+}
+
+#[test]
+fn an_app_is_entered_by_the_ways_it_names() {
+    let ways = |login: &str| {
+        let providers = "\n[login.oidc.okta]\nissuer = \"https://acme.okta.example\"\nclient_id = \"0oa1\"\n\
+                         email_domains = [\"Acme.example\"]\n[login.oidc.google]\nissuer = \"https://accounts.google.com\"\n\
+                         client_id = \"x\"\n";
+        let text = GOOD.replace("roles_default", &format!("{login}\nroles_default"));
+        let config = read(&format!("{text}{providers}")).unwrap_or_else(|errors| panic!("{errors}"));
+        config.app("orders").expect("the app").ways.clone()
+    };
+    let email = |text: &str| Email::parse(text).expect("an address");
+    let standard = ways("");
+    assert!(standard.email && !standard.passkey && standard.providers.is_empty());
+    assert!(standard.home_of(&email("ann@acme.example")).is_none(), "a provider that the app does not name has no say");
+
+    let mixed = ways("login = [\"google\", \"okta\", \"passkey\", \"email\"]");
+    assert!(mixed.email && mixed.passkey && mixed.only_provider().is_none());
+    assert_eq!(mixed.home_of(&email("ann@ACME.example")).expect("a home").name.as_str(), "okta");
+    assert!(mixed.home_of(&email("ann@sub.acme.example")).is_none());
+    assert_eq!(mixed.providers.iter().map(|provider| provider.name.as_str()).collect::<Vec<_>>(), ["google", "okta"]);
+
+    let only = ways("login = [\"okta\"]");
+    assert!(!only.email && only.only_provider().is_some());
+    assert!(ways("login = [\"okta\"]\nskip_login_page = false").only_provider().is_none());
+}
+
+#[test]
+fn a_stronger_role_may_ask_for_a_stronger_way() {
+    let text = GOOD.replace("roles_default", "login = [\"email\", \"passkey\"]\nroles_default");
+    let text = text.replace("includes = [\"basic\"]", "includes = [\"basic\"]\nrequire = [\"passkey\"]");
+    let config = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let roles = &config.app("orders").expect("the app").policy.roles;
+    let unmet = |role: &str, ways: &[Way]| roles.unmet(&RoleName::parse(role).expect("valid"), ways.iter()).is_some();
+    assert!(!unmet("basic", &[Way::Email]));
+    assert!(unmet("boss", &[Way::Email]));
+    assert!(!unmet("boss", &[Way::Email, Way::Passkey]));
+}
+
+#[test]
+fn a_role_is_as_demanding_as_what_it_includes() {
+    let text = GOOD.replace("roles_default", "login = [\"email\", \"passkey\"]\nroles_default");
+    let text =
+        text.replace("[{ allow = \"GET /orders/**\" }]", "[{ allow = \"GET /orders/**\" }]\nrequire = [\"passkey\"]");
+    let config = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let roles = &config.app("orders").expect("the app").policy.roles;
+    let boss = RoleName::parse("boss").expect("valid");
+    assert!(roles.unmet(&boss, [Way::Email].iter()).is_some(), "or including would be a way round the requirement");
+}
+
+#[test]
+fn staff_may_come_by_their_groups() {
+    let text = format!(
+        "{GOOD}\n[login.oidc.staff]\nissuer = \"https://id.example.com/\"\nclient_id = \"x\"\n[workspace.oidc]\nprovider = \"staff\"\n\
+         [[workspace.oidc.group]]\nname = \"admins\"\nroles = {{ orders = \"boss\" }}\n\
+         [[workspace.oidc.group]]\nname = \"all\"\nroles = {{ orders = \"basic\" }}\n"
+    );
+    let config = read(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let app = config.app("orders").expect("the app");
+    let staff = ProviderName::parse("staff").expect("valid");
+    let email = Email::parse("ann@example.com").expect("valid");
+    let role = |groups: &[&str], provider: &ProviderName| {
+        let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
+        app.policy.group_grant(&email, provider, &groups).map(|grant| grant.role.to_string())
+    };
+    assert_eq!(role(&["all", "admins"], &staff).as_deref(), Some("boss"), "the first in the config counts");
+    assert_eq!(role(&["all"], &staff).as_deref(), Some("basic"));
+    assert_eq!(role(&["others"], &staff), None);
+    assert_eq!(
+        role(&["all"], &ProviderName::parse("other").expect("valid")),
+        None,
+        "another provider's groups say nothing"
+    );
+    assert!(app.ways.staff.is_some() && app.ways.providers.is_empty(), "it has no button, and leads in");
+    assert!(app.ways.allows(&Way::Oidc(staff)));
 }

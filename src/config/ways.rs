@@ -64,6 +64,7 @@ fn provider(
         Some(text) => not_empty(builder, text, "the claim"),
     };
     let email_claim = claim(builder, &file.email_claim, "email");
+    let email_verified_claim = claim(builder, &file.email_verified_claim, "email_verified");
     let groups_claim = staff.map(|staff| claim(builder, &staff.claim, "groups"));
     let title = file.title.as_ref().map(|text| not_empty(builder, text, "the title"));
     let icon = file.icon.as_ref().map(|text| builder.logo(text));
@@ -86,6 +87,7 @@ fn provider(
         scopes: scopes?,
         email_domains: email_domains?,
         email_claim: email_claim?,
+        email_verified_claim: email_verified_claim?,
         trust_unverified_email: file.trust_unverified_email,
         groups_claim: lift(groups_claim)?,
         groups: staff.iter().flat_map(|staff| &staff.group).map(|group| group.name.value.clone()).collect(),

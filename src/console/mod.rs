@@ -115,7 +115,7 @@ async fn metrics(State(room): Room) -> Response {
         ("header_read", &room.listeners.header_timeouts),
         ("idle", &room.listeners.idle_closed),
     ] {
-        let reached = room.metrics.limits_reached.with_label_values(&[limit]);
+        let reached = room.metrics.limits_reached.with_label_values(&[limit, "connection"]);
         reached.inc_by(counter.load(Ordering::Relaxed).saturating_sub(reached.get()));
     }
     let mut text = match TextEncoder::new().encode_to_string(&room.metrics.registry.gather()) {

@@ -173,6 +173,7 @@ impl<'a> Survey<'a> {
         let mut people = HashSet::new();
         let mut customers = HashSet::new();
         let mut used: BTreeSet<&RoleName> = self.policy.workspace.values().map(|user| &user.role).collect();
+        used.extend(self.policy.workspace_groups.iter().flat_map(|groups| &groups.roles).map(|(_, role)| role));
         for ((email, customer), nomination) in &self.nominations {
             if nomination.is_ambiguous {
                 continue;

@@ -1,41 +1,50 @@
 //! Answers log-in attempts: asks the table, and sends a mail to those who may enter.
 //!
 //! It runs apart from the request that asked, one attempt after the other, from the store: what was asked before a crash is
-//! answered after it.
+//! answered after it. Each app has two queues, one of browsers that its people have logged in with before and one of all others,
+//! and what waits in one holds up no other. The newest attempt comes first: when more is asked for than may go out, whoever asked
+//! a moment ago still sits before the page, and whoever asked long ago has gone or asked again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::LoginRoom;
 use super::enter::may_say_who;
 use crate::pages::mail::login_letter;
-use crate::session::{Attempt, Code, Token};
+use crate::session::{Asker, Attempt, AttemptId, Code, Token};
+use crate::state::audit::{self, Event, Scene};
 use crate::state::clock::Clock;
 use crate::state::ports::{Answer, OutgoingMail, StoreError};
-use crate::types::Way;
+use crate::types::{AppName, Way};
 
 /// How many attempts are taken up at a time.
 const BATCH: u32 = 64;
+/// How many attempts of one queue are looked at before the next has its turn.
+const MOST_AT_A_TURN: u32 = 8 * BATCH;
 /// When to look again for what could not be answered.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// A used-up quota is not asked more often than this.
+const SOONEST: Duration = Duration::from_secs(1);
 
 /// Answers attempts until it is stopped; wakes the outbox after each mail.
 pub async fn run(room: Arc<LoginRoom>, mailed: Arc<tokio::sync::Notify>, clock: Clock, stop: CancellationToken) {
+    let mut queues = Queues::default();
     loop {
-        let left_over = match room.answer_all(&mailed, clock).await {
-            Ok(left_over) => left_over,
+        let look_again = match room.answer_all(&mut queues, &mailed, &|| clock.now()).await {
+            Ok(look_again) => look_again,
             Err(error) => {
                 tracing::error!(%error, "log-in attempts could not be answered; trying again");
-                true
+                Some(LOOK_AGAIN)
             }
         };
         let wait = async {
-            if left_over {
-                let _ = tokio::time::timeout(LOOK_AGAIN, room.asked.notified()).await;
-            } else {
-                room.asked.notified().await;
+            match look_again {
+                Some(wait) => drop(tokio::time::timeout(wait, room.asked.notified()).await),
+                None => room.asked.notified().await,
             }
         };
         if stop.run_until_cancelled(wait).await.is_none() {
@@ -44,26 +53,101 @@ pub async fn run(room: Arc<LoginRoom>, mailed: Arc<tokio::sync::Notify>, clock: 
     }
 }
 
+/// What tells the time.
+type Time<'a> = dyn Fn() -> Timestamp + Send + Sync + 'a;
+
+/// What of each queue waits.
+type Queues = HashMap<(AppName, Asker), Waits>;
+
+/// Why the attempts of a queue wait, and until when they are left alone.
+#[derive(Clone, Copy, Debug)]
+enum Waits {
+    /// The app has had its mails.
+    ForQuota(Timestamp),
+    /// Those up to a number wait for a table; newer ones may be of people whom it was asked about before.
+    ForTable(Timestamp, AttemptId),
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    Answered,
+    WaitsForTable,
+    WaitsForQuota(Duration),
+}
+
 impl LoginRoom {
-    /// Whether some attempts had to be left for later.
-    async fn answer_all(&self, mailed: &tokio::sync::Notify, clock: Clock) -> Result<bool, StoreError> {
+    /// Gives every queue a turn; tells when to look again, where something waits.
+    async fn answer_all(
+        &self,
+        queues: &mut Queues,
+        mailed: &tokio::sync::Notify,
+        time: &Time<'_>,
+    ) -> Result<Option<Duration>, StoreError> {
+        let apps: Vec<AppName> = self.current.load().apps().map(|app| app.name.clone()).collect();
+        let mut look_again: Option<Duration> = None;
+        for app in apps {
+            for asker in [Asker::Known, Asker::Stranger] {
+                let key = (app.clone(), asker);
+                let (waits, soon) = self.answer_queue(&key, queues.get(&key).copied(), mailed, time).await?;
+                let until = waits.map(|waits| match waits {
+                    Waits::ForQuota(until) | Waits::ForTable(until, _) => {
+                        Duration::try_from(until.duration_since(time())).unwrap_or_default()
+                    }
+                });
+                look_again = [look_again, until, soon.then_some(Duration::ZERO)].into_iter().flatten().min();
+                match waits {
+                    Some(waits) => queues.insert(key, waits),
+                    None => queues.remove(&key),
+                };
+            }
+        }
+        Ok(look_again)
+    }
+
+    /// Gives one queue its turn; tells what waits of it, and whether there is more that does not.
+    async fn answer_queue(
+        &self,
+        (app, asker): &(AppName, Asker),
+        waits: Option<Waits>,
+        mailed: &tokio::sync::Notify,
+        time: &Time<'_>,
+    ) -> Result<(Option<Waits>, bool), StoreError> {
+        let now = time();
+        let (mut waits, down_to) = match waits {
+            Some(Waits::ForQuota(until)) if now < until => return Ok((waits, false)),
+            Some(Waits::ForTable(until, newest)) if now < until => (waits, newest),
+            _ => (None, AttemptId::MIN),
+        };
+        let (mut before, mut newest, mut looked_at, mut answered) = (AttemptId::MAX, None, 0, 0);
         loop {
-            let attempts = self.store.unanswered(BATCH).await?;
-            let mut waiting = 0;
-            for attempt in &attempts {
-                if !self.answer(attempt, mailed, clock).await? {
-                    waiting += 1;
+            let attempts = self.store.unanswered(app, *asker, before, BATCH).await?;
+            for attempt in attempts.iter().take_while(|attempt| attempt.id > down_to) {
+                before = attempt.id;
+                looked_at += 1;
+                let newest = *newest.get_or_insert(attempt.id);
+                match self.answer(attempt, mailed, time()).await? {
+                    Outcome::Answered => answered += 1,
+                    Outcome::WaitsForTable => waits = Some(Waits::ForTable(later(now, LOOK_AGAIN), newest)),
+                    Outcome::WaitsForQuota(wait) => {
+                        return Ok((Some(Waits::ForQuota(later(now, wait.max(SOONEST)))), false));
+                    }
                 }
             }
-            if waiting > 0 || attempts.len() < BATCH as usize {
-                return Ok(waiting > 0);
+            let is_all = attempts.last().is_none_or(|last| last.id <= down_to);
+            if is_all || looked_at >= MOST_AT_A_TURN {
+                return Ok((waits, !is_all && answered > 0));
             }
         }
     }
 
-    /// Whether the attempt is answered now.
-    async fn answer(&self, attempt: &Attempt, mailed: &tokio::sync::Notify, clock: Clock) -> Result<bool, StoreError> {
-        let now = clock.now();
+    /// Answers an attempt, unless it has to wait.
+    async fn answer(
+        &self,
+        attempt: &Attempt,
+        mailed: &tokio::sync::Notify,
+        now: Timestamp,
+    ) -> Result<Outcome, StoreError> {
         let current = self.current.load_full();
         let site = current.site(&attempt.host).filter(|site| site.app.name == attempt.app && site.app.enabled);
         let may_enter = match site {
@@ -73,18 +157,22 @@ impl LoginRoom {
                 Ok(may_enter) => may_enter.then_some(site),
                 Err(error) => {
                     tracing::warn!(app = %attempt.app, attempt = attempt.id, %error, "a log-in waits for its table");
-                    return Ok(false);
+                    return Ok(Outcome::WaitsForTable);
                 }
             },
             _ => None,
         };
         let app = attempt.app.as_str();
+        let scene = Scene::background(&attempt.app, &attempt.host, now);
         let Some(site) = may_enter else {
             self.store.answer(attempt.id, None, now).await?;
-            tracing::info!(%app, attempt = attempt.id, email = attempt.email.masked(), "log-in by somebody unknown: no mail");
+            audit::write(&self.metrics, scene, &Event::LoginUnknown(&attempt.email));
             self.metrics.logins.with_label_values(&[app, "unknown"]).inc();
-            return Ok(true);
+            return Ok(Outcome::Answered);
         };
+        if let Err(wait) = self.limits.mail(scene, &attempt.app, attempt.asker) {
+            return Ok(Outcome::WaitsForQuota(wait));
+        }
         let token = Token::generate();
         let code = Code::of(&token);
         let link = format!("{}/.access/link/{}", attempt.origin, token.expose());
@@ -103,7 +191,16 @@ impl LoginRoom {
         };
         self.store.answer(attempt.id, Some(&answer), now).await?;
         mailed.notify_one();
+        audit::write(&self.metrics, scene, &Event::LoginMailed(&attempt.email));
         self.metrics.logins.with_label_values(&[app, "mailed"]).inc();
-        Ok(true)
+        Ok(Outcome::Answered)
     }
 }
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -8,13 +8,16 @@ use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use serde::Deserialize;
 
+use super::by_provider::Start;
 use super::enter::{Entrant, Refused};
-use super::{LoginRoom, Room, login_page, store_failed};
+use super::{LoginRoom, Room, store_failed};
 use crate::pages::{self, CheckView, CodeProblem, LoginProblem, Reply};
 use crate::session::{
     Attempt, AttemptState, Code, CookieName, MOST_WRONG_CODES, Proof, Token, clearing, cookie, setting,
 };
+use crate::state::audit::{self, Event};
 use crate::state::ports::StoreError;
+use crate::state::rate_limits::Kind;
 use crate::state::visit::Visit;
 use crate::types::{Email, Way};
 
@@ -36,7 +39,7 @@ struct AskForm {
     to: String,
 }
 
-/// Stores an attempt, the same for every well-formed address.
+/// Sends an address of a provider's domain there, and stores an attempt for any other, the same for every well-formed one.
 async fn ask(
     State(room): Room,
     Extension(visit): Extension<Visit>,
@@ -45,12 +48,22 @@ async fn ask(
 ) -> Reply {
     const MOST_SHOWN: usize = 254;
     let shown: String = form.email.chars().take(MOST_SHOWN).collect();
-    let page = |problem| login_page(&visit, &shown, &form.to, Some(problem));
+    let page = |problem| room.login_page(&visit, &shown, &form.to, Some(problem));
     let Ok(email) = Email::parse(&form.email) else { return page(LoginProblem::BadAddress) };
-    let app = &visit.site.app.name;
-    if let Err(reached) = room.limits.try_of_client(visit.client).and_then(|()| room.limits.mail(app, &email)) {
-        return page(LoginProblem::TooMany { minutes: room.note(reached) });
+    let ways = &visit.site.app.ways;
+    // Whom an address belongs to is asked of the config alone, so the answer is the same for whoever is known and who is not.
+    if let Some(provider) = ways.home_of(&email) {
+        let start = Start { provider, to: &form.to, hint: Some(email), another: false };
+        return room.go_after_form(&visit, &headers, start).await;
     }
+    if !ways.email {
+        return page(LoginProblem::NoWay);
+    }
+    let app = &visit.site.app.name;
+    let asker = match room.limits.admit_for(Kind::Ask, &visit, &headers, &email) {
+        Ok(asker) => asker,
+        Err(reached) => return page(LoginProblem::TooMany { minutes: reached.minutes }),
+    };
     if !room.directory.is_available(app) {
         return page(LoginProblem::Unavailable);
     }
@@ -62,6 +75,7 @@ async fn ask(
         host: visit.site.domain.host.clone(),
         origin: visit.origin.clone(),
         email,
+        asker,
         to: visit.return_path(&form.to),
         browser: browser.hash(),
         created: visit.now,
@@ -70,9 +84,9 @@ async fn ask(
         wrong_codes: 0,
     };
     match room.store.ask(&attempt).await {
-        Ok(id) => {
+        Ok(_) => {
             room.asked.notify_one();
-            tracing::info!(app = %app, attempt = id, email = attempt.email.masked(), "log-in asked for");
+            audit::write(&room.metrics, &visit, &Event::LoginAsked(&attempt.email));
             let cookie = setting(CookieName::Attempt, &browser, lifetime.as_secs());
             Reply::see_other("/.access/check").with_cookie(cookie)
         }
@@ -83,7 +97,7 @@ async fn ask(
 async fn show_check(State(room): Room, Extension(visit): Extension<Visit>, headers: HeaderMap) -> Reply {
     match room.attempt(&visit, &headers).await {
         Err(error) => store_failed(&visit, &error),
-        Ok(None) => login_page(&visit, "", "", None),
+        Ok(None) => room.login_page(&visit, "", "", None),
         // The mail was clicked in another tab: this one goes on too.
         Ok(Some(attempt)) if attempt.state == AttemptState::Used && visit.live.is_some() => {
             Reply::see_other(&attempt.to)
@@ -108,12 +122,12 @@ async fn enter_by_code(
 ) -> Reply {
     let attempt = match room.attempt(&visit, &headers).await {
         Ok(Some(attempt)) => attempt,
-        Ok(None) => return login_page(&visit, "", "", Some(LoginProblem::Expired)),
+        Ok(None) => return room.login_page(&visit, "", "", Some(LoginProblem::Expired)),
         Err(error) => return store_failed(&visit, &error),
     };
     let page = |problem| room.check_page(&visit, &attempt, Some(problem));
-    if let Err(reached) = room.limits.try_of_client(visit.client) {
-        return page(CodeProblem::TooMany { minutes: room.note(reached) });
+    if let Err(reached) = room.limits.admit_for(Kind::Code, &visit, &headers, &attempt.email) {
+        return page(CodeProblem::TooMany { minutes: reached.minutes });
     }
     if !attempt.is_open(visit.now) {
         return page(CodeProblem::Ended);
@@ -136,7 +150,7 @@ async fn enter_by_code(
     if is_right && sealed.is_some() {
         return room.enter_by_mail(&visit, &headers, &attempt).await;
     }
-    tracing::info!(app = %attempt.app, attempt = attempt.id, left, "wrong log-in code");
+    audit::write(&room.metrics, &visit, &Event::WrongCode { email: &attempt.email, left });
     room.metrics.logins.with_label_values(&[attempt.app.as_str(), "wrong-code"]).inc();
     page(if left == 0 { CodeProblem::Ended } else { CodeProblem::Wrong { left } })
 }
@@ -173,6 +187,9 @@ async fn enter_by_link(
     Form(form): Form<LinkForm>,
 ) -> Reply {
     let brand = &visit.site.domain.brand;
+    if let Err(reached) = room.limits.admit(Kind::Link, &visit, &headers) {
+        return pages::too_many(Some(brand), reached.minutes, &visit.request_id);
+    }
     let Some(token) = Token::parse(&form.token) else { return pages::link_ended(brand) };
     match room.attempt_by_link(&visit, &token).await {
         Err(error) => store_failed(&visit, &error),
@@ -214,9 +231,9 @@ impl LoginRoom {
         };
         match self.enter(visit, headers, entrant).await {
             Ok(reply) => reply.with_cookie(clearing(CookieName::Attempt)),
-            Err(Refused::NotAllowed) => login_page(visit, "", &attempt.to, Some(LoginProblem::Expired)),
+            Err(Refused::NotAllowed) => self.login_page(visit, "", &attempt.to, Some(LoginProblem::Expired)),
             Err(Refused::Unavailable) => {
-                login_page(visit, attempt.email.as_str(), &attempt.to, Some(LoginProblem::Unavailable))
+                self.login_page(visit, attempt.email.as_str(), &attempt.to, Some(LoginProblem::Unavailable))
             }
             Err(Refused::Ended) => pages::link_ended(&visit.site.domain.brand),
             Err(Refused::Store(error)) => store_failed(visit, &error),

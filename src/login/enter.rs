@@ -6,6 +6,7 @@ use super::{LoginRoom, device};
 use crate::config::Ways;
 use crate::pages::Reply;
 use crate::session::{AttemptId, CookieName, Link, Proof, SessionRecord, Token, setting};
+use crate::state::audit::{self, Event};
 use crate::state::ports::{LinkTokens, Opening, Replaces, StoreError};
 use crate::state::visit::Visit;
 use crate::types::{Email, Way};
@@ -50,6 +51,8 @@ impl LoginRoom {
                 Refused::Unavailable
             })?;
         if !may_enter {
+            let event = Event::LoginRefused { email: &entrant.email, way: &way, reason: "no-grant" };
+            audit::write(&self.metrics, visit, &event);
             self.metrics.logins.with_label_values(&[app, "no-grant"]).inc();
             return Err(Refused::NotAllowed);
         }
@@ -63,10 +66,10 @@ impl LoginRoom {
             created: visit.now,
             last_used: visit.now,
             device: device::describe(headers),
-            proofs: vec![entrant.proof],
+            proofs: vec![entrant.proof.clone()],
             links,
         };
-        let tokens = entrant.link.map(|(_, tokens)| tokens);
+        let tokens = entrant.link.as_ref().map(|(_, tokens)| tokens.clone());
         let old = visit.live.as_ref().map(|live| &live.record);
         let stepped_up = old.and_then(|old| step_up(old, &fresh));
         let session = stepped_up.as_ref().unwrap_or(&fresh);
@@ -77,6 +80,7 @@ impl LoginRoom {
             let opening = Opening { session, replaces, tokens: tokens.clone() };
             opened = self.open(entrant.attempt, &opening, visit).await.map_err(Refused::Store)?;
         }
+        let has_stepped_up = opened;
         if !opened {
             // Without an old session, or when it has ended meanwhile: what it had proven goes with it.
             let replaces = old.map_or(Replaces::Nothing, |old| Replaces::IfThere(old.id));
@@ -89,11 +93,19 @@ impl LoginRoom {
         if let Some(old) = old {
             self.sessions.forget(old.id).await;
         }
-        let session = token.hash().public();
-        tracing::info!(%app, session, email = entrant.email.masked(), %way, "logged in");
+        let (email, session) = (&entrant.email, token.hash());
+        let event = match has_stepped_up {
+            true => Event::SteppedUp { email, session, way: &way },
+            false => Event::LoggedIn { email, session, way: &way },
+        };
+        audit::write(&self.metrics, visit, &event);
         self.metrics.logins.with_label_values(&[app, "entered"]).inc();
         let lifetime = self.current.load().session.absolute.as_secs();
-        Ok(Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime)))
+        let reply = Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime));
+        Ok(match self.limits.remember(visit, headers, email) {
+            Some(known) => reply.with_cookie(known),
+            None => reply,
+        })
     }
 
     async fn open(&self, attempt: Option<AttemptId>, opening: &Opening, visit: &Visit) -> Result<bool, StoreError> {

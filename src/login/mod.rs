@@ -4,29 +4,41 @@
 //! [`answer`], is the table asked, and a mail sent to those who may enter: so neither answer nor time tells who is known.
 //! Link and code stand for each other, work once, and give the session to the browser that asked, which holds a cookie
 //! bound to the attempt.
+//!
+//! By an OpenID provider ([`by_provider`]): the browser goes there and comes back, through the [`hub`] where there is one. Every way
+//! ends in [`enter`]. The log-in page here offers what an app allows.
 
 pub mod answer;
+mod arrival;
+mod backchannel;
 mod by_mail;
 mod by_passkey;
+mod by_provider;
 mod device;
 mod enter;
+mod flow;
+pub mod hub;
 pub mod oidc;
+mod returned;
+mod step_up;
 
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use axum::Router;
 use axum::extract::{Extension, Query, State};
+use axum::http::HeaderMap;
 use axum::routing::get;
 use http::StatusCode;
 use serde::Deserialize;
 
+use self::by_provider::Start;
 use self::oidc::RelyingParty;
-use crate::pages::{self, LoginProblem, LoginView, Reply};
+use crate::pages::{self, AddressField, LoginProblem, LoginView, ProviderButton, Reply};
 use crate::session::Seal;
 use crate::state::metrics::Metrics;
 use crate::state::ports::{Directory, Store, StoreError};
-use crate::state::rate_limits::{LimitReached, RateLimits};
+use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::Current;
 use crate::state::visit::Visit;
@@ -48,7 +60,7 @@ pub struct LoginRoom {
     /// What seals codes.
     pub code_key: hmac::Key,
     /// What seals cookies and whatever else goes through a browser.
-    pub seal: Seal,
+    pub seal: Arc<Seal>,
     /// Wakes [`answer::run`].
     pub asked: Arc<tokio::sync::Notify>,
     /// Wakes the outbox.
@@ -65,6 +77,9 @@ pub fn router(room: Arc<LoginRoom>) -> Router {
         .route("/.access/login", get(show_login))
         .merge(by_mail::router())
         .merge(by_passkey::router())
+        .merge(by_provider::router())
+        .merge(step_up::router())
+        .merge(backchannel::router())
         .with_state(room)
 }
 
@@ -74,20 +89,54 @@ struct ToQuery {
     to: String,
 }
 
-async fn show_login(Extension(visit): Extension<Visit>, Query(query): Query<ToQuery>) -> Reply {
-    login_page(&visit, "", &query.to, None)
+#[derive(Deserialize)]
+struct LoginQuery {
+    #[serde(default)]
+    to: String,
+    /// Anything: the page is shown even where there is but one way. Every link that follows a log-out or a failure has it, so
+    /// that nobody is led in a circle.
+    #[serde(default)]
+    stay: String,
+    /// What the hub says went wrong.
+    #[serde(default)]
+    problem: String,
+    /// In which of the browser's attempts.
+    #[serde(default)]
+    flow: String,
 }
 
-fn login_page(visit: &Visit, email: &str, to: &str, problem: Option<LoginProblem>) -> Reply {
-    let to = visit.return_path(to);
-    pages::login(&visit.site.domain.brand, &LoginView { email, to: &to, passkey: visit.site.app.ways.passkey, problem })
+async fn show_login(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    Query(query): Query<LoginQuery>,
+) -> Reply {
+    if !query.problem.is_empty() {
+        return room.back_from_hub(&visit, &headers, &query.problem, &query.flow);
+    }
+    match visit.site.app.ways.only_provider() {
+        Some(provider) if query.stay.is_empty() => {
+            let start = Start { provider, to: &query.to, hint: None, another: false };
+            room.go(&visit, &headers, start).await
+        }
+        _ => room.login_page(&visit, "", &query.to, None),
+    }
 }
 
 impl LoginRoom {
-    fn note(&self, reached: LimitReached) -> u32 {
-        tracing::warn!(limit = reached.limit, "a log-in limit was reached");
-        self.metrics.limits_reached.with_label_values(&[reached.limit]).inc();
-        reached.minutes
+    /// The page that offers the ways into an app.
+    fn login_page(&self, visit: &Visit, email: &str, to: &str, problem: Option<LoginProblem<'_>>) -> Reply {
+        let ways = &visit.site.app.ways;
+        let to = visit.return_path(to);
+        let providers: Vec<ProviderButton<'_>> = ways.providers.iter().map(|provider| self.button(provider)).collect();
+        let has_home = ways.providers.iter().chain(&ways.staff).any(|provider| !provider.email_domains.is_empty());
+        let address = match (ways.email, has_home) {
+            (true, _) => AddressField::Mail,
+            (false, true) => AddressField::Home,
+            (false, false) => AddressField::Absent,
+        };
+        let view = LoginView { email, to: &to, problem, address, providers: &providers, passkey: ways.passkey };
+        pages::login(&visit.site.domain.brand, &view)
     }
 }
 

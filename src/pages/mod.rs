@@ -1,12 +1,13 @@
 //! The gateway's own pages and answers: templates, texts and Reply.
 //!
 //! Plain functions from a [`Brand`] and a view to a [`Reply`]; nothing here knows a request, a session or a clock. Pages
-//! are rendered on the server and work without a script wherever a browser does; the policy each one carries lets none in
-//! but, on the few pages where a passkey can be used, the one file [`passkey_script`]. Everything a person reads stands in [`texts`]; everything they see is named after the brand.
+//! are rendered on the server and work without script wherever a browser does; the few that have one name a file of ours,
+//! and the policy that each page carries lets no other in. Everything a person reads stands in [`texts`]; everything they see is named after the brand.
 
 pub mod mail;
 pub mod texts;
 mod contrast;
+mod login_views;
 mod passkeys;
 mod reply;
 mod style;
@@ -14,13 +15,17 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use login_views::{
+    AddressField, LoginProblem, LoginView, NoAccessView, ProviderButton, ProviderProblem, StepUpView, TicketView,
+    continue_script, hub_lost, leave_for, login, no_access, start_again, step_up, ticket,
+};
 pub use passkeys::{PasskeyOfferView, PasskeyView, PasskeysView, passkey_offer, passkey_script};
 pub use reply::Reply;
 pub use style::stylesheet;
 pub use views::{
-    AccountView, CheckView, ChoiceView, CodeProblem, DeniedView, ErrorView, LoginProblem, LoginView, SessionView,
-    account, check_mail, choose, confirm_link, denied, disabled, error, link_ended, logged_out, login, other_browser,
-    wrong_browser,
+    AccountView, CheckView, ChoiceView, CodeProblem, DeniedView, ErrorView, SessionView, account, check_mail, choose,
+    confirm_link, denied, disabled, error, link_ended, log_out_there, logged_out, logged_out_there, other_browser,
+    too_many, too_many_json, wrong_browser,
 };
 
 /// How a domain presents itself.

@@ -141,13 +141,18 @@ impl Reply {
 ///
 /// A path that begins with two slashes is neither: browsers take what follows for a host.
 fn location_value(location: &str) -> HeaderValue {
+    HeaderValue::try_from(safe_location(location))
+        .expect("controls and non-ASCII are encoded, and the rest may stand in a header")
+}
+
+/// See [`location_value`].
+pub(super) fn safe_location(location: &str) -> String {
     let encoded = utf8_percent_encode(location, NOT_IN_LOCATION).to_string();
     let is_path = encoded.starts_with('/') && !encoded.starts_with("//");
     let is_url = ["https://", "http://"]
         .iter()
         .any(|scheme| encoded.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
-    let safe = if is_path || is_url { encoded } else { "/".to_owned() };
-    HeaderValue::try_from(safe).expect("controls and non-ASCII are encoded above, and the rest may stand in a header")
+    if is_path || is_url { encoded } else { "/".to_owned() }
 }
 
 impl From<Reply> for http::Response<axum::body::Body> {

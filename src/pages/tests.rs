@@ -17,6 +17,71 @@ fn with_logo(title: &str) -> Brand {
     Brand { logo: Some(logo), ..brand(title) }
 }
 
+/// A log-in page that offers a mail and nothing else.
+fn by_mail<'a>(email: &'a str, to: &'a str, problem: Option<LoginProblem<'a>>) -> LoginView<'a> {
+    LoginView { email, to, problem, address: AddressField::Mail, providers: &[], passkey: false }
+}
+
+/// Two providers: one with a picture, one that does not answer.
+fn two_providers(text: &str) -> [ProviderButton<'_>; 2] {
+    [
+        ProviderButton { name: "one", title: text, icon: true, up: true },
+        ProviderButton { name: text, title: text, icon: false, up: false },
+    ]
+}
+
+const PROVIDER_PROBLEMS: [(u16, ProviderProblem); 7] = [
+    (503, ProviderProblem::Unreachable),
+    (403, ProviderProblem::Cancelled),
+    (502, ProviderProblem::Failed),
+    (403, ProviderProblem::NotBelieved),
+    (403, ProviderProblem::UnverifiedEmail),
+    (403, ProviderProblem::OtherDomain),
+    (403, ProviderProblem::Taken),
+];
+
+/// The pages of logging in by other ways than mail.
+fn provider_pages(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> {
+    let providers = two_providers(text);
+    let [first, _] = providers;
+    let view = LoginView { providers: &providers, ..by_mail(text, text, None) };
+    let step =
+        StepUpView { email: text, to: text, mail: true, providers: &providers, passkey: false, add_passkey: true };
+    let no_access_view = NoAccessView { email: text, provider: first, to: text, request_id: text };
+    let mut pages = vec![
+        ("login-all", 200, login(brand, &view)),
+        ("login-home", 200, login(brand, &LoginView { address: AddressField::Home, ..view })),
+        ("login-providers", 200, login(brand, &LoginView { address: AddressField::Absent, ..view })),
+        ("login-no-way", 422, login(brand, &LoginView { problem: Some(LoginProblem::NoWay), ..view })),
+        ("step-up", 200, step_up(brand, &step)),
+        ("step-up-none", 200, step_up(brand, &StepUpView { mail: false, providers: &[], add_passkey: false, ..step })),
+        ("no-access", 403, no_access(brand, &no_access_view)),
+        ("start-again", 410, start_again(brand)),
+        ("hub-lost", 410, hub_lost(text)),
+    ];
+    for (status, what) in PROVIDER_PROBLEMS {
+        let problem = Some(LoginProblem::AtProvider { title: text, what });
+        pages.push(("login-provider-problem", status, login(brand, &LoginView { problem, ..view })));
+    }
+    pages
+}
+
+/// Pages that name a script of ours.
+fn pages_with_script(brand: &Brand, text: &str) -> Vec<(&'static str, Reply)> {
+    let providers = two_providers(text);
+    let view = LoginView { providers: &providers, passkey: true, ..by_mail(text, text, None) };
+    let step = StepUpView { email: text, to: text, mail: false, providers: &[], passkey: true, add_passkey: false };
+    vec![
+        ("login-passkey", login(brand, &view)),
+        ("step-up-passkey", step_up(brand, &step)),
+        ("ticket", ticket(brand, &TicketView { title: text, ticket: text })),
+        ("offer-passkey", passkey_offer(brand, &PasskeyOfferView { to: text, is_required: false })),
+    ]
+}
+
+/// The script that uses passkeys, as pages name it.
+const SCRIPT: &str = "<script src=\"/.access/passkey.js\" defer></script>";
+
 fn passkeys(text: &str, is_required: bool) -> PasskeysView {
     let passkey = |last_used: Option<&str>| PasskeyView {
         id: text.to_owned(),
@@ -27,12 +92,9 @@ fn passkeys(text: &str, is_required: bool) -> PasskeysView {
     PasskeysView { passkeys: vec![passkey(None), passkey(Some(text))], can_add: true, can_change: true, is_required }
 }
 
-/// The one script there is, as pages name it.
-const SCRIPT: &str = "<script src=\"/.access/passkey.js\" defer></script>";
-
 /// Every page there is, with `text` wherever a page shows what it was given.
 fn every_page(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> {
-    let login_with = |problem| login(brand, &LoginView { email: text, to: text, passkey: true, problem });
+    let login_with = |problem| login(brand, &by_mail(text, text, problem));
     let check_with = |problem| check_mail(brand, &CheckView { address: Some(text), minutes: 15, problem });
     let choices = [
         ChoiceView { id: text, name: text, current: true },
@@ -86,8 +148,11 @@ fn every_page(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> {
         ("denied-no-customer", 403, denied(brand, &DeniedView { customer: None, ..denied_view })),
         ("denied-nobody", 403, denied(brand, &DeniedView { email: None, can_switch: false, ..denied_view })),
         ("logged-out", 200, logged_out(brand)),
+        ("log-out-there", 200, log_out_there(brand, text)),
+        ("logged-out-there", 200, logged_out_there()),
         ("disabled", 503, disabled(brand)),
     ];
+    pages.extend(provider_pages(brand, text));
     for code in [400, 403, 404, 405, 408, 413, 418, 421, 429, 431, 500, 502, 503, 504] {
         let view = ErrorView { status: StatusCode::from_u16(code).expect("a status"), request_id: text };
         pages.push(("error", code, error(Some(brand), &view)));
@@ -211,6 +276,73 @@ fn no_page_carries_script_but_the_one_or_style_or_looks_elsewhere() {
     }
 }
 
+#[test]
+fn a_page_with_a_script_names_one_of_ours_and_lets_no_other_in() {
+    for (name, reply) in pages_with_script(&brand("Acme"), "ann") {
+        let page = body(&reply);
+        let policy = header(&reply, "content-security-policy");
+        assert!(policy.contains("default-src 'none'; script-src 'self'; ") && !policy.contains("unsafe"), "{policy}");
+        assert!(policy.contains("form-action 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert_eq!(page.matches("<script").count(), 1, "{name}");
+        assert!(page.contains("<script src=\"/.access/") && page.contains("\" defer></script>"), "{name}");
+        assert!(!page.contains(" onclick") && !page.contains(" style=") && !page.contains("http"), "{name}");
+        for make in [brand, with_logo] {
+            let wild = pages_with_script(&make(HOSTILE), HOSTILE);
+            let tame = pages_with_script(&make("Acme"), "ann");
+            for ((name, tame), (_, wild)) in tame.iter().zip(&wild) {
+                assert_eq!(skeleton(body(tame)), skeleton(body(wild)), "{name}");
+            }
+        }
+    }
+    let script = continue_script();
+    assert_eq!(header(&script, "content-type"), "text/javascript; charset=utf-8");
+    assert!(body(&script).contains("requestSubmit"));
+}
+
+#[test]
+fn the_page_that_leaves_after_a_form_needs_no_script_and_goes_where_it_says() {
+    let page = leave_for(&brand("Acme"), "Okta", "https://op.test/auth?a=1&b=\"><script>");
+    let there = "https://op.test/auth?a=1&#38;b=%22%3E%3Cscript%3E";
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(
+        body(&page).contains(&format!("<meta http-equiv=\"refresh\" content=\"0;url={there}\">")),
+        "{}",
+        body(&page)
+    );
+    assert!(body(&page).contains(&format!("href=\"{there}\"")));
+    assert!(!body(&page).contains("<script"));
+    for elsewhere in ["javascript:alert(1)", "//evil.test", "data:text/html,x"] {
+        assert!(body(&leave_for(&brand("Acme"), "Okta", elsewhere)).contains("content=\"0;url=/\""), "{elsewhere}");
+    }
+}
+
+#[test]
+fn the_login_page_offers_what_there_is_in_order() {
+    let providers = two_providers("Big & Co");
+    let view = LoginView { providers: &providers, ..by_mail("", "/a?b=1&c", None) };
+    let page = login(&brand("Acme"), &view);
+    let first = "href=\"/.access/oidc/start?provider=one&#38;to=%2Fa%3Fb%3D1%26c\"";
+    assert!(body(&page).contains(first), "{}", body(&page));
+    assert!(body(&page).contains("Log in with Big &#38; Co") && body(&page).contains("/.access/oidc/icon/one"));
+    assert_eq!(body(&page).matches("Not reachable just now.").count(), 1);
+    assert!(body(&page).contains(">or<") && !body(&page).contains("id=\"passkey\""));
+    let buttons_alone = login(&brand("Acme"), &LoginView { address: AddressField::Absent, ..view });
+    assert!(!body(&buttons_alone).contains("<form") && !body(&buttons_alone).contains(">or<"));
+    let passkey = login(&brand("Acme"), &LoginView { passkey: true, ..view });
+    assert!(body(&passkey).contains("<button type=\"button\" id=\"passkey\""));
+}
+
+#[test]
+fn who_has_no_access_is_told_as_whom_and_offered_ways_on() {
+    let provider = ProviderButton { name: "okta", title: "Okta", icon: false, up: true };
+    let view = NoAccessView { email: "ann@example.com", provider, to: "/x", request_id: "r1" };
+    let page = no_access(&brand("Acme"), &view);
+    assert!(body(&page).contains("You are signed in at <strong dir=\"auto\">Okta</strong> as"));
+    assert!(body(&page).contains(">ann@example.com</strong>"));
+    assert!(body(&page).contains("provider=okta&#38;to=%2Fx&#38;another=1"));
+    assert!(body(&page).contains("/.access/login?stay=1&#38;to=%2Fx"));
+}
+
 fn check_form(reply: &Reply, action: &str, fields: &[&str]) {
     let page = body(reply);
     let form = page
@@ -229,7 +361,7 @@ fn check_form(reply: &Reply, action: &str, fields: &[&str]) {
 #[test]
 fn forms_post_the_agreed_fields_to_the_agreed_paths() {
     let brand = brand("Acme Orders");
-    let page = login(&brand, &LoginView { email: "a@b.example", to: "/x?y=1&z=\"", passkey: false, problem: None });
+    let page = login(&brand, &by_mail("a@b.example", "/x?y=1&z=\"", None));
     let to = "name=\"to\" value=\"/x?y=1&#38;z=&#34;\"";
     check_form(&page, "/.access/login", &[to, "name=\"email\" type=\"email\" value=\"a@b.example\""]);
     let page = check_mail(&brand, &CheckView { address: None, minutes: 15, problem: None });
@@ -304,7 +436,7 @@ fn the_offer_has_a_way_on_without_script_unless_a_passkey_is_needed() {
 fn the_script_is_an_asset_that_finds_every_sentence_on_the_page() {
     let script = passkey_script();
     assert_eq!(header(&script, "content-type"), "text/javascript; charset=utf-8");
-    let page = login(&brand("Acme"), &LoginView { email: "", to: "/", passkey: true, problem: None });
+    let page = login(&brand("Acme"), &LoginView { passkey: true, ..by_mail("", "/", None) });
     for name in ["cancelled", "refused", "known", "enough", "expired", "too_often", "unavailable", "failed"] {
         assert!(body(&page).contains(&format!(" data-{name}=\"")), "{name}");
     }
@@ -325,15 +457,11 @@ fn customers_of_one_name_can_be_told_apart() {
 #[test]
 fn a_problem_is_announced_and_tied_to_its_field() {
     let brand = brand("Acme");
-    let page =
-        login(&brand, &LoginView { email: "ann", to: "/", passkey: false, problem: Some(LoginProblem::BadAddress) });
+    let page = login(&brand, &by_mail("ann", "/", Some(LoginProblem::BadAddress)));
     assert!(body(&page).contains("role=\"alert\" id=\"problem\""));
     assert!(body(&page).contains("aria-invalid=\"true\" aria-describedby=\"problem lead\""));
     assert!(body(&page).contains("<title>Problem: Log in · Acme</title>"));
-    let page = login(
-        &brand,
-        &LoginView { email: "ann", to: "/", passkey: false, problem: Some(LoginProblem::TooMany { minutes: 3 }) },
-    );
+    let page = login(&brand, &by_mail("ann", "/", Some(LoginProblem::TooMany { minutes: 3 })));
     assert_eq!(page.headers[header::RETRY_AFTER], "180");
     assert!(body(&page).contains("3 minutes") && !body(&page).contains("aria-invalid"));
 }

@@ -20,6 +20,10 @@ pub struct Texts {
     pub(super) start_again: &'static str,
     pub(super) reference: &'static str,
     pub(super) login: LoginTexts,
+    pub(super) provider: ProviderTexts,
+    pub(super) no_access: NoAccessTexts,
+    pub(super) step_up: StepUpTexts,
+    pub(super) hub_lost: ErrorTexts<'static>,
     pub(super) check: CheckTexts,
     pub(super) link: LinkTexts,
     pub(super) choose: ChooseTexts,
@@ -29,7 +33,8 @@ pub struct Texts {
     pub(super) disabled: DisabledTexts,
     pub(super) mail: MailTexts,
     pub(super) passkey: PasskeyTexts,
-    pub(super) error: fn(StatusCode) -> ErrorTexts,
+    pub(super) error: fn(StatusCode) -> ErrorTexts<'static>,
+    pub(super) too_many_next: &'static str,
 }
 
 #[derive(Debug)]
@@ -41,6 +46,50 @@ pub(super) struct LoginTexts {
     pub(super) too_many: fn(u32) -> String,
     pub(super) unavailable: &'static str,
     pub(super) expired: &'static str,
+    pub(super) no_way: &'static str,
+    pub(super) lead_home: &'static str,
+    pub(super) submit_home: &'static str,
+    pub(super) choose: &'static str,
+    pub(super) or: &'static str,
+    pub(super) with: &'static str,
+    pub(super) not_reachable: &'static str,
+    pub(super) passkey: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct ProviderTexts {
+    pub(super) leave_heading: &'static str,
+    pub(super) leave: &'static str,
+    pub(super) signed_in: &'static str,
+    pub(super) go_on: &'static str,
+    pub(super) unreachable: &'static str,
+    pub(super) unreachable_others: &'static str,
+    pub(super) cancelled: &'static str,
+    pub(super) failed: &'static str,
+    pub(super) not_believed: &'static str,
+    pub(super) unverified: &'static str,
+    pub(super) other_domain: &'static str,
+    pub(super) taken: &'static str,
+    pub(super) lost_heading: &'static str,
+    pub(super) lost: &'static str,
+    pub(super) lost_next: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct NoAccessTexts {
+    pub(super) heading: &'static str,
+    pub(super) who: &'static str,
+    pub(super) another: &'static str,
+    pub(super) ways: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct StepUpTexts {
+    pub(super) heading: &'static str,
+    pub(super) why: &'static str,
+    pub(super) none: &'static str,
+    pub(super) add_passkey: &'static str,
+    pub(super) passkey_needs_script: &'static str,
 }
 
 #[derive(Debug)]
@@ -101,6 +150,8 @@ pub(super) struct AccountTexts {
     pub(super) end: &'static str,
     pub(super) end_which: &'static str,
     pub(super) end_others: &'static str,
+    pub(super) everywhere: &'static str,
+    pub(super) everywhere_lead: &'static str,
 }
 
 #[derive(Debug)]
@@ -120,6 +171,9 @@ pub(super) struct LoggedOutTexts {
     pub(super) heading: &'static str,
     pub(super) lead: &'static str,
     pub(super) again: &'static str,
+    pub(super) there_heading: &'static str,
+    pub(super) there: &'static str,
+    pub(super) go_on: &'static str,
 }
 
 #[derive(Debug)]
@@ -141,7 +195,6 @@ pub(super) struct MailTexts {
 
 #[derive(Debug)]
 pub(super) struct PasskeyTexts {
-    pub(super) log_in: &'static str,
     pub(super) add: &'static str,
     pub(super) offer_heading: &'static str,
     pub(super) offer: &'static str,
@@ -194,9 +247,9 @@ pub(super) struct PasskeyMailTexts {
 
 /// An error page's words.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ErrorTexts {
+pub(super) struct ErrorTexts<'a> {
     pub(super) heading: &'static str,
-    pub(super) happened: &'static str,
+    pub(super) happened: &'a str,
     pub(super) next: &'static str,
 }
 
@@ -218,7 +271,56 @@ pub static ENGLISH: Texts = Texts {
             format!("There were too many tries to log in. Please try again in {}.", english_minutes(minutes))
         },
         unavailable: "We cannot log anyone in just now. Please try again in a few minutes.",
-        expired: "That took a little too long, so we have to begin anew. Please enter your email address again.",
+        expired: "That took a little too long, so we have to begin anew. Please log in again.",
+        no_way: "Nobody logs in here with an address like that. Please check it for a slip, or use your address at work.",
+        lead_home: "Enter your email address at work, and we will take you to where your organisation logs in.",
+        submit_home: "Continue",
+        choose: "Choose how you want to log in.",
+        or: "or",
+        with: "Log in with {provider}",
+        not_reachable: "Not reachable just now.",
+        passkey: "Log in with a passkey",
+    },
+    provider: ProviderTexts {
+        leave_heading: "Log in with {provider}",
+        leave: "Your address belongs to {provider}, so you log in there. If nothing happens, press the button.",
+        signed_in: "You are signed in at {provider}. If nothing happens, press the button.",
+        go_on: "Continue",
+        unreachable: "{provider} cannot be reached just now. Please try again in a few minutes.",
+        unreachable_others: "{provider} cannot be reached just now. Please try again in a few minutes, or log in another way.",
+        cancelled: "You are not logged in: the log-in with {provider} was cancelled or refused there.",
+        failed: "{provider} could not log you in. Please try again.",
+        not_believed: "The answer of {provider} did not pass our checks, so nobody was logged in. Please try again; if it \
+                       happens again, tell the person who gave you access.",
+        unverified: "{provider} does not say that your email address has been confirmed as yours. Confirm it there, then \
+                     try again.",
+        other_domain: "Your account with {provider} has an email address that belongs elsewhere. Please log in with the \
+                       account of the organisation whose address it is.",
+        taken: "Your email address is known here as that of another account with {provider}. Please tell the person who \
+                gave you access.",
+        lost_heading: "Please start again",
+        lost: "This log-in was not begun in this browser, it took too long, or it was finished before.",
+        lost_next: "Nothing is wrong with your account. Begin once more from the log-in page.",
+    },
+    no_access: NoAccessTexts {
+        heading: "You have no access here",
+        who: "You are signed in at {provider} as {email}, which has no access here.",
+        another: "Use another account",
+        ways: "Other ways to log in",
+    },
+    step_up: StepUpTexts {
+        heading: "One more step",
+        why: "What you want to open asks for a stronger way to log in. Log in once more in one of these ways, and you go on \
+              where you were.",
+        none: "What you want to open asks for a stronger way to log in, and none is there for your address. Please ask the \
+               person who gave you access.",
+        add_passkey: "Add a passkey",
+        passkey_needs_script: "Passkeys need JavaScript, which this browser does not run.",
+    },
+    hub_lost: ErrorTexts {
+        heading: "Please start again",
+        happened: "This log-in cannot go on: it was not begun in this browser, it took too long, or it was finished before.",
+        next: "Go back to the page where you wanted to log in, and begin once more.",
     },
     check: CheckTexts {
         heading: "Check your mail",
@@ -234,7 +336,12 @@ pub static ENGLISH: Texts = Texts {
             1 => "That is not the code. Please look at the newest mail; you have one try left.".to_owned(),
             _ => format!("That is not the code. Please look at the newest mail; you have {left} tries left."),
         },
-        too_many: |minutes| format!("There were too many tries. Please try again in {}.", english_minutes(minutes)),
+        too_many: |minutes| {
+            format!(
+                "There were too many tries. Please try again in {}, or use the link in the mail.",
+                english_minutes(minutes)
+            )
+        },
         ended_heading: "This code no longer works",
         ended: "It was used, it is too old, or it was mistyped too often. Ask for a new mail, and use the code from that one.",
     },
@@ -275,6 +382,9 @@ pub static ENGLISH: Texts = Texts {
         end: "End",
         end_which: "the session on {device}, since {started}",
         end_others: "End all other sessions",
+        everywhere: "Log out everywhere",
+        everywhere_lead: "If you lost a device, or somebody else may be using your account, log out of everything at once: here, on \
+                          your other devices, and wherever else you are logged in with this address.",
     },
     denied: DeniedTexts {
         heading: "You cannot open this page",
@@ -290,6 +400,10 @@ pub static ENGLISH: Texts = Texts {
         heading: "You are logged out",
         lead: "You can close this page. On a shared computer, close the browser too.",
         again: "Log in again",
+        there_heading: "Logging out",
+        there: "You are logged out here. Next you are logged out where you sign in to other things too. If nothing happens, \
+                press the button.",
+        go_on: "Continue",
     },
     disabled: DisabledTexts {
         heading: "{title} is closed at the moment",
@@ -305,7 +419,6 @@ pub static ENGLISH: Texts = Texts {
         ignore: "If it was not you, ignore this mail: without it nobody can log in. Never tell the code to anyone.",
     },
     passkey: PasskeyTexts {
-        log_in: "Log in with a passkey",
         add: "Add a passkey",
         offer_heading: "Log in faster next time",
         offer: "With a passkey you log in with your fingerprint, your face or your screen lock. There is no mail to wait for, and nothing that could be stolen from you by a copied page.",
@@ -349,6 +462,7 @@ pub static ENGLISH: Texts = Texts {
         },
     },
     error: english_error,
+    too_many_next: "Other ways to log in that this site offers are open meanwhile.",
 };
 
 fn english_minutes(minutes: u32) -> String {
@@ -358,7 +472,7 @@ fn english_minutes(minutes: u32) -> String {
     }
 }
 
-fn english_error(status: StatusCode) -> ErrorTexts {
+fn english_error(status: StatusCode) -> ErrorTexts<'static> {
     let (heading, happened, next) = match status.as_u16() {
         400 => (
             "We could not read that request",

@@ -8,38 +8,10 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
-use super::passkeys::{PasskeyButton, PasskeySection, PasskeysView};
+use super::passkeys::{PasskeySection, PasskeysView};
+use super::reply::safe_location;
 use super::texts::{ENGLISH, ErrorTexts, Sentence, Texts, fill};
 use super::{Brand, Reply};
-
-/// The log-in page's facts.
-#[derive(Clone, Copy, Debug)]
-pub struct LoginView<'a> {
-    /// The address as typed, or nothing yet.
-    pub email: &'a str,
-    /// Where the person was going.
-    pub to: &'a str,
-    /// Whether a passkey can be used.
-    pub passkey: bool,
-    /// What went wrong, if anything.
-    pub problem: Option<LoginProblem>,
-}
-
-/// Why the log-in page is shown again.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LoginProblem {
-    /// The text is not an address: 400.
-    BadAddress,
-    /// A limit was reached: 429.
-    TooMany {
-        /// When to try again.
-        minutes: u32,
-    },
-    /// Nobody can log in just now: 503.
-    Unavailable,
-    /// What was begun is too old, or unknown to this browser: 410.
-    Expired,
-}
 
 /// The facts of the page that asks for the code.
 #[derive(Clone, Copy, Debug)]
@@ -147,18 +119,6 @@ pub(super) struct Frame<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "login.html")]
-struct LoginPage<'a> {
-    t: &'static Texts,
-    frame: Frame<'a>,
-    email: &'a str,
-    to: &'a str,
-    passkey: Option<PasskeyButton<'a>>,
-    problem: Option<String>,
-    bad_address: bool,
-}
-
-#[derive(Template)]
 #[template(path = "check.html")]
 struct CheckPage<'a> {
     t: &'static Texts,
@@ -192,18 +152,27 @@ struct OtherBrowserPage<'a> {
 struct NoticePage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
-    paragraphs: Vec<&'static str>,
+    paragraphs: Vec<&'a str>,
     log_in: Option<&'static str>,
     request_id: Option<&'a str>,
 }
 
-/// An error page without a brand: the host is unknown, so there is no stylesheet to name either.
+#[derive(Template)]
+#[template(path = "log_out_there.html")]
+struct LogOutTherePage<'a> {
+    t: &'static Texts,
+    frame: Frame<'a>,
+    location: String,
+}
+
+/// A page without a brand: the host is unknown, and then there is no stylesheet to name either, or the hub.
 #[derive(Template)]
 #[template(path = "neutral.html")]
-struct NeutralPage<'a> {
-    t: &'static Texts,
-    error: ErrorTexts,
-    request_id: &'a str,
+pub(super) struct NeutralPage<'a> {
+    pub(super) t: &'static Texts,
+    pub(super) error: ErrorTexts<'a>,
+    pub(super) styled: bool,
+    pub(super) request_id: &'a str,
 }
 
 #[derive(Template)]
@@ -253,37 +222,6 @@ struct DeniedPage<'a> {
     known: bool,
     can_switch: bool,
     request_id: &'a str,
-}
-
-/// Asks for the email address.
-#[must_use]
-pub fn login(brand: &Brand, view: &LoginView<'_>) -> Reply {
-    let t = &ENGLISH;
-    let (status, problem) = match view.problem {
-        None => (StatusCode::OK, None),
-        Some(LoginProblem::BadAddress) => (StatusCode::BAD_REQUEST, Some(t.login.bad_address.to_owned())),
-        Some(LoginProblem::TooMany { minutes }) => (StatusCode::TOO_MANY_REQUESTS, Some((t.login.too_many)(minutes))),
-        Some(LoginProblem::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, Some(t.login.unavailable.to_owned())),
-        Some(LoginProblem::Expired) => (StatusCode::GONE, Some(t.login.expired.to_owned())),
-    };
-    let reply = render(
-        status,
-        &LoginPage {
-            t,
-            frame: Frame { problem: problem.is_some(), ..Frame::new(brand, t.log_in) },
-            email: view.email,
-            to: view.to,
-            passkey: view.passkey.then(|| PasskeyButton::log_in(view.to)),
-            problem,
-            bad_address: view.problem == Some(LoginProblem::BadAddress),
-        },
-    );
-    let reply = if view.passkey { reply.with_own_scripts() } else { reply };
-    match view.problem {
-        Some(LoginProblem::TooMany { minutes }) => reply.retry_after(minutes),
-        Some(LoginProblem::Unavailable) => reply.retry_after(1),
-        _ => reply,
-    }
 }
 
 /// Says that a mail may be on its way, the same for every address, and asks for the code.
@@ -437,6 +375,23 @@ pub fn logged_out(brand: &Brand) -> Reply {
     notice(StatusCode::OK, brand, t.heading, vec![t.lead], Some(t.again))
 }
 
+/// Sends a browser whose session has ended on to its provider's log-out. A redirect would not do: browsers hold the answer to
+/// a form to the page's `form-action` (CSP 3, section 6.4.1), redirects and all.
+#[must_use]
+pub fn log_out_there(brand: &Brand, location: &str) -> Reply {
+    let t = &ENGLISH;
+    let frame = Frame::new(brand, t.logged_out.there_heading);
+    render(StatusCode::OK, &LogOutTherePage { t, frame, location: safe_location(location) })
+}
+
+/// The session has ended, at the provider too, and nobody knows where it began.
+#[must_use]
+pub fn logged_out_there() -> Reply {
+    let t = &ENGLISH;
+    let error = ErrorTexts { heading: t.logged_out.heading, happened: t.logged_out.lead, next: "" };
+    render(StatusCode::OK, &NeutralPage { t, error, styled: true, request_id: "" })
+}
+
 /// The app is switched off: 503.
 #[must_use]
 pub fn disabled(brand: &Brand) -> Reply {
@@ -448,11 +403,35 @@ pub fn disabled(brand: &Brand) -> Reply {
 /// What happened and what to do next, by status; in neutral dress where no brand is known.
 #[must_use]
 pub fn error(brand: Option<&Brand>, view: &ErrorView<'_>) -> Reply {
+    error_page(brand, view, (ENGLISH.error)(view.status))
+}
+
+/// "Too many tries" (429), and when to try again. On the hub there is no brand.
+#[must_use]
+pub fn too_many(brand: Option<&Brand>, minutes: u32, request_id: &str) -> Reply {
+    let view = ErrorView { status: StatusCode::TOO_MANY_REQUESTS, request_id };
+    let happened = (ENGLISH.login.too_many)(minutes);
+    let error = ErrorTexts { happened: &happened, next: ENGLISH.too_many_next, ..(ENGLISH.error)(view.status) };
+    error_page(brand, &view, error).retry_after(minutes)
+}
+
+/// The same for a script.
+#[must_use]
+pub fn too_many_json(minutes: u32, request_id: &str) -> Reply {
+    let value = serde_json::json!({
+        "error": "too_many_tries",
+        "message": (ENGLISH.login.too_many)(minutes),
+        "retry_after_seconds": u64::from(minutes.max(1)) * 60,
+        "request_id": request_id,
+    });
+    Reply::json(StatusCode::TOO_MANY_REQUESTS, &value).retry_after(minutes)
+}
+
+fn error_page(brand: Option<&Brand>, view: &ErrorView<'_>, error: ErrorTexts<'_>) -> Reply {
     let t = &ENGLISH;
-    let error = (t.error)(view.status);
     let request_id = view.request_id;
     match brand {
-        None => render(view.status, &NeutralPage { t, error, request_id }),
+        None => render(view.status, &NeutralPage { t, error, styled: false, request_id }),
         Some(brand) => render(
             view.status,
             &NoticePage {
@@ -466,7 +445,7 @@ pub fn error(brand: Option<&Brand>, view: &ErrorView<'_>) -> Reply {
     }
 }
 
-fn notice(
+pub(super) fn notice(
     status: StatusCode,
     brand: &Brand,
     heading: &str,

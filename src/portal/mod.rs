@@ -1,5 +1,6 @@
 //! Side door: the person's own pages (choose a customer, account, log out), the brand's assets and the public keys.
 
+mod log_out;
 mod passkeys;
 
 use std::sync::Arc;
@@ -15,8 +16,10 @@ use serde::Deserialize;
 
 use crate::pages::{self, AccountView, ChoiceView, Reply, SessionView};
 use crate::policy::{Grant, Standing};
-use crate::session::{CookieName, clearing, setting};
+use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
+use crate::state::audit::{self, Event};
+use crate::state::metrics::Metrics;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
@@ -33,6 +36,15 @@ pub struct PortalRoom {
     pub sessions: Arc<Sessions>,
     /// Whose public keys are shown.
     pub signer: Arc<Signer>,
+    /// What seals whatever goes through a browser.
+    pub seal: Arc<Seal>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// What the hub has of the portal.
+pub fn hub_router(room: Arc<PortalRoom>) -> Router {
+    log_out::hub_router().with_state(room)
 }
 
 type Room = State<Arc<PortalRoom>>;
@@ -46,11 +58,10 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/passkey/name", post(passkeys::name))
         .route("/.access/passkey/remove", post(passkeys::remove))
         .route("/.access/passkey.js", get(passkeys::script))
-        .route("/.access/logout", post(log_out))
-        .route("/.access/logged-out", get(logged_out))
         .route("/.access/style.css", get(stylesheet))
         .route("/.access/logo", get(logo))
         .route("/.access/jwks.json", get(public_keys))
+        .merge(log_out::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(room)
@@ -108,7 +119,8 @@ async fn choose(State(room): Room, Extension(visit): Extension<Visit>, Form(form
     };
     match room.sessions.switch(live, customer.clone(), visit.now).await {
         Ok(Some(token)) => {
-            tracing::info!(app = %live.record.app, session = token.hash().public(), customer = customer.masked(), "customer chosen");
+            let event = Event::CustomerChosen { email: &live.record.email, session: token.hash(), customer: &customer };
+            audit::write(&room.metrics, &visit, &event);
             let lifetime = room.current.load().session.absolute.as_secs();
             Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime))
         }
@@ -162,7 +174,12 @@ struct EndForm {
 }
 
 /// Ends one of the person's own sessions, or all but this one.
-async fn end_sessions(State(room): Room, Extension(visit): Extension<Visit>, Form(form): Form<EndForm>) -> Reply {
+async fn end_sessions(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    Form(form): Form<EndForm>,
+) -> Reply {
     let Some(live) = &visit.live else { return log_in_first("/.access/account") };
     let record = &live.record;
     let sessions = match room.sessions.list(&record.app, &record.email, visit.now).await {
@@ -178,28 +195,10 @@ async fn end_sessions(State(room): Room, Extension(visit): Extension<Visit>, For
         if let Err(cause) = room.sessions.end(id).await {
             return store_failed(&visit, &cause);
         }
-        tracing::info!(app = %record.app, session = id.public(), "session ended by its person");
+        audit::write(&room.metrics, &visit, &Event::SessionEnded { email: &record.email, session: id });
         ended_this_one |= id == record.id;
     }
-    if ended_this_one { out() } else { Reply::see_other("/.access/account") }
-}
-
-async fn log_out(State(room): Room, Extension(visit): Extension<Visit>) -> Reply {
-    if let Some(live) = &visit.live {
-        if let Err(cause) = room.sessions.end(live.record.id).await {
-            return store_failed(&visit, &cause);
-        }
-        tracing::info!(app = %live.record.app, session = live.record.id.public(), "logged out");
-    }
-    out()
-}
-
-fn out() -> Reply {
-    Reply::see_other("/.access/logged-out").with_cookie(clearing(CookieName::Session))
-}
-
-async fn logged_out(Extension(visit): Extension<Visit>) -> Reply {
-    pages::logged_out(&visit.site.domain.brand)
+    if ended_this_one { log_out::gone(&headers) } else { Reply::see_other("/.access/account") }
 }
 
 async fn stylesheet(Extension(visit): Extension<Visit>) -> Reply {

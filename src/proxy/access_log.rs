@@ -28,14 +28,17 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
     let live = ctx.live.as_ref();
     let customer = live.and_then(|live| live.access()).and_then(|access| access.grant().customer_id().cloned());
     // Of a request that was refused before it was understood, the connection is all there is to go by.
-    let client = facts.map(|facts| facts.client).or(ctx.peer);
+    let hub = ctx.hub.as_ref();
+    let client = facts.map(|facts| facts.client).or(hub.map(|hub| hub.client)).or(ctx.peer);
+    let host = facts.map(|facts| &facts.site.domain.host).or(hub.map(|hub| &hub.host));
+    let path = facts.map(|facts| &facts.path).or(hub.map(|hub| &hub.path));
     tracing::info!(
         target: "access",
         request_id = ctx.id,
         app,
-        host = facts.map(|facts| facts.site.domain.host.as_str()),
+        host = host.map(|host| host.as_str()),
         method,
-        path = facts.map(|facts| shown_path(facts.path.as_str())),
+        path = path.map(|path| shown_path(path.as_str())),
         status,
         decision = ctx.outcome.decision,
         reason = ctx.outcome.reason,

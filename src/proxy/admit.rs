@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use axum::Router;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 
 use super::ctx::RequestCtx;
 use super::decision;
-use super::route::Facts;
+use super::route::{Facts, HubFacts};
 use crate::pages::Reply;
 use crate::policy::{Decision, Permit, Standing, decide};
 use crate::session::{CookieName, cookie};
 use crate::state::clock::Clock;
 use crate::state::sessions::{Live, Sessions, Trouble};
-use crate::state::visit::Visit;
+use crate::state::visit::{HubVisit, Visit};
 
 /// What the walk needs.
 pub struct Corridor {
@@ -24,6 +24,8 @@ pub struct Corridor {
     pub sessions: Arc<Sessions>,
     /// Our own pages.
     pub pages: Router,
+    /// What the hub answers.
+    pub hub: Router,
 }
 
 /// What becomes of a request.
@@ -43,6 +45,10 @@ impl Corridor {
         let now = self.clock.now();
         let path = facts.path.as_str();
         let is_ours = path == "/.access" || path.starts_with("/.access/");
+        if is_back_channel(facts) {
+            // Neither the app's state nor a session is its business: other apps' sessions end by it too.
+            return self.own_page(facts, ctx, now);
+        }
         if !facts.site.app.enabled && !is_asset(path) {
             ctx.decided("refuse", "app-disabled");
             return Admission::Answer(decision::disabled(facts, &ctx.id));
@@ -58,7 +64,11 @@ impl Corridor {
             }
         }
         if is_ours {
-            return self.own_page(facts, headers, ctx, now);
+            if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
+                ctx.decided("refuse", "cross-site");
+                return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+            }
+            return self.own_page(facts, ctx, now);
         }
         if is_foreign_websocket(facts, headers) {
             ctx.decided("refuse", "cross-site");
@@ -97,21 +107,37 @@ impl Corridor {
         }
     }
 
-    fn own_page(&self, facts: &Facts, headers: &HeaderMap, ctx: &mut RequestCtx, now: Timestamp) -> Admission {
-        let visit = Visit {
+    fn visit(&self, facts: &Facts, ctx: &RequestCtx, now: Timestamp) -> Visit {
+        Visit {
             site: Arc::clone(&facts.site),
             live: ctx.live.clone(),
             client: facts.client,
             origin: format!("https://{}", facts.authority),
             request_id: ctx.id.clone(),
             now,
-        };
-        if !visit.is_same_origin(&facts.method, headers) {
-            ctx.decided("refuse", "cross-site");
-            return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
         }
+    }
+
+    fn own_page(&self, facts: &Facts, ctx: &mut RequestCtx, now: Timestamp) -> Admission {
         ctx.decided("portal", "own-page");
-        Admission::Page(Box::new(visit))
+        Admission::Page(Box::new(self.visit(facts, ctx, now)))
+    }
+}
+
+/// Whether a provider says that somebody has logged out there (OpenID Connect Back-Channel Logout, section 2.5). No browser
+/// sends that, so no page of ours stands behind it: the signed token in it is its proof.
+fn is_back_channel(facts: &Facts) -> bool {
+    facts.path.as_str() == "/.access/oidc/backchannel" && facts.method == Method::POST
+}
+
+/// A request to the hub, for the pages that it has.
+pub(super) fn hub_visit(facts: &HubFacts, request_id: &str, now: Timestamp) -> HubVisit {
+    HubVisit {
+        hub: facts.host.clone(),
+        origin: format!("https://{}", facts.authority),
+        client: facts.client,
+        request_id: request_id.to_owned(),
+        now,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use pingora::{Error, ErrorType};
 
 use super::connection::EndGuard;
-use super::route::Facts;
+use super::route::{Facts, HubFacts};
 use crate::policy::Permit;
 use crate::state::open_requests::OpenRequest;
 use crate::state::sessions::Live;
@@ -23,6 +23,8 @@ pub struct RequestCtx {
     pub(super) peer: Option<IpAddr>,
     /// What it is, once that is known.
     pub(super) facts: Option<Facts>,
+    /// What it is, when it is one to the hub.
+    pub(super) hub: Option<HubFacts>,
     /// The session behind it.
     pub(super) live: Option<Arc<Live>>,
     /// Proof of the decision to let it pass.
@@ -57,6 +59,7 @@ impl RequestCtx {
             id: new_id(),
             peer: None,
             facts: None,
+            hub: None,
             live: None,
             permit: None,
             outcome: Outcome { decision: "refuse", reason: "malformed" },

@@ -152,11 +152,14 @@ fn strip_cookies(head: &mut RequestHeader) -> pingora::Result<()> {
     Ok(())
 }
 
-/// Takes the address of a log-in link away: it holds the token, and a browser names it as the page that it came from.
+/// Takes the address of a page away that holds a token, a code or a ticket: a browser names it as the page that it came from.
 fn strip_referer(head: &mut RequestHeader) {
-    let is_link =
-        |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().windows(14).any(|part| part == b"/.access/link/");
-    if head.headers.get_all(header::REFERER).iter().any(is_link) {
+    const HOLD_SECRETS: [&[u8]; 2] = [b"/.access/link/", b"/.access/oidc/"];
+    let holds_secret = |value: &HeaderValue| {
+        let text = value.as_bytes().to_ascii_lowercase();
+        HOLD_SECRETS.iter().any(|secret| text.windows(secret.len()).any(|part| part == *secret))
+    };
+    if head.headers.get_all(header::REFERER).iter().any(holds_secret) {
         head.remove_header(&header::REFERER);
     }
 }
@@ -206,6 +209,22 @@ mod tests {
         }
         for name in ["accept", "x-tenants", "authorization", "x-access-token", "remote-x", "cookie"] {
             assert!(!is_reserved(name, &own), "{name}");
+        }
+    }
+
+    #[test]
+    fn attack_10_the_address_of_a_page_with_a_secret_stays_here() {
+        for (referer, stays) in [
+            ("https://orders.test/.access/link/abc", false),
+            ("https://orders.test/.access/oidc/callback?code=abc&state=def", false),
+            ("https://orders.test/.ACCESS/OIDC/ticket?ticket=abc", false),
+            ("https://orders.test/.access/account", true),
+            ("https://orders.test/orders?page=2", true),
+        ] {
+            let mut head = RequestHeader::build("GET", b"/", None).expect("a head");
+            head.insert_header(header::REFERER, referer).expect("a header");
+            strip_referer(&mut head);
+            assert_eq!(head.headers.contains_key(header::REFERER), stays, "{referer}");
         }
     }
 

@@ -45,6 +45,7 @@ use crate::state::metrics::Metrics;
 use crate::state::snapshot::Current;
 use admit::Admission;
 use connection::{Connection, Protocol};
+use respond::OwnRequest;
 use route::Routed;
 use upstream::UseAs;
 
@@ -147,9 +148,10 @@ impl ProxyHttp for Gateway {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
         let status = self.status_of(error, ctx);
         if let (Some(status), None) = (status, session.response_written()) {
-            let (brand, asks_for) = match &ctx.facts {
-                Some(facts) => (Some(facts.site.domain.brand.clone()), facts.asks_for),
-                None => (None, route::AsksFor::Data),
+            let (brand, asks_for) = match (&ctx.facts, &ctx.hub) {
+                (Some(facts), _) => (Some(facts.site.domain.brand.clone()), facts.asks_for),
+                (None, Some(hub)) => (None, hub.asks_for),
+                (None, None) => (None, route::AsksFor::Data),
             };
             let reply = decision::error_of(brand.as_deref(), asks_for, status, &ctx.id);
             session.set_keepalive(None);
@@ -217,6 +219,20 @@ impl Gateway {
         }
         let facts = match route::read(session.req_header(), connection, &snapshot) {
             Ok(Routed::Request(facts)) => facts,
+            Ok(Routed::Hub(facts)) => {
+                let (facts, now) = (ctx.hub.insert(facts).clone(), self.corridor.clock.now());
+                ctx.decided("portal", "hub");
+                let own = OwnRequest {
+                    pages: &self.corridor.hub,
+                    method: &facts.method,
+                    path: facts.path.as_str(),
+                    query: facts.query.as_deref(),
+                    visit: admit::hub_visit(&facts, &ctx.id, now),
+                    id: &ctx.id,
+                };
+                let error = |status| decision::error_of(None, facts.asks_for, status, &ctx.id);
+                return respond::page(session, own, snapshot.limits.idle, error).await.map(Some);
+            }
             Ok(Routed::Plain(plain)) => {
                 ctx.decided("redirect", "plain-http");
                 return Ok(Some(self.to_https(&plain)));
@@ -224,7 +240,7 @@ impl Gateway {
             Err(refusal) => {
                 ctx.decided("refuse", refusal.reason);
                 if refusal.status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
-                    self.metrics.limits_reached.with_label_values(&[refusal.reason]).inc();
+                    self.metrics.limit_reached(refusal.reason, "request", 1);
                 }
                 let brand = refusal.site.as_ref().map(|site| &*site.domain.brand);
                 return Ok(Some(decision::error_of(brand, refusal.asks_for, refusal.status, &ctx.id)));
@@ -233,14 +249,22 @@ impl Gateway {
         ctx.facts = Some(facts.clone());
         if announced_length(session.req_header()).is_some_and(|length| length > facts.site.app.body_bytes) {
             ctx.decided("refuse", "body_bytes");
-            self.metrics.limits_reached.with_label_values(&["body_bytes"]).inc();
+            self.metrics.limit_reached("body_bytes", "request", 1);
             return Ok(Some(decision::error(&facts, StatusCode::PAYLOAD_TOO_LARGE, &ctx.id)));
         }
         match self.corridor.admit(&facts, &session.req_header().headers, ctx).await {
             Admission::Answer(reply) => Ok(Some(reply)),
             Admission::Page(visit) => {
-                let patience = snapshot.limits.idle;
-                respond::page(session, &self.corridor.pages, &facts, *visit, patience).await.map(Some)
+                let own = OwnRequest {
+                    pages: &self.corridor.pages,
+                    method: &facts.method,
+                    path: facts.path.as_str(),
+                    query: facts.query.as_deref(),
+                    visit: *visit,
+                    id: &ctx.id,
+                };
+                let error = |status| decision::error(&facts, status, &ctx.id);
+                respond::page(session, own, snapshot.limits.idle, error).await.map(Some)
             }
             Admission::Forward(permit) => {
                 if let Some(live) = &ctx.live {
@@ -263,7 +287,7 @@ impl Gateway {
 
     fn too_large(&self, ctx: &mut RequestCtx) -> Box<Error> {
         ctx.decided("refuse", "body_bytes");
-        self.metrics.limits_reached.with_label_values(&["body_bytes"]).inc();
+        self.metrics.limit_reached("body_bytes", "request", 1);
         Error::explain(ErrorType::HTTPStatus(413), "the body is larger than `body_bytes`")
     }
 

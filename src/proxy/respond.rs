@@ -12,10 +12,7 @@ use pingora::proxy::Session;
 use tower::ServiceExt as _;
 
 use super::ctx::RequestCtx;
-use super::decision;
-use super::route::Facts;
 use crate::pages::Reply;
-use crate::state::visit::Visit;
 
 /// The largest form that our own pages take, in bytes.
 const MOST_FORM_BYTES: usize = 16 * 1024;
@@ -49,30 +46,44 @@ pub(super) async fn send(session: &mut Session, reply: Reply, ctx: &RequestCtx) 
     Ok(())
 }
 
-/// Lets one of our own pages answer. A form has `patience` to come in, all of it: strangers send forms, so one that drips
+/// A request to one of our own pages, as the router takes it.
+pub(super) struct OwnRequest<'a, V> {
+    /// The pages.
+    pub(super) pages: &'a Router,
+    /// The method.
+    pub(super) method: &'a Method,
+    /// The normalised path.
+    pub(super) path: &'a str,
+    /// The query.
+    pub(super) query: Option<&'a str>,
+    /// What is known of the request.
+    pub(super) visit: V,
+    /// The request's id.
+    pub(super) id: &'a str,
+}
+
+/// Lets one of our own pages answer; what none of them answers gets a page from `error`. A form has `patience` to come in, all of it: strangers send forms, so one that drips
 /// in would hold its connection as long as it liked.
-pub(super) async fn page(
+pub(super) async fn page<V: Clone + Send + Sync + 'static>(
     session: &mut Session,
-    pages: &Router,
-    facts: &Facts,
-    visit: Visit,
+    own: OwnRequest<'_, V>,
     patience: Duration,
+    error: impl Fn(StatusCode) -> Reply + Send,
 ) -> pingora::Result<Reply> {
-    let id = visit.request_id.clone();
+    let OwnRequest { pages, method, path, query, visit, id } = own;
     let body = match tokio::time::timeout(patience, form(session)).await {
         Ok(Ok(Some(body))) => body,
-        Ok(Ok(None)) => return Ok(decision::error(facts, StatusCode::PAYLOAD_TOO_LARGE, &id)),
-        Ok(Err(error)) => return Err(error),
-        Err(_) => return Ok(decision::error(facts, StatusCode::REQUEST_TIMEOUT, &id)),
+        Ok(Ok(None)) => return Ok(error(StatusCode::PAYLOAD_TOO_LARGE)),
+        Ok(Err(cause)) => return Err(cause),
+        Err(_) => return Ok(error(StatusCode::REQUEST_TIMEOUT)),
     };
-    let path = facts.path.as_str();
-    let target = facts.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    let mut request = Request::builder().method(facts.method.clone()).uri(target);
+    let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut request = Request::builder().method(method.clone()).uri(target);
     if let Some(headers) = request.headers_mut() {
         *headers = session.req_header().headers.clone();
     }
     let Ok(request) = request.extension(visit).body(Body::from(body)) else {
-        return Ok(decision::error(facts, StatusCode::BAD_REQUEST, &id));
+        return Ok(error(StatusCode::BAD_REQUEST));
     };
     let response = match pages.clone().oneshot(request).await {
         Ok(response) => response,
@@ -81,14 +92,14 @@ pub(super) async fn page(
     let (head, body) = response.into_parts();
     let body = match http_body_util::Limited::new(body, MOST_PAGE_BYTES).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(error) => {
-            tracing::error!(%error, request_id = id, "a page of ours could not be rendered");
-            return Ok(decision::error(facts, StatusCode::INTERNAL_SERVER_ERROR, &id));
+        Err(cause) => {
+            tracing::error!(%cause, request_id = id, "a page of ours could not be rendered");
+            return Ok(error(StatusCode::INTERNAL_SERVER_ERROR));
         }
     };
     // Axum itself answers what does not fit a form, in words for programmers.
     if !head.status.is_success() && !head.headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-        return Ok(decision::error(facts, head.status, &id));
+        return Ok(error(head.status));
     }
     Ok(Reply { status: head.status, headers: head.headers, body })
 }

@@ -34,6 +34,25 @@ pub(super) struct Facts {
     pub(super) asks_for: AsksFor,
 }
 
+/// What is known of a request to the hub.
+#[derive(Clone, Debug)]
+pub(super) struct HubFacts {
+    /// The hub.
+    pub(super) host: HostName,
+    /// The method.
+    pub(super) method: Method,
+    /// The normalised path.
+    pub(super) path: RequestPath,
+    /// The query as it came, without its `?`.
+    pub(super) query: Option<String>,
+    /// The authority as the browser writes it.
+    pub(super) authority: String,
+    /// Whose address it comes from.
+    pub(super) client: IpAddr,
+    /// Whether a person waits for a page.
+    pub(super) asks_for: AsksFor,
+}
+
 /// What kind of answer a request can use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum AsksFor {
@@ -68,6 +87,8 @@ pub(super) struct PlainHttp {
 pub(super) enum Routed {
     /// A request for an app.
     Request(Facts),
+    /// A request to the hub.
+    Hub(HubFacts),
     /// One that belongs on https.
     Plain(PlainHttp),
 }
@@ -80,7 +101,10 @@ pub(super) fn read(head: &RequestHeader, connection: &Connection, snapshot: &Sna
     let authority = authority(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "no-host"))?;
     let host = HostName::parse_authority(authority).map_err(|_| refuse(StatusCode::BAD_REQUEST, "malformed-host"))?;
     let misdirected = || refuse(StatusCode::MISDIRECTED_REQUEST, "unknown-host");
-    let site = snapshot.site(&host).ok_or_else(misdirected)?;
+    let site = snapshot.site(&host);
+    if site.is_none() && snapshot.login.hub.as_ref() != Some(&host) {
+        return Err(misdirected());
+    }
     let target = std::str::from_utf8(head.raw_path()).map_err(|_| refuse(StatusCode::BAD_REQUEST, "malformed"))?;
     let (path, query) = split_target(target);
     if connection.scheme == Scheme::Http {
@@ -94,25 +118,23 @@ pub(super) fn read(head: &RequestHeader, connection: &Connection, snapshot: &Sna
     if !connection.certificate.as_ref().is_some_and(|certificate| certificate.covers(&host)) {
         return Err(refuse(StatusCode::MISDIRECTED_REQUEST, "host-not-covered"));
     }
-    let refuse = |status, reason| Refusal { status, reason, site: Some(Arc::clone(site)), asks_for };
+    let refuse = |status, reason| Refusal { status, reason, site: site.cloned(), asks_for };
     // TRACE, and TRACK as some servers have it, would show the identity headers to the client (RFC 9110, section 9.3.8).
     if matches!(head.method, Method::TRACE | Method::CONNECT) || head.method.as_str() == "TRACK" {
         return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "method"));
     }
-    let path = RequestPath::parse(path.as_bytes(), &site.app.path_allowances)
+    let no_allowances = PathAllowances::default();
+    let allowances = site.map_or(&no_allowances, |site| &site.app.path_allowances);
+    let path = RequestPath::parse(path.as_bytes(), allowances)
         .map_err(|error| refuse(StatusCode::BAD_REQUEST, error.0.name()))?;
     let (client, forwarded_for) = client(&head.headers, connection.peer.ip(), &snapshot.trusted_proxies)
         .ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "malformed-forwarded-for"))?;
-    Ok(Routed::Request(Facts {
-        site: Arc::clone(site),
-        method: head.method.clone(),
-        path,
-        query: query.map(str::to_owned),
-        authority: normal_authority(&host, authority),
-        client,
-        forwarded_for,
-        asks_for,
-    }))
+    let (method, query) = (head.method.clone(), query.map(str::to_owned));
+    let authority = normal_authority(&host, authority);
+    Ok(match site.cloned() {
+        Some(site) => Routed::Request(Facts { site, method, path, query, authority, client, forwarded_for, asks_for }),
+        None => Routed::Hub(HubFacts { host, method, path, query, authority, client, asks_for }),
+    })
 }
 
 /// The named limits on a head.

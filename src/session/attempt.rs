@@ -30,6 +30,8 @@ pub struct Attempt {
     pub origin: String,
     /// Who asks.
     pub email: Email,
+    /// With what browser.
+    pub asker: Asker,
     /// Where the person was going: a path of the same origin.
     pub to: String,
     /// The hash of the asking browser's cookie.
@@ -42,6 +44,15 @@ pub struct Attempt {
     pub state: AttemptState,
     /// How many wrong codes came.
     pub wrong_codes: u32,
+}
+
+/// Whose browser asked for a mail.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Asker {
+    /// One with which the person has logged in before.
+    Known,
+    /// Any other.
+    Stranger,
 }
 
 /// How far an attempt is.

@@ -82,6 +82,20 @@ impl fmt::Debug for Token {
 }
 
 impl TokenHash {
+    /// The hash of some texts, in this order: what a record of theirs is kept under.
+    #[must_use]
+    pub fn of(texts: &[&str]) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for text in texts {
+            // With its length before it, the end of one text cannot pass for the beginning of the next.
+            context.update(&(text.len() as u64).to_be_bytes());
+            context.update(text.as_bytes());
+        }
+        let mut hash = [0; BYTES];
+        hash.copy_from_slice(context.finish().as_ref());
+        Self(hash)
+    }
+
     /// The hash's bytes, as stored.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; BYTES] {
@@ -119,6 +133,14 @@ mod tests {
         assert_eq!(Token::parse(&token.expose()), Some(token));
         for wrong in ["", "a", &"a".repeat(42), &"a".repeat(44), &"=".repeat(43), &"é".repeat(21)] {
             assert!(Token::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn texts_have_one_hash_in_one_order() {
+        assert_eq!(TokenHash::of(&["a", "b"]), TokenHash::of(&["a", "b"]));
+        for other in [&["b", "a"][..], &["ab"], &["ab", ""], &["", "ab"], &["a"], &[]] {
+            assert_ne!(TokenHash::of(&["a", "b"]), TokenHash::of(other), "{other:?}");
         }
     }
 

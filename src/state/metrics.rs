@@ -5,6 +5,11 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge
 /// What can go wrong with an upstream.
 const UPSTREAM_ERRORS: [&str; 4] = ["connect-timeout", "response-timeout", "tls", "unreachable"];
 
+/// How a request to an OpenID provider can end: with an answer, with a refusal, or without either.
+const PROVIDER_OUTCOMES: [&str; 3] = ["ok", "refused", "unavailable"];
+/// The limits that requests meet in the corridor; the listener and the log-in count their own.
+const REQUEST_LIMITS: [&str; 3] = ["body_bytes", "header_bytes", "headers"];
+
 /// All counters of the gateway.
 #[derive(Debug)]
 pub struct Metrics {
@@ -16,8 +21,10 @@ pub struct Metrics {
     pub duration: HistogramVec,
     /// Seconds that the gateway itself took to decide.
     pub decision: Histogram,
-    /// Limits that were reached, by name.
+    /// Limits that were reached, by name and by what reached them.
     pub limits_reached: IntCounterVec,
+    /// Lines of the audit log, by event.
+    pub audit_events: IntCounterVec,
     /// Log-ins by app and outcome.
     pub logins: IntCounterVec,
     /// Errors with upstreams, by app and kind.
@@ -26,6 +33,10 @@ pub struct Metrics {
     pub source_up: IntGaugeVec,
     /// Rows that let nobody in because something is wrong with them, by source.
     pub source_refused_rows: IntGaugeVec,
+    /// Requests to OpenID providers, by provider, kind and outcome.
+    pub provider_requests: IntCounterVec,
+    /// Whether an OpenID provider can be used, by name.
+    pub provider_up: IntGaugeVec,
 }
 
 impl Metrics {
@@ -67,7 +78,12 @@ impl Metrics {
                 "Requests by app, decision and status",
                 &["app", "decision", "status"],
             ),
-            limits_reached: counter("vestibule_limits_reached_total", "Limits that were reached", &["limit"]),
+            limits_reached: counter(
+                "vestibule_limits_reached_total",
+                "Limits that were reached, by what reached them",
+                &["limit", "kind"],
+            ),
+            audit_events: counter("vestibule_audit_events_total", "Lines of the audit log, by event", &["event"]),
             logins: counter("vestibule_logins_total", "Log-ins by app and outcome", &["app", "outcome"]),
             upstream_errors: counter("vestibule_upstream_errors_total", "Errors with upstreams", &["app", "kind"]),
             source_up: gauge("vestibule_source_up", "Whether a source can be read", &["source"]),
@@ -76,16 +92,43 @@ impl Metrics {
                 "Rows that let nobody in because something is wrong with them",
                 &["source"],
             ),
+            provider_requests: counter(
+                "vestibule_provider_requests_total",
+                "Requests to OpenID providers by kind and outcome",
+                &["provider", "kind", "outcome"],
+            ),
+            provider_up: gauge(
+                "vestibule_provider_up",
+                "Whether an OpenID provider could be used when it was last asked",
+                &["provider"],
+            ),
             duration,
             decision,
             registry,
         }
     }
 
+    /// Shows at zero what an OpenID provider has not been asked yet.
+    pub fn expect_provider(&self, provider: &str, kinds: &[&str]) {
+        for kind in kinds {
+            for outcome in PROVIDER_OUTCOMES {
+                self.provider_requests.with_label_values(&[provider, kind, outcome]);
+            }
+        }
+    }
+
+    /// A limit was reached so many times more.
+    pub fn limit_reached(&self, limit: &str, kind: &str, times: u64) {
+        self.limits_reached.with_label_values(&[limit, kind]).inc_by(times);
+    }
+
     /// Shows at zero what a first error would otherwise bring into being: an alert on growth would not see that one.
-    pub fn expect<'a>(&self, apps: impl Iterator<Item = &'a str>, limits: &[&str]) {
-        for limit in limits {
-            self.limits_reached.with_label_values(&[limit]);
+    pub fn expect<'a>(&self, apps: impl Iterator<Item = &'a str>, events: &[&str]) {
+        for limit in REQUEST_LIMITS {
+            self.limit_reached(limit, "request", 0);
+        }
+        for event in events {
+            self.audit_events.with_label_values(&[event]);
         }
         for app in apps {
             for kind in UPSTREAM_ERRORS {

@@ -1,15 +1,20 @@
 //! Where the planes meet: the running snapshot, sessions and their cache, certificates, the clock and the ports.
 
 pub mod assertion;
+pub mod audit;
 pub mod certificates;
 pub mod clock;
 pub mod counters;
 pub mod health;
+pub mod known_browsers;
 pub mod mail_counters;
 pub mod metrics;
+pub mod network;
 pub mod open_requests;
 pub mod ports;
 pub mod rate_limits;
+mod recheck;
 pub mod sessions;
+mod shares;
 pub mod snapshot;
 pub mod visit;

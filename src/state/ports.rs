@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::policy::Grant;
-use crate::session::{Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::session::{
+    Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
+};
 use crate::types::{AppName, Email, HostName, ProviderName, Secret};
 
 /// What must survive `kill -9`: sessions, log-in attempts, outgoing mail, keys. When a call returns `Ok`, its change is on
@@ -17,7 +19,7 @@ use crate::types::{AppName, Email, HostName, ProviderName, Secret};
 #[async_trait]
 pub trait Store: MailQueue {
     /// Stores a new session with its links and, in the same step, ends the one it replaces; `false` when that one had to be
-    /// there and is gone, and then nothing is stored.
+    /// there and is gone, or its provider has logged the person out meanwhile, and then nothing is stored.
     async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError>;
     /// A session by its token's hash, over or not.
     async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError>;
@@ -25,20 +27,19 @@ pub trait Store: MailQueue {
     async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError>;
     /// One person's sessions in all apps.
     async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError>;
-    /// The sessions that hang on a person, or on a session, at an OpenID provider. With both given, both must fit.
-    async fn sessions_linked(
-        &self,
-        issuer: &str,
-        subject: Option<&str>,
-        sid: Option<&str>,
-    ) -> Result<Vec<SessionId>, StoreError>;
-    /// Ends a session; `false` when there was none.
-    async fn end_session(&self, id: SessionId) -> Result<bool, StoreError>;
+    /// Ends a session, also when it goes on under a new id by now; answers which one ended.
+    async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError>;
+    /// Ends all sessions of a person, in every app; answers which.
+    async fn end_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError>;
+    /// Ends the sessions that hang on somebody whom a provider has logged out, and lets none begin by what the provider said
+    /// before; answers which ended, or `None` when the log-out token was used before.
+    async fn end_linked(&self, farewell: &Farewell) -> Result<Option<Vec<SessionId>>, StoreError>;
     /// Notes when sessions were last used.
     async fn touch_sessions(&self, used: &[(SessionId, Timestamp)]) -> Result<(), StoreError>;
     /// The tokens of a session's link to a provider.
     async fn link_tokens(&self, session: SessionId, provider: &ProviderName) -> Result<Option<LinkTokens>, StoreError>;
-    /// Stores what a provider said anew of a session; `false` when the session or its link is gone.
+    /// Stores what a provider said anew of a session, also when it goes on under a new id by now; `false` when the session or
+    /// its link is gone.
     async fn renew_link(&self, session: SessionId, link: &Link, tokens: &LinkTokens) -> Result<bool, StoreError>;
 
     /// Who a person at a provider is here: the address remembered for them or, the first time, this one, which is then
@@ -66,6 +67,8 @@ pub trait Store: MailQueue {
     async fn add_passkey(&self, passkey: &PasskeyRecord, most: usize) -> Result<bool, StoreError>;
     /// A person's passkeys on a domain, oldest first.
     async fn passkeys_of(&self, host: &HostName, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError>;
+    /// A person's passkeys on all domains.
+    async fn passkeys_everywhere(&self, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError>;
     /// A passkey of a domain by its credential.
     async fn passkey(&self, host: &HostName, credential: &[u8]) -> Result<Option<PasskeyRecord>, StoreError>;
     /// Notes that a passkey was used, and its key's new counter; `false` when it is gone.
@@ -89,8 +92,15 @@ pub trait Store: MailQueue {
 
     /// Stores a new attempt (its `id` is ignored) and ends the earlier ones of the same browser.
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError>;
-    /// The attempts that nobody has answered yet, oldest first, at most `most`.
-    async fn unanswered(&self, most: u32) -> Result<Vec<Attempt>, StoreError>;
+    /// The attempts for an app that nobody has answered yet, by known browsers or by strangers, with numbers below `before`,
+    /// newest first, at most `most`.
+    async fn unanswered(
+        &self,
+        app: &AppName,
+        asker: Asker,
+        before: AttemptId,
+        most: u32,
+    ) -> Result<Vec<Attempt>, StoreError>;
     /// Answers an attempt: with a mail (attempt becomes `Mailed`, and the mail is queued in the same step), or without
     /// (`Unknown`). Does nothing unless it is still `Asked`.
     async fn answer(&self, id: AttemptId, answer: Option<&Answer>, now: Timestamp) -> Result<(), StoreError>;
@@ -185,6 +195,23 @@ pub struct LinkTokens {
     pub id_token: Secret,
     /// The refresh token, where one was given.
     pub refresh_token: Option<Secret>,
+}
+
+/// A provider has logged somebody out (OpenID Connect Back-Channel Logout, section 2.4), as a token says that we believe.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Farewell {
+    /// The issuer.
+    pub issuer: String,
+    /// Who: all their sessions, unless one is named.
+    pub subject: Option<String>,
+    /// Which session there. With both given, both must fit.
+    pub sid: Option<String>,
+    /// What the token is remembered by (its `jti`).
+    pub token: TokenHash,
+    /// When it was believed.
+    pub at: Timestamp,
+    /// Until when the token would be believed again.
+    pub until: Timestamp,
 }
 
 /// A person at an OpenID provider, as nothing but these three together names them.
@@ -325,6 +352,10 @@ pub trait Providers: Send + Sync {
     /// Asks the provider of a session's link; what it says is stored before this returns. Whoever asks for the same link
     /// meanwhile gets the same answer.
     async fn recheck(&self, session: SessionId, link: &Link) -> Rechecked;
+    /// Where to send the browser of a session that has ended, so that its person is logged out at the provider too
+    /// (OpenID Connect RP-Initiated Logout, section 2), and comes back; `None` where the provider has no such page that we
+    /// know of, or is to be left alone.
+    fn end_session_url(&self, tokens: &LinkTokens, return_to: &str, state: Option<&str>) -> Option<String>;
 }
 
 /// What a provider said of a session's person.

@@ -1,118 +1,325 @@
-//! Limits on logging in: per address, per client network, per app.
+//! Limits on logging in: how often a network, an address, and everybody together may try.
+//!
+//! Each [`Kind`] counts by itself, so that a flood of one leaves the others open. What one network or one address may use up
+//! comes back bit by bit, and of what all share no single network can take all. A lock is never a way to lock somebody else out:
+//! a browser that has logged in before ([`super::known_browsers`]) counts by itself alone, and nobody else's tries can refuse it.
 
+use std::hash::Hash;
 use std::net::IpAddr;
-use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use http::{HeaderMap, HeaderValue};
 
+use super::audit::{self, Event, Scene};
+use super::known_browsers::{Known, KnownBrowsers, Newness};
+use super::metrics::Metrics;
+use super::network::Network;
+use super::shares::{Shares, Size, Stopwatch};
+use super::visit::Visit;
 use crate::config::Login;
+use crate::session::Asker;
 use crate::types::{AppName, Email};
 
-/// Counts tries, each kind by itself.
-#[derive(Debug)]
-pub struct RateLimits {
-    mails_per_address: DefaultKeyedRateLimiter<(AppName, Email)>,
-    mails_per_app: DefaultKeyedRateLimiter<AppName>,
-    tries_per_client: DefaultKeyedRateLimiter<IpAddr>,
-    clock: DefaultClock,
+/// How many shares of `tries_per_client` all hosts of a site have together.
+const SITE_SHARES: u32 = 8;
+/// How many shares of one network an address has for all networks together. A site's networks get half of them at most.
+const ADDRESS_SHARES: u32 = 4;
+const ADDRESS_SHARES_OF_A_SITE: u32 = 2;
+/// A provider logs many people out from one machine of its own, and one that we refuse may not ask again.
+const BACKCHANNEL_SHARES: u32 = 20;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What is tried.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Kind {
+    /// Asking for a mail.
+    Ask,
+    /// The code of a mail.
+    Code,
+    /// The link of a mail. Nobody guesses one, so nothing counts by address here: whoever is kept from trying codes still has it.
+    Link,
+    /// Log-in at a provider: its begin, on domain and hub, its callback, its ticket.
+    Callback,
+    /// A passkey: begin and finish.
+    Passkey,
+    /// A provider's log-out token. Only single networks are limited: were there a sum, strangers could use it up, and people
+    /// whose provider has logged them out would stay.
+    Backchannel,
+}
+
+impl Kind {
+    const ALL: [Self; 6] = [Self::Ask, Self::Code, Self::Link, Self::Callback, Self::Passkey, Self::Backchannel];
+
+    /// The name in metrics and the audit log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Code => "code",
+            Self::Link => "link",
+            Self::Callback => "callback",
+            Self::Passkey => "passkey",
+            Self::Backchannel => "backchannel",
+        }
+    }
 }
 
 /// A limit that was reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LimitReached {
-    /// Which limit.
+    /// Which limit, by its key in the config.
     pub limit: &'static str,
     /// In how many minutes to try again.
     pub minutes: u32,
 }
 
+/// Counts tries, each kind by itself.
+#[derive(Debug)]
+pub struct RateLimits {
+    known: KnownBrowsers,
+    metrics: Arc<Metrics>,
+    #[cfg(test)]
+    stopwatch: Stopwatch,
+    hosts: Shares,
+    sites: Shares,
+    backchannel: Shares,
+    total: Shares,
+    mails: AddressShares,
+    tries: AddressShares,
+    known_browsers: Shares,
+    mails_of_app: Shares,
+    lines: Shares,
+    all_lines: Shares,
+}
+
+/// What may be tried for one address.
+#[derive(Debug)]
+struct AddressShares {
+    limit: &'static str,
+    from_host: Shares,
+    from_site: Shares,
+    from_all: Shares,
+    from_known_browser: Shares,
+    from_all_known: Shares,
+}
+
 impl RateLimits {
-    /// Limits by the hour, as configured.
+    /// Limits as configured.
     #[must_use]
-    pub fn new(login: &Login) -> Self {
-        let quota = |count: u32| Quota::per_hour(NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN));
+    pub fn new(login: &Login, known: KnownBrowsers, metrics: Arc<Metrics>) -> Self {
+        let stopwatch = Stopwatch::start();
+        let hourly = |burst: u32| Shares::new(Size::hourly(burst), &stopwatch);
+        let a_minute = |burst: u32| Shares::new(Size { burst, refills_in: MINUTE }, &stopwatch);
+        let limits = Self {
+            hosts: hourly(login.tries_per_client),
+            sites: hourly(login.tries_per_client.saturating_mul(SITE_SHARES)),
+            backchannel: hourly(login.tries_per_client.saturating_mul(BACKCHANNEL_SHARES)),
+            total: a_minute(login.tries_in_total),
+            mails: AddressShares::new(
+                "mails_per_address",
+                login.mails_per_address,
+                Duration::from_secs(3600),
+                &stopwatch,
+            ),
+            // In the long run a day is worth what an hour is for a start: a code has a million values, and somebody who guesses
+            // on for months must not come near them.
+            tries: AddressShares::new("tries_per_address", login.tries_per_address, DAY, &stopwatch),
+            known_browsers: hourly(login.tries_per_address),
+            mails_of_app: hourly(login.mails_per_app),
+            lines: a_minute(1),
+            all_lines: a_minute(60),
+            known,
+            metrics,
+            #[cfg(test)]
+            stopwatch,
+        };
+        for (limit, kind) in limits.all() {
+            limits.metrics.limit_reached(limit, kind, 0);
+        }
+        limits
+    }
+
+    /// Counts a try by its client's network. A caller that is refused is told nothing but when to come again.
+    ///
+    /// # Errors
+    /// When a limit was reached; it is counted and written to the audit log by then.
+    pub fn admit<'a>(&self, kind: Kind, scene: impl Into<Scene<'a>>, headers: &HeaderMap) -> Result<(), LimitReached> {
+        let scene = scene.into();
+        let known = self.known.read(scene.host, headers, scene.now);
+        self.of_client(kind, &scene, known.as_ref()).map_err(|refusal| self.tell(kind, &scene, &refusal))
+    }
+
+    /// Counts a try by its client's network, as [`Self::admit`] does, and then by the address that it is for, whether or not
+    /// anybody has that address.
+    ///
+    /// # Errors
+    /// When a limit was reached; it is counted and written to the audit log by then.
+    pub fn admit_for(
+        &self,
+        kind: Kind,
+        visit: &Visit,
+        headers: &HeaderMap,
+        email: &Email,
+    ) -> Result<Asker, LimitReached> {
+        let (scene, app) = (Scene::from(visit), &visit.site.app.name);
+        let known = self.known.read(scene.host, headers, scene.now);
+        self.of_client(kind, &scene, known.as_ref())
+            .and_then(|()| self.of_address(kind, &scene, known.as_ref(), app, email))
+            .map_err(|refusal| self.tell(kind, &scene, &refusal))?;
+        let is_known = known.is_some_and(|known| known.is_for(app, email));
+        Ok(if is_known { Asker::Known } else { Asker::Stranger })
+    }
+
+    /// Counts a mail that is about to go out for an app. Strangers' mails do not use up what known browsers have.
+    ///
+    /// # Errors
+    /// How long until there may be one again. The audit log and the metric hear of it once a minute at most.
+    pub fn mail(&self, scene: Scene<'_>, app: &AppName, asker: Asker) -> Result<(), Duration> {
+        let limit = "mails_per_app";
+        self.mails_of_app.take(&(app, asker)).inspect_err(|_| {
+            if self.lines.take(&(limit, app, asker)).is_ok() {
+                self.metrics.limit_reached(limit, Kind::Ask.name(), 1);
+                let event = Event::LimitReached { limit, kind: Kind::Ask.name(), network: None };
+                audit::write(&self.metrics, scene, &event);
+            }
+        })
+    }
+
+    /// Somebody has logged in with the browser of a request: the cookie by which it is known from now on.
+    pub fn remember(&self, visit: &Visit, headers: &HeaderMap, email: &Email) -> Option<HeaderValue> {
+        let (scene, app) = (Scene::from(visit), &visit.site.app.name);
+        let (cookie, newness) = self.known.remember(scene.host, headers, app, email, scene.now)?;
+        if newness == Newness::New {
+            audit::write(&self.metrics, scene, &Event::BrowserKnown(email));
+        }
+        Some(cookie)
+    }
+
+    /// Forgets keys whose share is whole again.
+    pub fn sweep(&self) {
+        let own = [&self.hosts, &self.sites, &self.backchannel, &self.total, &self.known_browsers, &self.mails_of_app];
+        own.into_iter().chain([&self.lines, &self.all_lines]).for_each(Shares::sweep);
+        self.mails.sweep();
+        self.tries.sweep();
+    }
+
+    fn of_client(&self, kind: Kind, scene: &Scene<'_>, known: Option<&Known>) -> Result<(), Refusal> {
+        let limit = "tries_per_client";
+        let Some(client) = scene.client else { return Ok(()) };
+        if kind == Kind::Backchannel {
+            return take(limit, &self.backchannel, &Network::of_host(client), Some(Network::of_host(client)));
+        }
+        // What it has used up itself makes a known browser like any other.
+        if known.is_some_and(|known| self.known_browsers.take(&(kind, known.id)).is_ok()) {
+            return Ok(());
+        }
+        // The narrow ones come first: what is refused there uses up nothing of what is shared.
+        let (host, site) = (Network::of_host(client), Network::of_site(client));
+        take(limit, &self.hosts, &(kind, host), Some(host))?;
+        take(limit, &self.sites, &(kind, site), Some(site))?;
+        take("tries_in_total", &self.total, &kind, None)
+    }
+
+    fn of_address(
+        &self,
+        kind: Kind,
+        scene: &Scene<'_>,
+        known: Option<&Known>,
+        app: &AppName,
+        email: &Email,
+    ) -> Result<(), Refusal> {
+        let shares = match kind {
+            Kind::Ask => &self.mails,
+            _ => &self.tries,
+        };
+        let address = (kind, app, email);
+        if let Some(known) = known.filter(|known| known.is_for(app, email))
+            && shares.take_as_known(known, &address)
+        {
+            return Ok(());
+        }
+        scene.client.map_or(Ok(()), |client| shares.take_as_stranger(client, &address))
+    }
+
+    /// Counts a refusal and, unless that was said a moment ago, says so.
+    fn tell(&self, kind: Kind, scene: &Scene<'_>, refusal: &Refusal) -> LimitReached {
+        let Refusal { limit, network, wait } = *refusal;
+        self.metrics.limit_reached(limit, kind.name(), 1);
+        let is_news = self.lines.take(&(limit, kind, network)).is_ok();
+        if is_news && self.all_lines.take(&limit).is_ok() {
+            audit::write(&self.metrics, *scene, &Event::LimitReached { limit, kind: kind.name(), network });
+        }
+        LimitReached { limit, minutes: u32::try_from(wait.as_secs() / 60 + 1).unwrap_or(u32::MAX) }
+    }
+
+    /// Every limit and kind that there is, for metrics to show at zero.
+    fn all(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let kinds = Kind::ALL.map(Kind::name);
+        let totals = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Backchannel).map(Kind::name);
+        let of_addresses =
+            [(self.mails.limit, Kind::Ask), (self.tries.limit, Kind::Code), ("mails_per_app", Kind::Ask)];
+        kinds
+            .into_iter()
+            .map(|kind| ("tries_per_client", kind))
+            .chain(totals.map(|kind| ("tries_in_total", kind)))
+            .chain(of_addresses.map(|(limit, kind)| (limit, kind.name())))
+    }
+
+    /// Lets time pass for all limits.
+    #[cfg(test)]
+    pub(crate) fn turn(&self, by: Duration) {
+        self.stopwatch.turn(by);
+    }
+}
+
+impl AddressShares {
+    fn new(limit: &'static str, share: u32, refills_in: Duration, stopwatch: &Stopwatch) -> Self {
+        let shares =
+            |times: u32, refills_in| Shares::new(Size { burst: share.saturating_mul(times), refills_in }, stopwatch);
+        let hour = Duration::from_secs(3600);
         Self {
-            mails_per_address: RateLimiter::keyed(quota(login.mails_per_address)),
-            mails_per_app: RateLimiter::keyed(quota(login.mails_per_app)),
-            tries_per_client: RateLimiter::keyed(quota(login.tries_per_client)),
-            clock: DefaultClock::default(),
+            limit,
+            from_host: shares(1, hour),
+            from_site: shares(ADDRESS_SHARES_OF_A_SITE, hour),
+            from_all: shares(ADDRESS_SHARES, refills_in),
+            from_known_browser: shares(1, hour),
+            from_all_known: shares(ADDRESS_SHARES, refills_in),
         }
     }
 
-    /// Counts a try of a client: an IPv4 address, or the /64 that an IPv6 host has to itself.
-    ///
-    /// # Errors
-    /// When the client has had its tries.
-    pub fn try_of_client(&self, client: IpAddr) -> Result<(), LimitReached> {
-        let limit = "tries_per_client";
-        self.count(limit, self.tries_per_client.check_key(&network(client)))
+    /// Whether a known browser has some of its own share left. All that are known for an address have a sum, too: somebody who
+    /// once had the mailbox, and gathered cookies then, can do no more than that.
+    fn take_as_known(&self, known: &Known, address: &impl Hash) -> bool {
+        self.from_known_browser.take(&(known.id, address)).is_ok() && self.from_all_known.take(address).is_ok()
     }
 
-    /// Counts a mail. The address comes first: a flooded one does not use up the app's share.
-    ///
-    /// # Errors
-    /// When the address or the app has had its mails.
-    pub fn mail(&self, app: &AppName, email: &Email) -> Result<(), LimitReached> {
-        self.count("mails_per_address", self.mails_per_address.check_key(&(app.clone(), email.clone())))?;
-        self.count("mails_per_app", self.mails_per_app.check_key(app))
+    fn take_as_stranger(&self, client: IpAddr, address: &impl Hash) -> Result<(), Refusal> {
+        let (host, site) = (Network::of_host(client), Network::of_site(client));
+        take(self.limit, &self.from_host, &(host, address), Some(host))?;
+        take(self.limit, &self.from_site, &(site, address), Some(site))?;
+        take(self.limit, &self.from_all, address, None)
     }
 
-    /// Forgets keys that are back at their full quota, so that memory does not grow with strangers.
-    pub fn sweep(&self) {
-        self.mails_per_address.retain_recent();
-        self.mails_per_app.retain_recent();
-        self.tries_per_client.retain_recent();
-    }
-
-    fn count(
-        &self,
-        limit: &'static str,
-        result: Result<(), governor::NotUntil<governor::clock::QuantaInstant>>,
-    ) -> Result<(), LimitReached> {
-        result.map_err(|not_until| {
-            let seconds = not_until.wait_time_from(self.clock.now()).as_secs();
-            let minutes = u32::try_from(seconds / 60 + 1).unwrap_or(u32::MAX);
-            LimitReached { limit, minutes }
-        })
+    fn sweep(&self) {
+        let all = [&self.from_host, &self.from_site, &self.from_all, &self.from_known_browser, &self.from_all_known];
+        all.into_iter().for_each(Shares::sweep);
     }
 }
 
-fn network(client: IpAddr) -> IpAddr {
-    const HOST_BITS: u32 = 64;
-    match client.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> HOST_BITS << HOST_BITS).into()),
-        v4 @ IpAddr::V4(_) => v4,
-    }
+/// A share that is used up.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    limit: &'static str,
+    network: Option<Network>,
+    wait: Duration,
+}
+
+fn take(limit: &'static str, shares: &Shares, key: &impl Hash, network: Option<Network>) -> Result<(), Refusal> {
+    shares.take(key).map_err(|wait| Refusal { limit, network, wait })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_limit_counts_by_itself() {
-        let login = Login {
-            hub: None,
-            providers: Vec::new(),
-            tries_per_address: 2,
-            tries_in_total: 100,
-            lifetime: std::time::Duration::from_secs(900),
-            mails_per_address: 2,
-            tries_per_client: 2,
-            mails_per_app: 3,
-        };
-        let limits = RateLimits::new(&login);
-        let app = AppName::parse("orders").expect("valid");
-        let mail =
-            |address: &str| limits.mail(&app, &Email::parse(address).expect("valid")).map_err(|reached| reached.limit);
-        assert_eq!(mail("a@example.com"), Ok(()));
-        assert_eq!(mail("a@example.com"), Ok(()));
-        assert_eq!(mail("a@example.com"), Err("mails_per_address"));
-        assert_eq!(mail("b@example.com"), Ok(()));
-        assert_eq!(mail("c@example.com"), Err("mails_per_app"));
-        let client = |text: &str| limits.try_of_client(text.parse().expect("an address")).is_ok();
-        assert!(client("2001:db8::1") && client("2001:db8::2") && !client("2001:db8::3"), "one /64 is one client");
-        assert!(client("2001:db8:0:1::1") && client("192.0.2.1") && client("::ffff:192.0.2.1") && !client("192.0.2.1"));
-    }
-}
+#[path = "rate_limits_tests.rs"]
+mod tests;

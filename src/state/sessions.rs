@@ -3,8 +3,9 @@
 //! On the warm path all is in the cache. On a miss the store tells whose session it is, the directory what the tables say
 //! of the person, and the answer is compiled and kept until the tables may have changed.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -12,12 +13,16 @@ use jiff::Timestamp;
 use moka::future::Cache;
 
 use super::assertion::Assertion;
+use super::audit::{self, Event, Scene};
+use super::metrics::Metrics;
 use super::open_requests::{OpenRequest, OpenRequests};
-use super::ports::{Directory, Opening, Providers, Rechecked, Replaces, Store, StoreError, Unavailable};
-use super::snapshot::{Current, Site};
+use super::ports::{Directory, Farewell, LinkTokens, Opening, Providers, Replaces, Store, StoreError, Unavailable};
+use super::recheck::{Checked, Recheck};
+use super::snapshot::{Current, Site, Snapshot};
+use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
-use crate::types::{AppName, CustomerId, Email, Requirement};
+use crate::types::{AppName, CustomerId, Email, Requirement, Way};
 
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
@@ -37,9 +42,28 @@ pub struct Live {
     pub choices: usize,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
+    /// What it was compiled from; with another config it is compiled anew.
+    app: Arc<App>,
     fresh_until: Timestamp,
     last_used: AtomicI64,
     last_stored: AtomicI64,
+}
+
+/// How far a log-out goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// This session.
+    Here,
+    /// All sessions of the person, in every app and on every device.
+    Everywhere,
+}
+
+/// A session that has ended, with what its providers' log-out takes.
+#[derive(Debug)]
+pub struct LoggedOut {
+    /// What it was.
+    pub record: SessionRecord,
+    tokens: Vec<LinkTokens>,
 }
 
 /// A session cannot be looked up now.
@@ -73,7 +97,8 @@ pub struct Sessions {
     current: Arc<Current>,
     store: Arc<dyn Store>,
     directory: Arc<dyn Directory>,
-    providers: Arc<dyn Providers>,
+    recheck: Recheck,
+    metrics: Arc<Metrics>,
     cache: Cache<SessionId, Arc<Live>>,
     /// Sessions that ended just now: a look-up that began before must not bring one back.
     ended: moka::sync::Cache<SessionId, ()>,
@@ -88,10 +113,12 @@ impl Sessions {
         store: Arc<dyn Store>,
         directory: Arc<dyn Directory>,
         providers: Arc<dyn Providers>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let ended = moka::sync::Cache::builder().time_to_live(REMEMBER_ENDED).build();
         let cache = Cache::new(MOST_CACHED);
-        Self { current, store, directory, providers, cache, ended, open: OpenRequests::default() }
+        let recheck = Recheck::new(providers);
+        Self { current, store, directory, recheck, metrics, cache, ended, open: OpenRequests::default() }
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -108,7 +135,7 @@ impl Sessions {
         if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
             return Ok(None);
         }
-        if live.as_ref().is_some_and(|live| live.fresh_until <= now) {
+        if live.as_ref().is_some_and(|live| !live.is_fresh(site, now)) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
             live = self.fill(id, site, now, None).await?;
@@ -180,23 +207,23 @@ impl Sessions {
         mut record: SessionRecord,
         now: Timestamp,
     ) -> Result<(SessionRecord, Timestamp), Option<Trouble>> {
-        let mut good_until = Timestamp::MAX;
-        for link in &mut record.links {
-            if link.next_check.is_some_and(|next_check| next_check <= now) {
-                match self.providers.recheck(record.id, link).await {
-                    Rechecked::Good(fresh) => *link = fresh,
-                    Rechecked::Later(moment) => link.next_check = Some(moment),
-                    Rechecked::Unavailable(cause) => return Err(Some(Trouble::Provider(cause))),
-                    Rechecked::Ended => {
-                        self.store.end_session(record.id).await.map_err(|error| Some(Trouble::from(error)))?;
-                        self.ended.insert(record.id, ());
-                        return Err(None);
-                    }
+        match self.recheck.check(record.id, &mut record.links, now).await {
+            Checked::Until(moment) => Ok((record, moment)),
+            Checked::Unavailable(cause) => Err(Some(Trouble::Provider(cause))),
+            Checked::Ended(provider) => {
+                let scene = Scene::background(&record.app, &record.host, now);
+                let event = Event::RecheckEnded { email: &record.email, session: record.id, provider: &provider };
+                audit::write(&self.metrics, scene, &event);
+                // It is over here whether or not the store can be told now; the provider says the same when it is asked again.
+                self.ended.insert(record.id, ());
+                self.open.end(record.id);
+                // One that has a new id by now is asked about under that.
+                if self.store.session(record.id).await.map_err(Trouble::from)?.is_some() {
+                    self.store.end_session(record.id).await.map_err(Trouble::from)?;
                 }
+                Err(None)
             }
-            good_until = good_until.min(link.next_check.unwrap_or(Timestamp::MAX));
         }
-        Ok((record, good_until))
     }
 
     /// What a session may do; `None` when the app no longer lets anybody in by the ways that its person came.
@@ -231,6 +258,7 @@ impl Sessions {
             standing,
             choices: if pinned.is_some() { grants.len().min(1) } else { grants.len() },
             assertion: ArcSwapOption::empty(),
+            app: Arc::clone(app),
             fresh_until,
             last_used: AtomicI64::new(used.as_second()),
             last_stored: AtomicI64::new(stored.as_second()),
@@ -318,21 +346,87 @@ impl Sessions {
     /// # Errors
     /// When the store fails; the session then goes on.
     pub async fn end(&self, id: SessionId) -> Result<(), StoreError> {
-        self.store.end_session(id).await?;
+        let ended = self.store.end_session(id).await?;
         self.forget(id).await;
+        if let Some(renamed) = ended.filter(|ended| *ended != id) {
+            self.forget(renamed).await;
+        }
         Ok(())
     }
 
     /// Ends all sessions of a person, in every app and on every device; answers how many there were.
     ///
     /// # Errors
-    /// When the store fails; some may have ended then.
+    /// When the store fails; none has ended then.
     pub async fn end_everywhere(&self, email: &Email) -> Result<usize, StoreError> {
-        let ids = self.store.sessions_everywhere(email).await?;
-        for id in &ids {
-            self.end(*id).await?;
+        let ended = self.store.end_everywhere(email).await?;
+        for id in &ended {
+            self.forget(*id).await;
         }
-        Ok(ids.len())
+        Ok(ended.len())
+    }
+
+    /// Ends the sessions that hang on somebody whom a provider has logged out; answers how many there were, or `None` when
+    /// the log-out token was used before.
+    ///
+    /// # Errors
+    /// When the store fails; none has ended then, and the token is as good as new.
+    pub async fn end_linked(&self, farewell: &Farewell) -> Result<Option<usize>, StoreError> {
+        let Some(ended) = self.store.end_linked(farewell).await? else { return Ok(None) };
+        for id in &ended {
+            self.forget(*id).await;
+        }
+        Ok(Some(ended.len()))
+    }
+
+    /// Ends the session of a cookie, and all others of its person where they want that; answers what it was. It need not be
+    /// one that may do anything: whoever cannot be re-checked just now can still log out.
+    ///
+    /// # Errors
+    /// When the store fails; the session then goes on.
+    pub async fn log_out(
+        &self,
+        token: &Token,
+        site: &Site,
+        reach: Reach,
+        now: Timestamp,
+    ) -> Result<Option<LoggedOut>, StoreError> {
+        let id = token.hash();
+        let limits = self.current.load().session;
+        let record = self.store.session(id).await?.filter(|record| is_of(record, site));
+        // Read while they are there: they go with the session.
+        let tokens = match &record {
+            Some(record) => self.tokens_of(record).await,
+            None => Vec::new(),
+        };
+        match (&record, reach) {
+            (Some(record), Reach::Everywhere) if !record.is_over(limits, now) => {
+                self.end_everywhere(&record.email).await?;
+            }
+            _ => {}
+        }
+        self.end(id).await?;
+        Ok(record.map(|record| LoggedOut { record, tokens }))
+    }
+
+    /// The tokens of a session's providers, of the one it came by last first.
+    async fn tokens_of(&self, record: &SessionRecord) -> Vec<LinkTokens> {
+        let mut all = Vec::new();
+        for proof in record.proofs.iter().rev() {
+            let Way::Oidc(provider) = &proof.way else { continue };
+            match self.store.link_tokens(record.id, provider).await {
+                Ok(tokens) => all.extend(tokens),
+                // Logging out must not fail for what is only asked of others.
+                Err(error) => tracing::warn!(%error, %provider, "nobody is logged out at the provider"),
+            }
+        }
+        all
+    }
+
+    /// Where to send the browser of a session that has ended, so that its person is logged out at the provider too.
+    #[must_use]
+    pub fn end_session_url(&self, gone: &LoggedOut, return_to: &str, state: Option<&str>) -> Option<String> {
+        gone.tokens.iter().find_map(|tokens| self.recheck.providers().end_session_url(tokens, return_to, state))
     }
 
     /// A session has ended in the store: takes it out of the cache and ends its requests.
@@ -356,15 +450,16 @@ impl Sessions {
 
     /// Runs in the background: ends requests of sessions that are over or may do less than before, and stores when
     /// sessions were last used.
-    pub async fn run(&self, clock: super::clock::Clock, stop: tokio_util::sync::CancellationToken) {
+    pub async fn run(self: Arc<Self>, clock: super::clock::Clock, stop: tokio_util::sync::CancellationToken) {
         const LOOK: Duration = Duration::from_secs(1);
         const STORE_EVERY: u32 = 30;
         let mut ticks: u32 = 0;
         let mut every = tokio::time::interval(LOOK);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let looks = Looks::default();
         while stop.run_until_cancelled(every.tick()).await.is_some() {
             ticks = ticks.wrapping_add(1);
-            self.recheck(clock.now()).await;
+            self.look(clock.now(), &looks).await;
             if ticks.is_multiple_of(STORE_EVERY) {
                 self.store_uses().await;
             }
@@ -372,40 +467,57 @@ impl Sessions {
         self.store_uses().await;
     }
 
-    /// Looks again at every session with a request under way.
-    async fn recheck(&self, now: Timestamp) {
+    /// Looks again at every session with a request under way. Whoever has to be asked for one of them, a table or a provider,
+    /// keeps none of the others waiting.
+    async fn look(self: &Arc<Self>, now: Timestamp, looks: &Looks) {
         let current = self.current.load_full();
         for id in self.open.sessions() {
-            let live = self.cache.get(&id).await;
-            let is_fresh = live.as_ref().is_some_and(|live| live.fresh_until > now);
-            let record = match &live {
-                Some(live) => Some(live.record.clone()),
-                None => self.store.session(id).await.ok().flatten(),
-            };
-            let site = record.as_ref().and_then(|record| current.site(&record.host));
-            let (Some(record), Some(site)) = (record, site) else {
-                self.open.end(id);
+            if self.goes_on(id, &current, now).await {
                 continue;
-            };
-            let used = live.as_ref().map_or(record.last_used, |live| live.last_used());
-            // A request under way is a use: only its age ends such a session.
-            if let Some(live) = &live {
-                live.last_used.store(now.as_second(), Ordering::Relaxed);
             }
-            if record.is_over_if_used(used.max(now), current.session, now) {
-                self.open.end(id);
-            } else if is_fresh {
-                self.open.keep(id, live.as_deref().and_then(Live::grant));
-            } else {
-                match self.refresh(id, site, now).await {
-                    Ok(Some(live)) if matches!(live.standing, Standing::Access(_)) => {}
-                    Ok(_) => self.open.end(id),
-                    // The tables cannot be asked, and what is known of the person is too old: nobody goes on.
-                    Err(Trouble::Directory(_) | Trouble::Provider(_)) => self.open.end(id),
-                    // A store that fails for a moment cuts nobody off: the session is still good.
-                    Err(Trouble::Store(error)) => tracing::warn!(%error, "open requests could not be checked"),
-                }
-            }
+            let Some(look) = looks.begin(id) else { continue };
+            let (this, current) = (Arc::clone(self), Arc::clone(&current));
+            tokio::spawn(async move {
+                this.look_again(id, &current, now).await;
+                drop(look);
+            });
+        }
+    }
+
+    /// Whether a session with a request under way is known to be good; those of its requests end that were let in with another
+    /// grant than it has now.
+    async fn goes_on(&self, id: SessionId, current: &Snapshot, now: Timestamp) -> bool {
+        let Some(live) = self.cache.get(&id).await else { return false };
+        // A request under way is a use: only its age ends such a session.
+        live.last_used.store(now.as_second(), Ordering::Relaxed);
+        let is_fresh = current.site(&live.record.host).is_some_and(|site| live.is_fresh(site, now));
+        if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
+            return false;
+        }
+        self.open.keep(id, live.grant());
+        true
+    }
+
+    async fn look_again(&self, id: SessionId, current: &Snapshot, now: Timestamp) {
+        let record = match self.cache.get(&id).await {
+            Some(live) => Some(live.record.clone()),
+            None => match self.store.session(id).await {
+                Ok(record) => record,
+                // A store that fails for a moment cuts nobody off: the session is still good.
+                Err(error) => return tracing::warn!(%error, "open requests could not be checked"),
+            },
+        };
+        let site = record.as_ref().and_then(|record| current.site(&record.host));
+        let (Some(record), Some(site)) = (record, site) else { return self.open.end(id) };
+        if record.is_over_if_used(now, current.session, now) {
+            return self.open.end(id);
+        }
+        match self.refresh(id, site, now).await {
+            Ok(Some(live)) if matches!(live.standing, Standing::Access(_)) => {}
+            Ok(_) => self.open.end(id),
+            // Nobody can be asked, and what is known of the person is too old: nobody goes on.
+            Err(Trouble::Directory(_) | Trouble::Provider(_)) => self.open.end(id),
+            Err(Trouble::Store(error)) => tracing::warn!(%error, "open requests could not be checked"),
         }
     }
 
@@ -432,7 +544,36 @@ impl Sessions {
     }
 }
 
+/// The sessions that are looked at now.
+#[derive(Clone, Default)]
+struct Looks(Arc<Mutex<HashSet<SessionId>>>);
+
+/// One look; over when it is dropped.
+struct Look {
+    id: SessionId,
+    all: Looks,
+}
+
+impl Looks {
+    /// Begins a look, unless there is one already.
+    fn begin(&self, id: SessionId) -> Option<Look> {
+        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        is_new.then(|| Look { id, all: self.clone() })
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
 impl Live {
+    /// Whether it may be used without asking anybody again.
+    fn is_fresh(&self, site: &Site, now: Timestamp) -> bool {
+        self.fresh_until > now && Arc::ptr_eq(&self.app, &site.app)
+    }
+
     fn last_used(&self) -> Timestamp {
         Timestamp::from_second(self.last_used.load(Ordering::Relaxed)).unwrap_or(self.record.last_used)
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::sessions::Live;
 use super::snapshot::Site;
-use crate::types::RequestPath;
+use crate::types::{HostName, RequestPath};
 
 /// What is known of a request to one of our own pages.
 #[derive(Clone, Debug)]
@@ -27,7 +27,33 @@ pub struct Visit {
     pub now: Timestamp,
 }
 
+/// What is known of a request to the hub, which people come through on their way to and from providers. It is no app's, and
+/// has neither pages to stay on nor sessions.
+#[derive(Clone, Debug)]
+pub struct HubVisit {
+    /// The hub.
+    pub hub: HostName,
+    /// Its origin as the browser writes it, `https://host[:port]`.
+    pub origin: String,
+    /// Whose address it comes from.
+    pub client: IpAddr,
+    /// The request's id.
+    pub request_id: String,
+    /// When it came.
+    pub now: Timestamp,
+}
+
 impl Visit {
+    /// The origin of another of our host names, on the port that this request came by.
+    #[must_use]
+    pub fn origin_of(&self, host: &HostName) -> String {
+        let authority = self.origin.strip_prefix("https://").unwrap_or(&self.origin);
+        match authority.rsplit_once(':') {
+            Some((_, port)) if !port.ends_with(']') => format!("https://{host}:{port}"),
+            _ => format!("https://{host}"),
+        }
+    }
+
     /// The longest way back after log-in, in bytes.
     pub const MOST_RETURN_BYTES: usize = 2048;
 

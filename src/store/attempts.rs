@@ -10,7 +10,7 @@ use sqlx::{Row, query, query_scalar};
 
 use super::sqlite::{malformed, micros, moment, readable};
 use super::{SqliteStore, outbox, sessions};
-use crate::session::{Attempt, AttemptId, AttemptState, MOST_WRONG_CODES, TokenHash};
+use crate::session::{Asker, Attempt, AttemptId, AttemptState, MOST_WRONG_CODES, TokenHash};
 use crate::state::ports::{Answer, Opening};
 use crate::types::{AppName, Email, HostName};
 
@@ -24,13 +24,14 @@ pub(super) async fn ask(store: &SqliteStore, attempt: &Attempt) -> sqlx::Result<
         .execute(&mut *transaction)
         .await?;
     let done = query(
-        "INSERT INTO attempt (app, host, origin, email, going_to, browser, created, expires, state, wrong_codes)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO attempt (app, host, origin, email, known, going_to, browser, created, expires, state, wrong_codes)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(attempt.app.as_str())
     .bind(attempt.host.as_str())
     .bind(attempt.origin.as_str())
     .bind(attempt.email.as_str())
+    .bind(attempt.asker == Asker::Known)
     .bind(attempt.to.as_str())
     .bind(&attempt.browser.as_bytes()[..])
     .bind(micros(attempt.created))
@@ -43,8 +44,19 @@ pub(super) async fn ask(store: &SqliteStore, attempt: &Attempt) -> sqlx::Result<
     Ok(done.last_insert_rowid())
 }
 
-pub(super) async fn unanswered(store: &SqliteStore, most: u32) -> sqlx::Result<Vec<Attempt>> {
-    let rows = query("SELECT * FROM attempt WHERE state = 'asked' ORDER BY id LIMIT ?")
+pub(super) async fn unanswered(
+    store: &SqliteStore,
+    app: &AppName,
+    asker: Asker,
+    before: AttemptId,
+    most: u32,
+) -> sqlx::Result<Vec<Attempt>> {
+    const NEWEST: &str = "SELECT * FROM attempt WHERE state = 'asked' AND app = ? AND known = ? AND id < ?
+                          ORDER BY id DESC LIMIT ?";
+    let rows = query(NEWEST)
+        .bind(app.as_str())
+        .bind(asker == Asker::Known)
+        .bind(before)
         .bind(most)
         .fetch_all(&store.readers)
         .await?;
@@ -180,6 +192,7 @@ fn read(row: &SqliteRow) -> sqlx::Result<Attempt> {
         host: HostName::parse(row.try_get("host")?).map_err(|_| malformed("attempt.host"))?,
         origin: row.try_get("origin")?,
         email: Email::parse(row.try_get("email")?).map_err(|_| malformed("attempt.email"))?,
+        asker: if row.try_get("known")? { Asker::Known } else { Asker::Stranger },
         to: row.try_get("going_to")?,
         browser: TokenHash::from_bytes(row.try_get("browser")?).ok_or_else(|| malformed("attempt.browser"))?,
         created: moment(row.try_get("created")?)?,

@@ -8,7 +8,7 @@ use sqlx::{Row, query, query_scalar};
 use super::SqliteStore;
 use super::seal::SealKey;
 use super::sqlite::{malformed, micros, moment};
-use crate::session::{Link, SessionId, SessionRecord, TokenHash};
+use crate::session::{Link, SessionId, SessionRecord};
 use crate::state::ports::{Identity, LinkTokens, Opening, Remembered};
 use crate::types::{Email, ProviderName, Secret};
 
@@ -25,28 +25,21 @@ struct StoredTokens {
 /// Gives a new session its links: those it takes over from the session it replaces, and the new one. Runs while the old
 /// session is still there.
 pub(super) async fn insert(connection: &mut SqliteConnection, seal: &SealKey, opening: &Opening) -> sqlx::Result<()> {
-    let id = &opening.session.id.as_bytes()[..];
     for link in &opening.session.links {
         let new = opening.tokens.as_ref().filter(|tokens| tokens.provider == link.provider);
-        let tokens: Option<Vec<u8>> = match (new, opening.replaces.id()) {
-            (Some(tokens), _) => Some(sealed(seal, tokens)?),
-            (None, Some(old)) => {
-                query_scalar("SELECT tokens FROM link WHERE session = ? AND provider = ?")
-                    .bind(&old.as_bytes()[..])
-                    .bind(link.provider.as_str())
-                    .fetch_optional(&mut *connection)
-                    .await?
-            }
-            (None, None) => None,
-        };
+        if new.is_none() && take_over(&mut *connection, opening, link).await? {
+            continue;
+        }
         // A link without tokens is one that its provider's log-out finds and nobody re-checks.
-        let tokens = tokens
-            .map_or_else(|| seal_stored(seal, &StoredTokens { id_token: String::new(), refresh_token: None }), Ok)?;
+        let tokens = match new {
+            Some(tokens) => sealed(seal, tokens)?,
+            None => seal_stored(seal, &StoredTokens { id_token: String::new(), refresh_token: None })?,
+        };
         query(
             "INSERT INTO link (session, provider, issuer, subject, sid, groups, next_check, tokens)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )
-        .bind(id)
+        .bind(&opening.session.id.as_bytes()[..])
         .bind(link.provider.as_str())
         .bind(link.issuer.as_str())
         .bind(link.subject.as_str())
@@ -60,6 +53,22 @@ pub(super) async fn insert(connection: &mut SqliteConnection, seal: &SealKey, op
     Ok(())
 }
 
+/// Takes a link over as it stands in the store, for its provider may have been asked since the old session was read; `false`
+/// when the old session has none.
+async fn take_over(connection: &mut SqliteConnection, opening: &Opening, link: &Link) -> sqlx::Result<bool> {
+    let Some(old) = opening.replaces.id() else { return Ok(false) };
+    let done = query(
+        "INSERT INTO link (session, provider, issuer, subject, sid, groups, next_check, tokens)
+         SELECT ?1, provider, issuer, subject, sid, groups, next_check, tokens FROM link WHERE session = ?2 AND provider = ?3",
+    )
+    .bind(&opening.session.id.as_bytes()[..])
+    .bind(&old.as_bytes()[..])
+    .bind(link.provider.as_str())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// Reads the links of a session into its record.
 pub(super) async fn fill(store: &SqliteStore, record: &mut SessionRecord) -> sqlx::Result<()> {
     let rows = query("SELECT * FROM link WHERE session = ? ORDER BY provider")
@@ -68,26 +77,6 @@ pub(super) async fn fill(store: &SqliteStore, record: &mut SessionRecord) -> sql
         .await?;
     record.links = rows.iter().map(read).collect::<sqlx::Result<_>>()?;
     Ok(())
-}
-
-pub(super) async fn sessions(
-    store: &SqliteStore,
-    issuer: &str,
-    subject: Option<&str>,
-    sid: Option<&str>,
-) -> sqlx::Result<Vec<SessionId>> {
-    if subject.is_none() && sid.is_none() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<Vec<u8>> = query_scalar(
-        "SELECT session FROM link WHERE issuer = ?1 AND (?2 IS NULL OR subject = ?2) AND (?3 IS NULL OR sid = ?3)",
-    )
-    .bind(issuer)
-    .bind(subject)
-    .bind(sid)
-    .fetch_all(&store.readers)
-    .await?;
-    ids.iter().map(|id| TokenHash::from_bytes(id).ok_or_else(|| malformed("link.session"))).collect()
 }
 
 pub(super) async fn tokens(
@@ -113,6 +102,8 @@ pub(super) async fn tokens(
     }))
 }
 
+/// A session that was given a new id while its provider was asked has its answer all the same: most providers take a refresh
+/// token once, so that the old one in the new session would end it.
 pub(super) async fn renew(
     store: &SqliteStore,
     session: SessionId,
@@ -120,7 +111,8 @@ pub(super) async fn renew(
     tokens: &LinkTokens,
 ) -> sqlx::Result<bool> {
     let done = query(
-        "UPDATE link SET sid = ?, groups = ?, next_check = ?, tokens = ? WHERE session = ? AND provider = ? AND subject = ?",
+        "UPDATE link SET sid = ?1, groups = ?2, next_check = ?3, tokens = ?4
+         WHERE (session = ?5 OR session = (SELECT new FROM moved WHERE old = ?5)) AND provider = ?6 AND subject = ?7",
     )
     .bind(link.sid.as_deref())
     .bind(groups(link)?)

@@ -5,6 +5,7 @@
 //! database alone lets nobody in.
 
 mod attempts;
+mod farewells;
 mod links;
 mod once;
 mod open;
@@ -17,7 +18,9 @@ mod sqlite;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]
+mod suite_of_ends;
+#[cfg(test)]
 mod tests;
 
-pub use open::{OpenError, OpenProblem, open};
+pub use open::{OpenError, OpenProblem, open, open_beside};
 pub use sqlite::SqliteStore;

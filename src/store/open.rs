@@ -71,6 +71,17 @@ pub enum OpenProblem {
     /// A SQLite database, but none of ours.
     #[error("a database of another program")]
     Foreign,
+    /// Nothing is there yet.
+    #[error("there is no store yet")]
+    Missing,
+    /// An earlier version wrote it.
+    #[error("written by an older version: its shape is {found}, this version's is {known}")]
+    Older {
+        /// The database's version.
+        found: i64,
+        /// Ours.
+        known: usize,
+    },
     /// A later version wrote it.
     #[error("written by a newer version: its shape is {found}, this version knows shapes up to {known}")]
     Newer {
@@ -105,6 +116,8 @@ impl OpenProblem {
                  everyone logs in anew"
             }
             Self::Foreign => "name another folder as `server.data`",
+            Self::Missing => "start the gateway first: `vestibule serve`",
+            Self::Older { .. } => "start the gateway of this version once: it brings the store to its shape",
             Self::Newer { .. } => "run the newer version, or put back a copy made before it first ran",
             Self::Other(_) => "see the cause above",
         }
@@ -134,7 +147,38 @@ pub async fn open(data: &Path) -> Result<SqliteStore, OpenError> {
     }
     let readers = pool(READERS).connect_with(options(&database).read_only(true)).await.map_err(failed)?;
 
-    let store = SqliteStore::new(writer, readers, key, lock);
+    let store = SqliteStore::new(writer, readers, key, Some(lock));
+    match store.fits_key().await {
+        Ok(true) => Ok(store),
+        Ok(false) => Err(OpenError { path: data.join("seal.key"), problem: OpenProblem::KeyWrong }),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Opens the store of a gateway that may be running, for a command beside it. Makes and changes no shape.
+///
+/// # Errors
+/// [`OpenError`] names the file, what is wrong, and how to mend it.
+pub async fn open_beside(data: &Path) -> Result<SqliteStore, OpenError> {
+    let database = data.join("store.db");
+    let refused = |problem| OpenError { path: database.clone(), problem };
+    if !database.is_file() {
+        return Err(refused(OpenProblem::Missing));
+    }
+    let key = read_or_make_key(&data.join("seal.key"), &database)?;
+    let failed = |error: sqlx::Error| refused(problem(&error));
+    let writer = pool(1).connect_with(options(&database)).await.map_err(failed)?;
+    let owner: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&writer).await.map_err(failed)?;
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&writer).await.map_err(failed)?;
+    let known = MIGRATIONS.len();
+    match usize::try_from(found) {
+        _ if owner != APPLICATION_ID => return Err(refused(OpenProblem::Foreign)),
+        Ok(version) if version == known => {}
+        Ok(version) if version < known => return Err(refused(OpenProblem::Older { found, known })),
+        _ => return Err(refused(OpenProblem::Newer { found, known })),
+    }
+    let readers = pool(1).connect_with(options(&database).read_only(true)).await.map_err(failed)?;
+    let store = SqliteStore::new(writer, readers, key, None);
     match store.fits_key().await {
         Ok(true) => Ok(store),
         Ok(false) => Err(OpenError { path: data.join("seal.key"), problem: OpenProblem::KeyWrong }),

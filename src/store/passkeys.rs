@@ -47,6 +47,14 @@ pub(super) async fn of_person(store: &SqliteStore, host: &HostName, email: &Emai
     Ok(readable(&rows, read))
 }
 
+pub(super) async fn everywhere(store: &SqliteStore, email: &Email) -> sqlx::Result<Vec<PasskeyRecord>> {
+    let rows = query("SELECT * FROM passkey WHERE email = ? ORDER BY host, created, credential")
+        .bind(email.as_str())
+        .fetch_all(&store.readers)
+        .await?;
+    Ok(readable(&rows, read))
+}
+
 pub(super) async fn find(
     store: &SqliteStore,
     host: &HostName,

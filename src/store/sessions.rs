@@ -1,5 +1,7 @@
 //! Sessions in the database.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -7,7 +9,7 @@ use sqlx::{Row, query, query_scalar};
 
 use super::seal::SealKey;
 use super::sqlite::{malformed, micros, moment, readable};
-use super::{SqliteStore, links};
+use super::{SqliteStore, farewells, links};
 use crate::session::{Proof, SessionId, SessionLimits, SessionRecord, TokenHash};
 use crate::state::ports::{Opening, Replaces};
 use crate::types::{AppName, CustomerId, Email, HostName, Way};
@@ -37,9 +39,13 @@ pub(super) async fn open(store: &SqliteStore, opening: &Opening) -> sqlx::Result
 }
 
 /// Stores a session and removes the one it replaces, within a transaction; `false` when that one had to be there and is
-/// gone: what was ended meanwhile, or replaced already, must not go on under another id.
+/// gone, or its provider has logged the person out: what was ended meanwhile, or replaced already, must not go on under
+/// another id.
 pub(super) async fn insert(connection: &mut SqliteConnection, seal: &SealKey, opening: &Opening) -> sqlx::Result<bool> {
     let session = &opening.session;
+    if farewells::has_ended(&mut *connection, opening).await? {
+        return Ok(false);
+    }
     query(
         "INSERT INTO session (id, app, host, email, customer, created, last_used, device, proofs)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -57,9 +63,34 @@ pub(super) async fn insert(connection: &mut SqliteConnection, seal: &SealKey, op
     .await?;
     links::insert(&mut *connection, seal, opening).await?;
     let Some(old) = opening.replaces.id() else { return Ok(true) };
+    let is_same = matches!(opening.replaces, Replaces::Only(_));
+    if is_same {
+        note_move(&mut *connection, old, session).await?;
+    }
     let delete = query("DELETE FROM session WHERE id = ?").bind(&old.as_bytes()[..]);
     let was_there = delete.execute(&mut *connection).await?.rows_affected() > 0;
-    Ok(was_there || !matches!(opening.replaces, Replaces::Only(_)))
+    Ok(was_there || !is_same)
+}
+
+/// Notes under which id a session goes on, for whatever is under way for the old one. An id before that leads to the new one
+/// too. Runs while the old session is still there: what leads to it goes with it.
+async fn note_move(connection: &mut SqliteConnection, old: SessionId, session: &SessionRecord) -> sqlx::Result<()> {
+    // Longer than anything is under way.
+    const REMEMBERED: Duration = Duration::from_secs(300);
+    let new = &session.id.as_bytes()[..];
+    let until = session.last_used.checked_add(REMEMBERED).unwrap_or(Timestamp::MAX);
+    query("UPDATE moved SET new = ? WHERE new = ?")
+        .bind(new)
+        .bind(&old.as_bytes()[..])
+        .execute(&mut *connection)
+        .await?;
+    query("INSERT INTO moved (old, new, until) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+        .bind(&old.as_bytes()[..])
+        .bind(new)
+        .bind(micros(until))
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
 }
 
 fn proofs(session: &SessionRecord) -> sqlx::Result<String> {
@@ -88,12 +119,6 @@ pub(super) async fn find(store: &SqliteStore, id: SessionId) -> sqlx::Result<Opt
     Ok(Some(record))
 }
 
-pub(super) async fn everywhere(store: &SqliteStore, email: &Email) -> sqlx::Result<Vec<SessionId>> {
-    let ids: Vec<Vec<u8>> =
-        query_scalar("SELECT id FROM session WHERE email = ?").bind(email.as_str()).fetch_all(&store.readers).await?;
-    ids.iter().map(|id| TokenHash::from_bytes(id).ok_or_else(|| malformed("session.id"))).collect()
-}
-
 /// The sessions of a person; without their links, which no list shows.
 pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email) -> sqlx::Result<Vec<SessionRecord>> {
     let rows = query("SELECT * FROM session WHERE app = ? AND email = ? ORDER BY created DESC, id LIMIT ?")
@@ -105,9 +130,30 @@ pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email)
     Ok(readable(&rows, read))
 }
 
-pub(super) async fn end(store: &SqliteStore, id: SessionId) -> sqlx::Result<bool> {
-    let done = query("DELETE FROM session WHERE id = ?").bind(&id.as_bytes()[..]).execute(&store.writer).await?;
-    Ok(done.rows_affected() > 0)
+/// One statement, so that a session does not slip away under a new id between looking and ending.
+pub(super) async fn end(store: &SqliteStore, id: SessionId) -> sqlx::Result<Option<SessionId>> {
+    let ended: Option<Vec<u8>> =
+        query_scalar("DELETE FROM session WHERE id = ?1 OR id = (SELECT new FROM moved WHERE old = ?1) RETURNING id")
+            .bind(&id.as_bytes()[..])
+            .fetch_optional(&store.writer)
+            .await?;
+    ended.as_deref().map(read_id).transpose()
+}
+
+pub(super) async fn everywhere(store: &SqliteStore, email: &Email) -> sqlx::Result<Vec<SessionId>> {
+    let select = query_scalar("SELECT id FROM session WHERE email = ?").bind(email.as_str());
+    let ids: Vec<Vec<u8>> = select.fetch_all(&store.readers).await?;
+    ids.iter().map(|id| read_id(id)).collect()
+}
+
+pub(super) async fn end_everywhere(store: &SqliteStore, email: &Email) -> sqlx::Result<Vec<SessionId>> {
+    let delete = query_scalar("DELETE FROM session WHERE email = ? RETURNING id").bind(email.as_str());
+    let ended: Vec<Vec<u8>> = delete.fetch_all(&store.writer).await?;
+    ended.iter().map(|id| read_id(id)).collect()
+}
+
+pub(super) fn read_id(bytes: &[u8]) -> sqlx::Result<SessionId> {
+    TokenHash::from_bytes(bytes).ok_or_else(|| malformed("session.id"))
 }
 
 pub(super) async fn touch(store: &SqliteStore, used: &[(SessionId, Timestamp)]) -> sqlx::Result<()> {

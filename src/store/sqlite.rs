@@ -11,10 +11,13 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
-use super::{attempts, links, once, outbox, passkeys, secrets, sessions};
-use crate::session::{Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash};
+use super::{attempts, farewells, links, once, outbox, passkeys, secrets, sessions};
+use crate::session::{
+    Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
+};
 use crate::state::ports::{
-    Answer, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store, StoreError, Ticket,
+    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
+    StoreError, Ticket,
 };
 use crate::types::{AppName, Email, HostName, ProviderName, Secret};
 
@@ -23,12 +26,12 @@ pub struct SqliteStore {
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
     pub(super) seal: SealKey,
-    /// Held as long as the store lives; last, so that the connections go first.
-    _lock: File,
+    /// Held as long as the store lives; last, so that the connections go first. A command beside the gateway has none.
+    _lock: Option<File>,
 }
 
 impl SqliteStore {
-    pub(super) const fn new(writer: SqlitePool, readers: SqlitePool, seal: SealKey, lock: File) -> Self {
+    pub(super) const fn new(writer: SqlitePool, readers: SqlitePool, seal: SealKey, lock: Option<File>) -> Self {
         Self { writer, readers, seal, _lock: lock }
     }
 
@@ -102,21 +105,20 @@ impl Store for SqliteStore {
         sessions::of_person(self, app, email).await.map_err(failed("read a person's sessions"))
     }
 
+    async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError> {
+        sessions::end(self, id).await.map_err(failed("end a session"))
+    }
+
     async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError> {
         sessions::everywhere(self, email).await.map_err(failed("read a person's sessions"))
     }
 
-    async fn sessions_linked(
-        &self,
-        issuer: &str,
-        subject: Option<&str>,
-        sid: Option<&str>,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        links::sessions(self, issuer, subject, sid).await.map_err(failed("find the sessions of a provider"))
+    async fn end_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError> {
+        sessions::end_everywhere(self, email).await.map_err(failed("end a person's sessions"))
     }
 
-    async fn end_session(&self, id: SessionId) -> Result<bool, StoreError> {
-        sessions::end(self, id).await.map_err(failed("end a session"))
+    async fn end_linked(&self, farewell: &Farewell) -> Result<Option<Vec<SessionId>>, StoreError> {
+        farewells::end(self, farewell).await.map_err(failed("end the sessions of a provider"))
     }
 
     async fn touch_sessions(&self, used: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
@@ -169,6 +171,10 @@ impl Store for SqliteStore {
         passkeys::of_person(self, host, email).await.map_err(failed("read a person's passkeys"))
     }
 
+    async fn passkeys_everywhere(&self, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError> {
+        passkeys::everywhere(self, email).await.map_err(failed("read a person's passkeys"))
+    }
+
     async fn passkey(&self, host: &HostName, credential: &[u8]) -> Result<Option<PasskeyRecord>, StoreError> {
         passkeys::find(self, host, credential).await.map_err(failed("read a passkey"))
     }
@@ -201,8 +207,16 @@ impl Store for SqliteStore {
         attempts::ask(self, attempt).await.map_err(failed("store a log-in attempt"))
     }
 
-    async fn unanswered(&self, most: u32) -> Result<Vec<Attempt>, StoreError> {
-        attempts::unanswered(self, most).await.map_err(failed("read the unanswered log-in attempts"))
+    async fn unanswered(
+        &self,
+        app: &AppName,
+        asker: Asker,
+        before: AttemptId,
+        most: u32,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        attempts::unanswered(self, app, asker, before, most)
+            .await
+            .map_err(failed("read the unanswered log-in attempts"))
     }
 
     async fn answer(&self, id: AttemptId, answer: Option<&Answer>, now: Timestamp) -> Result<(), StoreError> {

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::session::{
-    Attempt, AttemptState, Link, MOST_PASSKEYS, MOST_WRONG_CODES, PasskeyRecord, Proof, SessionLimits, SessionRecord,
+    Asker, Attempt, AttemptState, MOST_PASSKEYS, MOST_WRONG_CODES, PasskeyRecord, Proof, SessionLimits, SessionRecord,
     Token, TokenHash,
 };
-use crate::state::ports::{Answer, Identity, LinkTokens, Opening, OutgoingMail, Remembered, Replaces, Store, Ticket};
-use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Secret, Way};
+use crate::state::ports::{Answer, Identity, Opening, OutgoingMail, Remembered, Replaces, Store, Ticket};
+use crate::types::{AppName, CustomerId, Email, HostName, Secret, Way};
 
 /// A store, as the suite asks for it.
 pub(super) type AnyStore = Arc<dyn Store>;
@@ -29,7 +29,7 @@ macro_rules! store_suite {
             use_is_noted_and_never_taken_back
             a_session_id_is_never_given_twice
             a_new_attempt_ends_the_browsers_earlier_ones
-            unanswered_attempts_come_oldest_first
+            unanswered_attempts_come_app_by_app_and_newest_first
             an_answer_queues_its_mail_in_the_same_step
             an_attempt_is_answered_once
             a_failed_answer_leaves_nothing_behind
@@ -45,8 +45,6 @@ macro_rules! store_suite {
             a_secret_is_made_once
             sweeping_removes_what_is_over_and_nothing_else
             sweeping_goes_on_to_the_end
-            links_go_over_with_their_tokens_and_lead_back
-            a_link_is_renewed_while_its_session_lives
             an_address_belongs_to_one_person_of_a_provider
             of_two_first_log_ins_with_one_address_one_is_remembered
             a_ticket_is_taken_once_by_whom_it_is_for
@@ -55,8 +53,15 @@ macro_rules! store_suite {
             nobody_has_more_passkeys_than_may_be
             of_two_first_passkeys_at_once_one_is_added
             a_mail_can_be_queued_by_itself
-            sessions_are_found_in_all_apps
             a_healthy_store_says_so
+            links_go_over_with_their_tokens
+            a_link_is_renewed_while_its_session_lives
+            attack_25_what_a_provider_said_reaches_a_session_under_its_new_id
+            attack_21_an_end_finds_a_session_under_its_new_id
+            attack_21_an_end_everywhere_leaves_nothing_in_any_app
+            attack_24_a_provider_ends_what_it_means
+            attack_24_a_token_is_good_once_and_not_wasted
+            attack_24_nobody_enters_by_what_a_provider_said_before_it_logged_them_out
         );
     };
     ($fresh:path; $($name:ident)*) => {
@@ -71,7 +76,10 @@ macro_rules! store_suite {
 }
 pub(super) use store_suite;
 
-const LIMITS: SessionLimits = SessionLimits { idle: Duration::from_secs(3600), absolute: Duration::from_secs(36_000) };
+pub(super) use super::suite_of_ends::*;
+
+pub(super) const LIMITS: SessionLimits =
+    SessionLimits { idle: Duration::from_secs(3600), absolute: Duration::from_secs(36_000) };
 
 /// The suite's time begins here; `after(60)` is a minute later.
 pub(super) fn after(seconds: i64) -> Timestamp {
@@ -104,6 +112,7 @@ pub(super) fn attempt(browser: u8) -> Attempt {
         host: HostName::parse("orders.example.com").expect("valid"),
         origin: "https://orders.example.com:8443".to_owned(),
         email: Email::parse("ann@example.com").expect("valid"),
+        asker: Asker::Stranger,
         to: "/orders?page=2".to_owned(),
         browser: hash(browser),
         created: after(0),
@@ -172,9 +181,9 @@ pub(super) async fn a_person_has_sessions_of_one_app_newest_first(store: AnyStor
 
 pub(super) async fn an_ended_session_is_gone(store: AnyStore) {
     store.open_session(&opening(&session(1), None)).await.expect("stored");
-    assert!(store.end_session(hash(1)).await.expect("ended"));
+    assert_eq!(store.end_session(hash(1)).await.expect("ended"), Some(hash(1)));
     assert_eq!(store.session(hash(1)).await.expect("read"), None);
-    assert!(!store.end_session(hash(1)).await.expect("there is none"));
+    assert_eq!(store.end_session(hash(1)).await.expect("there is none"), None);
 }
 
 pub(super) async fn use_is_noted_and_never_taken_back(store: AnyStore) {
@@ -214,16 +223,26 @@ pub(super) async fn a_new_attempt_ends_the_browsers_earlier_ones(store: AnyStore
     assert_eq!(store.attempt_of(hash(3)).await.expect("read"), None);
 }
 
-pub(super) async fn unanswered_attempts_come_oldest_first(store: AnyStore) {
+pub(super) async fn unanswered_attempts_come_app_by_app_and_newest_first(store: AnyStore) {
+    let orders = attempt(1).app;
+    let other = AppName::parse("other").expect("valid");
     for browser in 1..=4 {
         store.ask(&attempt(browser)).await.expect("stored");
     }
-    let found = store.unanswered(2).await.expect("read");
-    assert_eq!(found.iter().map(|attempt| attempt.browser).collect::<Vec<_>>(), [hash(1), hash(2)]);
-    store.answer(found[0].id, None, after(1)).await.expect("answered");
-    store.answer(found[1].id, Some(&answer(9)), after(1)).await.expect("answered");
-    let found = store.unanswered(9).await.expect("read");
-    assert_eq!(found.iter().map(|attempt| attempt.browser).collect::<Vec<_>>(), [hash(3), hash(4)]);
+    store.ask(&Attempt { app: other.clone(), ..attempt(5) }).await.expect("stored");
+    store.ask(&Attempt { asker: Asker::Known, ..attempt(6) }).await.expect("stored");
+    let found = async |app, asker, before, most| {
+        let found = store.unanswered(app, asker, before, most).await.expect("read");
+        found.iter().map(|attempt| (attempt.browser, attempt.id)).unzip::<_, _, Vec<_>, Vec<_>>()
+    };
+    let (browsers, ids) = found(&orders, Asker::Stranger, i64::MAX, 2).await;
+    assert_eq!(browsers, [hash(4), hash(3)]);
+    assert_eq!(found(&orders, Asker::Stranger, ids[1], 2).await.0, [hash(2), hash(1)]);
+    assert_eq!(found(&other, Asker::Stranger, i64::MAX, 9).await.0, [hash(5)]);
+    assert_eq!(found(&orders, Asker::Known, i64::MAX, 9).await.0, [hash(6)]);
+    store.answer(ids[0], None, after(1)).await.expect("answered");
+    store.answer(ids[1], Some(&answer(9)), after(1)).await.expect("answered");
+    assert_eq!(found(&orders, Asker::Stranger, i64::MAX, 9).await.0, [hash(2), hash(1)]);
 }
 
 pub(super) async fn an_answer_queues_its_mail_in_the_same_step(store: AnyStore) {
@@ -434,69 +453,8 @@ pub(super) async fn a_healthy_store_says_so(store: AnyStore) {
     store.check().await.expect("healthy");
 }
 
-fn email(text: &str) -> Email {
+pub(super) fn email(text: &str) -> Email {
     Email::parse(text).expect("valid")
-}
-
-fn linked(number: u8, provider: &str, subject: &str, sid: &str) -> (SessionRecord, LinkTokens) {
-    let provider = ProviderName::parse(provider).expect("valid");
-    let link = Link {
-        provider: provider.clone(),
-        issuer: format!("https://{provider}.example"),
-        subject: subject.to_owned(),
-        sid: Some(sid.to_owned()),
-        groups: vec!["staff".to_owned()],
-        next_check: Some(after(600)),
-    };
-    let tokens = LinkTokens {
-        provider,
-        id_token: Secret::new(format!("id-{number}")),
-        refresh_token: Some(Secret::new(format!("refresh-{number}"))),
-    };
-    let proofs = vec![Proof { way: Way::Oidc(link.provider.clone()), at: after(1), amr: vec!["pwd".to_owned()] }];
-    (SessionRecord { proofs, links: vec![link], ..session(number) }, tokens)
-}
-
-pub(super) async fn links_go_over_with_their_tokens_and_lead_back(store: AnyStore) {
-    let (mut record, tokens) = linked(1, "google", "ann", "s1");
-    let opening = Opening { session: record.clone(), replaces: Replaces::Nothing, tokens: Some(tokens.clone()) };
-    store.open_session(&opening).await.expect("stored");
-    assert_eq!(store.session(hash(1)).await.expect("read").as_ref(), Some(&record));
-    assert_eq!(store.link_tokens(hash(1), &tokens.provider).await.expect("read").as_ref(), Some(&tokens));
-
-    // A step up: another session of the same person, with the link of the old one and one of its own.
-    let (second, more) = linked(2, "okta", "00u1", "s2");
-    record.id = hash(2);
-    record.links.extend(second.links);
-    let opening = Opening { session: record.clone(), replaces: Replaces::Only(hash(1)), tokens: Some(more.clone()) };
-    assert!(store.open_session(&opening).await.expect("stored"));
-    assert_eq!(store.session(hash(2)).await.expect("read").as_ref(), Some(&record));
-    assert_eq!(store.link_tokens(hash(2), &tokens.provider).await.expect("read"), Some(tokens));
-    assert_eq!(store.link_tokens(hash(2), &more.provider).await.expect("read"), Some(more));
-
-    let find = async |subject, sid| store.sessions_linked("https://google.example", subject, sid).await.expect("read");
-    assert_eq!(find(Some("ann"), None).await, [hash(2)]);
-    assert_eq!(find(None, Some("s1")).await, [hash(2)]);
-    assert_eq!(find(Some("ann"), Some("s1")).await, [hash(2)]);
-    for (subject, sid) in [(Some("bob"), None), (None, Some("s2")), (Some("ann"), Some("s2")), (None, None)] {
-        assert_eq!(find(subject, sid).await, [], "{subject:?} {sid:?}");
-    }
-    store.end_session(hash(2)).await.expect("ended");
-    assert_eq!(find(Some("ann"), None).await, [], "links end with their session");
-}
-
-pub(super) async fn a_link_is_renewed_while_its_session_lives(store: AnyStore) {
-    let (record, tokens) = linked(1, "google", "ann", "s1");
-    let opening = Opening { session: record.clone(), replaces: Replaces::Nothing, tokens: Some(tokens.clone()) };
-    store.open_session(&opening).await.expect("stored");
-    let link = Link { groups: Vec::new(), next_check: Some(after(1200)), ..record.links[0].clone() };
-    let fresh = LinkTokens { refresh_token: Some(Secret::new("new".to_owned())), ..tokens.clone() };
-    assert!(store.renew_link(hash(1), &link, &fresh).await.expect("stored"));
-    assert_eq!(store.session(hash(1)).await.expect("read").expect("there").links, std::slice::from_ref(&link));
-    assert_eq!(store.link_tokens(hash(1), &fresh.provider).await.expect("read").as_ref(), Some(&fresh));
-    let other = Link { subject: "bob".to_owned(), ..link.clone() };
-    assert!(!store.renew_link(hash(1), &other, &tokens).await.expect("answered"), "a link does not change its person");
-    assert!(!store.renew_link(hash(2), &link, &tokens).await.expect("answered"));
 }
 
 fn identity(client: &str, subject: &str) -> Identity {
@@ -606,7 +564,9 @@ pub(super) async fn passkeys_are_their_persons_on_their_domain(store: AnyStore) 
     let (host, ann) = (passkey(1).host, passkey(1).email);
     assert_eq!(store.passkeys_of(&host, &ann).await.expect("read"), [passkey(1), passkey(2)]);
     assert_eq!(store.passkey(&host, &[3; 40]).await.expect("read"), None);
-    assert_eq!(store.passkey(&elsewhere.host, &[3; 40]).await.expect("read"), Some(elsewhere));
+    assert_eq!(store.passkey(&elsewhere.host, &[3; 40]).await.expect("read").as_ref(), Some(&elsewhere));
+    let everywhere = store.passkeys_everywhere(&ann).await.expect("read");
+    assert_eq!(everywhere, [passkey(1), passkey(2), elsewhere]);
     assert!(store.passkey_used(&host, &[1; 40], "{1}", after(50)).await.expect("stored"));
     assert!(store.name_passkey(&host, &ann, &[1; 40], "Phone").await.expect("stored"));
     assert!(!store.name_passkey(&host, &ann, &bobs.credential, "Mine").await.expect("answered"));
@@ -640,17 +600,4 @@ pub(super) async fn a_mail_can_be_queued_by_itself(store: AnyStore) {
     store.queue_mail(&mail, after(1), after(60)).await.expect("queued");
     let due = store.mail_due(after(1), 9).await.expect("read");
     assert_eq!(due.iter().map(|queued| (&queued.mail, queued.expires)).collect::<Vec<_>>(), [(&mail, after(60))]);
-}
-
-pub(super) async fn sessions_are_found_in_all_apps(store: AnyStore) {
-    let elsewhere = SessionRecord { app: AppName::parse("reports").expect("valid"), ..session(2) };
-    let bobs = SessionRecord { email: email("bob@example.com"), ..session(3) };
-    for record in [&session(1), &elsewhere, &bobs] {
-        store.open_session(&opening(record, None)).await.expect("stored");
-    }
-    let mut found = store.sessions_everywhere(&email("ann@example.com")).await.expect("read");
-    found.sort();
-    let mut expected = [hash(1), hash(2)];
-    expected.sort();
-    assert_eq!(found, expected);
 }

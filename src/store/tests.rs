@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::suite::{AnyStore, after, answer, attempt, hash, opening, session, store_suite};
-use super::{OpenProblem, SqliteStore, open};
-use crate::session::AttemptState;
+use super::{OpenProblem, SqliteStore, open, open_beside};
+use crate::session::{Asker, AttemptState};
 use crate::state::ports::{MailQueue, Store};
 
 async fn fresh() -> (AnyStore, TempDir) {
@@ -205,6 +205,44 @@ async fn a_damaged_page_is_found_at_the_start() {
 }
 
 #[tokio::test]
+async fn whoever_was_logged_in_before_there_were_other_ways_came_by_mail() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
+    store.close().await;
+    drop(store);
+    // Back to the first shape.
+    for step in [
+        "DROP TABLE link",
+        "DROP TABLE identity",
+        "DROP TABLE ticket",
+        "DROP TABLE spent",
+        "DROP TABLE passkey",
+        "DROP INDEX session_by_email",
+        "ALTER TABLE session DROP COLUMN proofs",
+        "PRAGMA user_version = 1",
+    ] {
+        change(&folder.path().join("store.db"), step).await;
+    }
+    let older = open_beside(folder.path()).await.err().expect("a command changes no shape");
+    assert!(matches!(older.problem, OpenProblem::Older { found: 1, .. }), "{older}");
+    let store = opened(folder.path()).await;
+    assert_eq!(store.session(hash(1)).await.expect("read"), Some(session(1)));
+}
+
+#[tokio::test]
+async fn a_command_works_beside_a_running_gateway() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = open_beside(folder.path()).await.err().expect("there is nothing yet");
+    assert!(matches!(missing.problem, OpenProblem::Missing), "{missing}");
+    let store = opened(folder.path()).await;
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
+    let beside = open_beside(folder.path()).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(beside.end_session(hash(1)).await.expect("ended"), Some(hash(1)));
+    assert_eq!(store.session(hash(1)).await.expect("read"), None);
+}
+
+#[tokio::test]
 async fn a_newer_versions_store_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     opened(folder.path()).await.close().await;
@@ -265,7 +303,7 @@ async fn a_row_that_cannot_be_read_is_skipped_in_lists_and_an_error_alone() {
     store.ask(&attempt(1)).await.expect("stored");
     store.ask(&attempt(2)).await.expect("stored");
     sqlx::query("UPDATE attempt SET host = 'a b' WHERE id = 1").execute(&store.writer).await.expect("spoilt");
-    assert_eq!(store.unanswered(9).await.expect("read").len(), 1);
+    assert_eq!(store.unanswered(&attempt(1).app, Asker::Stranger, i64::MAX, 9).await.expect("read").len(), 1);
     let error = store.attempt_of(hash(1)).await.expect_err("unreadable");
     assert!(error.to_string().contains("attempt.host"), "{error}");
 }

@@ -16,9 +16,10 @@ async fn health_readiness_and_metrics_answer() {
     assert!(text.contains("# HELP ") && text.contains("# TYPE "), "{text}");
     assert!(!text.contains("@example.com"), "no addresses in metrics: {text}");
     // What has not gone wrong yet stands there as 0, so that the first time is seen as growth.
-    for name in
-        ["vestibule_upstream_errors_total{app=\"orders\",kind=\"tls\"}", "limits_reached_total{limit=\"body_bytes\"}"]
-    {
+    for name in [
+        "vestibule_upstream_errors_total{app=\"orders\",kind=\"tls\"}",
+        "limits_reached_total{kind=\"request\",limit=\"body_bytes\"}",
+    ] {
         assert!(text.contains(&format!("{name} 0")), "{text}");
     }
 }

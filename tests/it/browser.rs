@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest};
 
 use crate::house::Door;
 use crate::mailbox::{Mail, Mailbox};
+use crate::provider;
 use crate::wire;
 
 /// The session cookie.
@@ -85,7 +86,7 @@ impl Answer {
 }
 
 /// An attribute of one HTML tag, unescaped.
-fn attribute(tag: &str, name: &str) -> Option<String> {
+pub(crate) fn attribute(tag: &str, name: &str) -> Option<String> {
     let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
     let value = tag[start..].split('"').next()?;
     let value = value.replace("&quot;", "\"").replace("&#34;", "\"").replace("&#39;", "'").replace("&#x27;", "'");
@@ -122,7 +123,8 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) fn new(door: Arc<Door>, mail: Mailbox, host: &str) -> Self {
-        let ca = reqwest::Certificate::from_pem_bundle(door.ca().as_bytes()).expect("the local CA is PEM");
+        let trusted = format!("{}{}", door.ca(), provider::authority().pem);
+        let ca = reqwest::Certificate::from_pem_bundle(trusted.as_bytes()).expect("both CAs are PEM");
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -155,6 +157,31 @@ impl Browser {
         jar.entry(self.host.clone()).or_default().insert(name.to_owned(), value.to_owned());
     }
 
+    /// Throws a cookie away.
+    pub(crate) fn forget_cookie(&self, name: &str) {
+        self.jar.lock().expect("no test panics with the lock held").entry(self.host.clone()).or_default().remove(name);
+    }
+
+    /// The cookies whose name begins so, with their values.
+    pub(crate) fn cookies_named(&self, prefix: &str) -> Vec<(String, String)> {
+        self.cookies().into_iter().filter(|(name, _)| name.starts_with(prefix)).collect()
+    }
+
+    /// Our own port, by which our addresses are told from those of others.
+    pub(crate) fn port(&self) -> u16 {
+        self.door.https().port()
+    }
+
+    /// The host it is on.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Remembers what no log line may hold.
+    pub(crate) fn secret(&self, secret: &str) {
+        self.door.secret(secret);
+    }
+
     fn cookies(&self) -> BTreeMap<String, String> {
         self.jar.lock().expect("no test panics with the lock held").get(&self.host).cloned().unwrap_or_default()
     }
@@ -167,8 +194,18 @@ impl Browser {
 
     /// Sends any request with the jar's cookies; the answer's cookies go into the jar.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.exchange(method, &format!("{}{path}", self.origin()), headers, body).await
+    }
+
+    /// Sends a request to somebody else, whose cookies are kept apart by host and port.
+    pub(crate) async fn send_abroad(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let there = reqwest::Url::parse(url).unwrap_or_else(|error| panic!("{url:?}: {error}"));
+        self.at(there.authority()).exchange(method, url, headers, body).await
+    }
+
+    async fn exchange(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let method = method.parse().expect("a method");
-        let mut request = self.client.request(method, format!("{}{path}", self.origin()));
+        let mut request = self.client.request(method, url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -178,11 +215,11 @@ impl Browser {
         if !body.is_empty() {
             request = request.body(body.to_owned());
         }
-        let answer = request.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+        let answer = request.send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
         let status = answer.status().as_u16();
         let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        let body = answer.bytes().await.unwrap_or_else(|error| panic!("{path}: {error:?}")).to_vec();
+        let body = answer.bytes().await.unwrap_or_else(|error| panic!("{url}: {error:?}")).to_vec();
         let answer = Answer { status, headers, body };
         self.keep_cookies(&answer);
         answer

@@ -185,3 +185,70 @@ async fn two_gateways_on_one_data_folder_do_not_corrupt_it() {
     second.wait().expect("it ends");
     house.admin("/readyz").await.expect(200);
 }
+
+#[tokio::test]
+async fn person_tells_and_forgets_beside_a_running_gateway() {
+    let house = House::start(OPEN).await;
+    let ann = house.browser("orders.test");
+    ann.log_in("ann@example.com").await;
+    ann.navigate("/orders").await.expect(200);
+    let person = |more: &[&str]| {
+        let mut arguments = vec!["person", "--email", "Ann@Example.com"];
+        arguments.extend_from_slice(more);
+        let output = house.command(&arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+        printed(&output)
+    };
+    holds(&person(&[]), &["ann@example.com", "1 session", "0 identities at providers", "0 passkeys"]);
+    let told = person(&["--end-sessions", "--forget-identities", "--forget-passkeys"]);
+    holds(&told, &["ended: 1 session", "forgotten: 0 identities", "forgotten: 0 passkeys"]);
+    crate::house::eventually("the session is over", async || {
+        (ann.navigate("/orders").await.status == 303).then_some(())
+    })
+    .await;
+    holds(&person(&[]), &["0 sessions"]);
+}
+
+#[tokio::test]
+async fn person_without_a_store_says_what_to_do() {
+    let house = House::plan(OPEN).furnish().await;
+    let output = house.command(&["person", "--email", "ann@example.com"]);
+    assert_eq!(output.status.code(), Some(1));
+    holds(&printed(&output), &["store.db", "there is no store yet", "help: start the gateway first"]);
+    let output = house.command(&["person", "--email", "ann"]);
+    assert_eq!(output.status.code(), Some(2));
+    holds(&printed(&output), &["an address has exactly one @"]);
+}
+
+#[tokio::test]
+async fn check_says_what_to_register_with_a_provider() {
+    let provider = "[login.oidc.google]\nissuer = \"https://accounts.example\"\nclient_id = \"x\"\n";
+    let apps =
+        OPEN.replace("domains = [\"orders.test\"]", "domains = [\"orders.test\", \"b.test\"]\nlogin = [\"google\"]");
+    let house = House::plan(&format!("{apps}\n{provider}")).furnish().await;
+    let told = printed(&house.command(&["check"]));
+    let callbacks = ["https://orders.test:0/.access/oidc/callback", "https://b.test:0/.access/oidc/callback"];
+    holds(&told, &callbacks);
+    holds(&told, &["https://orders.test:0/.access/logged-out", "https://orders.test:0/.access/oidc/backchannel"]);
+
+    let house = House::plan(&format!("{apps}\n{provider}")).login("hub = \"login.test\"").furnish().await;
+    let told = printed(&house.command(&["check"]));
+    holds(&told, &["https://login.test:0/.access/oidc/callback", "https://login.test:0/.access/oidc/logged-out"]);
+    assert!(!told.contains("orders.test:0"), "{told}");
+}
+
+#[tokio::test]
+async fn explain_says_by_which_ways_a_person_may_come() {
+    let provider = "[login.oidc.globex]\nissuer = \"https://globex.example\"\nclient_id = \"x\"\nemail_domains = [\"globex.example\"]\n";
+    let apps = LADDER.replace(
+        "domains = [\"orders.test\"]",
+        "domains = [\"orders.test\"]\nlogin = [\"email\", \"passkey\", \"globex\"]",
+    );
+    let apps =
+        apps.replace("[app.orders.role.manager]", "[app.orders.role.manager]\nrequire = [\"passkey\", \"oidc\"]");
+    let house = House::plan(&format!("{apps}\n{provider}")).furnish().await;
+    let (_, told) = explain(&house, &["ann@example.com"]);
+    holds(&told, &["by mail, or a passkey", "asks for", "a log-in by passkey or oidc"]);
+    let (_, told) = explain(&house, &["gil@globex.example"]);
+    holds(&told, &["by provider globex, which alone speaks for globex.example, or a passkey"]);
+}

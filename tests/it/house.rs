@@ -188,6 +188,20 @@ impl Plan {
         self
     }
 
+    /// The ways into an app that the config written so far has.
+    pub(crate) fn ways(mut self, app: &str, ways: &str) -> Self {
+        let table = format!("[app.{app}]\n");
+        assert!(self.apps.contains(&table), "no {table:?}");
+        self.apps = self.apps.replace(&table, &format!("{table}login = {ways}\n"));
+        self
+    }
+
+    /// More tables of the config.
+    pub(crate) fn config(mut self, tables: &str) -> Self {
+        self.apps.push_str(tables);
+        self
+    }
+
     /// A file beside the config.
     pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
         self.files.push((name.to_owned(), content.as_ref().to_vec()));

@@ -10,7 +10,7 @@ use crate::wire_h2::Outcome;
 
 /// How often a limit was reached.
 async fn reached(house: &House, limit: &str) -> f64 {
-    house.metric(&[&format!("vestibule_limits_reached_total{{limit=\"{limit}\"}}")]).await
+    house.metric(&["vestibule_limits_reached_total{", &format!("limit=\"{limit}\"")]).await
 }
 
 #[tokio::test]

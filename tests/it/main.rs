@@ -1,7 +1,8 @@
 //! The gateway as its users meet it: one binary, a user story a file.
 //!
 //! `house` starts the built gateway, `upstream` is the app behind it, `browser` a person, `mailbox` where their mail
-//! arrives, `wire` and `wire_h2` a stranger who writes bytes. Stories first, attacks last; every name is a sentence.
+//! arrives, `provider` and `hostile_provider` vouch for people, `wire` and `wire_h2` a stranger who writes bytes. Stories
+//! first, attacks last; every name is a sentence.
 #![cfg(test)]
 
 mod house;
@@ -10,6 +11,9 @@ mod authenticator;
 mod browser;
 mod mailbox;
 mod pki;
+mod provider;
+mod provider_pages;
+mod hostile_provider;
 mod wire;
 mod wire_h2;
 
@@ -34,20 +38,26 @@ mod limits;
 mod link_from_another_browser;
 mod login_by_code;
 mod login_by_link;
+mod login_by_provider;
 mod logout;
 mod mail_scanner_first;
 mod passkeys;
 mod plain_http_redirect;
+mod provider_trouble;
+mod recheck_at_the_provider;
 mod removal_from_the_table;
 mod role_rules;
 mod slow_clients;
 mod smtp_down;
 mod source_vanishes_or_turns_to_garbage;
 mod sqlite_source;
+mod staff_by_groups;
 mod streaming_both_ways;
+mod the_test_provider;
 mod unknown_address;
 mod upstream_down_and_slow;
 mod websocket_ends_at_logout;
+mod who_a_provider_means;
 
 mod attacks_on_headers;
 mod attacks_on_login;

@@ -58,11 +58,23 @@ impl Seen {
         all.first().copied()
     }
 
+    /// The claims of the assertion in a header, believed without looking at its signature.
+    pub(crate) fn claims(&self, name: &str) -> serde_json::Value {
+        claims(self.header(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers)))
+    }
+
     /// Every header and trailer in one text, to look for what must not be there.
     pub(crate) fn text(&self) -> String {
         let fields = self.headers.iter().chain(&self.trailers);
         fields.map(|(name, value)| format!("{name}: {value}\n")).collect::<String>()
     }
+}
+
+/// The claims of a signed token, believed without looking at its signature.
+pub(crate) fn claims(token: &str) -> serde_json::Value {
+    let middle = token.split('.').nth(1).unwrap_or_else(|| panic!("{token:?} has no three parts"));
+    let bytes = data_encoding::BASE64URL_NOPAD.decode(middle.as_bytes()).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
 }
 
 /// The running app.

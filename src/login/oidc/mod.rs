@@ -3,20 +3,43 @@
 //! Nothing here knows a browser or a page. A log-in begins with [`RelyingParty::begin`] and ends with
 //! [`RelyingParty::finish`]; what lies between, cookies and the hub, is the flow's.
 
+mod arrival;
+mod claims;
+mod contact;
+mod discovery;
+mod exchange;
+mod http;
+mod id_token;
+mod logout_token;
+mod recheck;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use rustls::RootCertStore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::contact::{Contact, Timing};
+use self::recheck::Flights;
 
 use crate::config::Provider;
 use crate::session::{Link, Proof, SessionId};
 use crate::state::clock::Clock;
 use crate::state::metrics::Metrics;
-use crate::state::ports::{Identity, LinkTokens, Providers, Rechecked, Store};
+use crate::state::ports::{Farewell, Identity, LinkTokens, Providers, Rechecked, Store};
 use crate::types::{DisplayName, Email, ProviderName, Secret};
+
+/// With the ID token as a hint the URL could grow beyond what servers in between let pass: then it goes without.
+const MOST_URL_BYTES: usize = 7 * 1024;
 
 /// All providers of the config, and what is known of them.
 pub struct RelyingParty {
-    _providers: Vec<Arc<Provider>>,
+    contacts: Vec<Arc<Contact>>,
+    flights: Arc<Flights>,
+    store: Arc<dyn Store>,
+    clock: Clock,
 }
 
 /// What begins a log-in at a provider.
@@ -100,15 +123,34 @@ pub enum ProviderError {
     Unknown(ProviderName),
 }
 
+/// A log-out token ends nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LogoutTokenError {
+    /// It is not believed: answered with 400.
+    #[error("the log-out token is not believed: {reason}")]
+    NotBelieved {
+        /// Whose it says it is, where that is one of the config's.
+        provider: Option<ProviderName>,
+        /// What was wrong: a short name for logs and metrics, such as `signature`, `events` or `replay`.
+        reason: &'static str,
+    },
+    /// It cannot be checked now: answered with 503, so that the provider tries again.
+    #[error("the log-out token of provider `{provider}` cannot be checked: {cause}")]
+    Unavailable {
+        /// Whose it says it is.
+        provider: ProviderName,
+        /// Why, for the log.
+        cause: String,
+    },
+}
+
 /// What a log-out token asks for (OpenID Connect Back-Channel Logout, section 2.4), after every check.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogoutRequest {
-    /// The issuer.
-    pub issuer: String,
+    /// The provider that asks.
+    pub provider: ProviderName,
     /// Whose sessions end.
-    pub subject: Option<String>,
-    /// Which session ends.
-    pub sid: Option<String>,
+    pub farewell: Farewell,
 }
 
 /// A provider's CA cannot be used.
@@ -128,17 +170,135 @@ impl RelyingParty {
     /// When a provider's CA cannot be read.
     pub fn new(
         providers: &[Arc<Provider>],
-        _store: Arc<dyn Store>,
-        _clock: Clock,
-        _metrics: Arc<Metrics>,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, InvalidProviderCa> {
-        Ok(Self { _providers: providers.to_vec() })
+        Self::with_timing(providers, store, clock, metrics, Timing::default())
+    }
+
+    fn with_timing(
+        providers: &[Arc<Provider>],
+        store: Arc<dyn Store>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        timing: Timing,
+    ) -> Result<Self, InvalidProviderCa> {
+        let roots = if providers.is_empty() { RootCertStore::empty() } else { http::system_roots() };
+        let contact = |provider: &Arc<Provider>| {
+            let client = http::client(provider, &roots)
+                .map_err(|cause| InvalidProviderCa { provider: provider.name.clone(), cause })?;
+            Ok(Arc::new(Contact::new(Arc::clone(provider), client, timing, Arc::clone(&metrics))))
+        };
+        let contacts = providers.iter().map(contact).collect::<Result<_, _>>()?;
+        Ok(Self { contacts, flights: Arc::default(), store, clock })
+    }
+
+    fn contact(&self, provider: &ProviderName) -> Option<&Arc<Contact>> {
+        self.contacts.iter().find(|contact| contact.provider.name == *provider)
+    }
+
+    /// Begins a log-in: where to send the browser, and what its cookie has to keep.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked, or there is none of this name.
+    pub async fn begin(&self, provider: &ProviderName, begin: Begin) -> Result<Begun, ProviderError> {
+        let contact = self.contact(provider).ok_or_else(|| ProviderError::Unknown(provider.clone()))?;
+        let unavailable = |cause| ProviderError::Unavailable { provider: provider.clone(), cause };
+        let known = contact.known().await.map_err(unavailable)?;
+        exchange::begin(contact, &known, begin)
+            .ok_or_else(|| unavailable("we have no address to come back to".to_owned()))
+    }
+
+    /// Ends a log-in: redeems the code, and believes what comes of it after every check.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked, or what it says lets nobody in.
+    pub async fn finish(
+        &self,
+        provider: &ProviderName,
+        callback: Callback,
+        secrets: FlowSecrets,
+    ) -> Result<Arrived, ProviderError> {
+        let contact = self.contact(provider).ok_or_else(|| ProviderError::Unknown(provider.clone()))?;
+        arrival::finish(contact, &callback, &secrets, self.clock).await
+    }
+
+    /// Whether a log-in at a provider can begin, as far as is known without asking it.
+    #[must_use]
+    pub fn is_up(&self, provider: &ProviderName) -> bool {
+        self.contact(provider).is_some_and(|contact| contact.is_up())
+    }
+
+    /// Looks at providers in the background, so that their buttons tell the truth: at all of them at the start, and every
+    /// minute at those that are down or were looked at long ago. When it stops, re-checks under way may still end.
+    pub async fn run(&self, stop: CancellationToken) {
+        const LAST_ANSWERS: Duration = Duration::from_secs(10);
+        let look = self.contacts.iter().map(|contact| contact.timing.look).min();
+        let mut every = tokio::time::interval(look.unwrap_or(Duration::from_secs(3600)));
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            if stop.run_until_cancelled(self.look_all()).await.is_none() {
+                break;
+            }
+        }
+        if tokio::time::timeout(LAST_ANSWERS, self.flights.land()).await.is_err() {
+            tracing::warn!("some re-checks did not end in time: their sessions may have to log in again");
+        }
+    }
+
+    async fn look_all(&self) {
+        let mut looks = JoinSet::new();
+        for contact in &self.contacts {
+            let contact = Arc::clone(contact);
+            looks.spawn(async move { contact.look().await.is_ok() });
+        }
+        looks.join_all().await;
+    }
+
+    /// Believes a log-out token (OpenID Connect Back-Channel Logout, section 2.6) after every check but one: whether it was used
+    /// before is found out when it is.
+    ///
+    /// # Errors
+    /// When anything about it is wrong, or it cannot be checked now.
+    pub async fn verify_logout_token(&self, token: &str) -> Result<LogoutRequest, LogoutTokenError> {
+        logout_token::verify(&self.contacts, token, self.clock.now()).await
+    }
+
+    /// Where to send a browser so that it is logged out at a provider too (OpenID Connect RP-Initiated Logout, section 2);
+    /// `None` where that is not wanted, not offered, or not known.
+    #[must_use]
+    pub fn end_session_url(
+        &self,
+        provider: &ProviderName,
+        id_token: &Secret,
+        return_to: &str,
+        state: Option<&str>,
+    ) -> Option<String> {
+        let contact = self.contact(provider).filter(|contact| contact.provider.end_provider_session)?;
+        let mut url = contact.usable()?.end_session.clone()?;
+        let client = contact.provider.client_id.as_str();
+        url.query_pairs_mut().append_pair("client_id", client).append_pair("post_logout_redirect_uri", return_to);
+        if let Some(state) = state {
+            url.query_pairs_mut().append_pair("state", state);
+        }
+        let mut hinted = url.clone();
+        hinted.query_pairs_mut().append_pair("id_token_hint", id_token.expose());
+        Some(if hinted.as_str().len() > MOST_URL_BYTES { url.into() } else { hinted.into() })
     }
 }
 
 #[async_trait]
 impl Providers for RelyingParty {
-    async fn recheck(&self, _: SessionId, _: &Link) -> Rechecked {
-        Rechecked::Ended
+    fn end_session_url(&self, tokens: &LinkTokens, return_to: &str, state: Option<&str>) -> Option<String> {
+        Self::end_session_url(self, &tokens.provider, &tokens.id_token, return_to, state)
+    }
+
+    async fn recheck(&self, session: SessionId, link: &Link) -> Rechecked {
+        match self.contact(&link.provider) {
+            Some(contact) => recheck::recheck(&self.flights, contact, &self.store, self.clock, session).await,
+            // Nobody can be asked about this person any more.
+            None => Rechecked::Ended,
+        }
     }
 }

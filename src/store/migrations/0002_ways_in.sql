@@ -5,6 +5,11 @@ ALTER TABLE session ADD COLUMN proofs TEXT NOT NULL DEFAULT '[]';
 UPDATE session SET proofs = '[{"way":"email","at":' || created || '}]';
 CREATE INDEX session_by_email ON session (email);
 
+-- Whether it was asked by a browser with which the person had logged in before. What waits is looked up app by app, newest first.
+ALTER TABLE attempt ADD COLUMN known INTEGER NOT NULL DEFAULT 0;
+DROP INDEX attempt_unanswered;
+CREATE INDEX attempt_unanswered ON attempt (app, known, id) WHERE state = 'asked';
+
 -- `tokens` is sealed: it holds an ID token and perhaps a refresh token.
 CREATE TABLE link (
     session BLOB NOT NULL REFERENCES session (id) ON DELETE CASCADE ON UPDATE CASCADE,
@@ -19,6 +24,16 @@ CREATE TABLE link (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX link_by_subject ON link (issuer, subject);
 CREATE INDEX link_by_sid ON link (issuer, sid);
+
+-- Under which id a session goes on that was given a new one just now: whatever was under way for the old id, an end most of
+-- all, still finds it.
+CREATE TABLE moved (
+    old BLOB NOT NULL PRIMARY KEY CHECK (length(old) = 32),
+    new BLOB NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX moved_by_new ON moved (new);
+CREATE INDEX moved_by_until ON moved (until);
 
 -- Who is who at which provider. Some providers give every client other subjects (OpenID Connect Core, section 8.1).
 CREATE TABLE identity (

@@ -1,0 +1,1 @@
+//! Who is mailed when, and who waits without holding up others.

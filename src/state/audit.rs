@@ -1,0 +1,403 @@
+//! The audit log: one line for whatever decides who is in and who is out, and a count of each.
+//!
+//! The set of events is closed, and so are the names of their fields, so that whoever collects the lines (`target: "audit"`) can
+//! rely on them. No line holds a whole address, a token, a code, or anything else that opens something.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::metrics::Metrics;
+use super::network::Network;
+use super::visit::Visit;
+use crate::session::SessionId;
+use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Way};
+
+/// Where and when something happened, and from where it was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The app; none on the hub.
+    pub app: Option<&'a AppName>,
+    /// The domain, or the hub.
+    pub host: &'a HostName,
+    /// The client's address; none for what the gateway does by itself.
+    pub client: Option<IpAddr>,
+    /// The request; none for what the gateway does by itself.
+    pub request_id: Option<&'a str>,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl<'a> From<&'a Visit> for Scene<'a> {
+    fn from(visit: &'a Visit) -> Self {
+        Self {
+            app: Some(&visit.site.app.name),
+            host: &visit.site.domain.host,
+            client: Some(visit.client),
+            request_id: Some(&visit.request_id),
+            now: visit.now,
+        }
+    }
+}
+
+impl<'a> Scene<'a> {
+    /// What the gateway does by itself, on behalf of a domain.
+    #[must_use]
+    pub const fn background(app: &'a AppName, host: &'a HostName, now: Timestamp) -> Self {
+        Self { app: Some(app), host, client: None, request_id: None, now }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// Somebody asked for a log-in mail.
+    LoginAsked(&'a Email),
+    /// The mail was queued, for the person may enter.
+    LoginMailed(&'a Email),
+    /// No mail goes out, for nobody with that address may enter.
+    LoginUnknown(&'a Email),
+    /// A code was not the right one.
+    WrongCode {
+        /// Whose.
+        email: &'a Email,
+        /// How many tries are left.
+        left: u32,
+    },
+    /// A session began.
+    LoggedIn {
+        /// Whose.
+        email: &'a Email,
+        /// Which.
+        session: SessionId,
+        /// By which way.
+        way: &'a Way,
+    },
+    /// Somebody proved who they are and got no session.
+    LoginRefused {
+        /// Who.
+        email: &'a Email,
+        /// By which way they came.
+        way: &'a Way,
+        /// Why, in a short fixed word such as `no-grant`.
+        reason: &'static str,
+    },
+    /// A browser is from now on known for a person, and has a share of the limits of its own.
+    BrowserKnown(&'a Email),
+    /// A limit was reached. At most one line a minute for each limit and network; the metric counts each time.
+    LimitReached {
+        /// Which.
+        limit: &'static str,
+        /// By what kind of try.
+        kind: &'static str,
+        /// From which network, where that counts.
+        network: Option<Network>,
+    },
+    /// A session was asked for a stronger way in.
+    StepUpAsked {
+        /// Whose.
+        email: &'a Email,
+        /// Which.
+        session: SessionId,
+    },
+    /// A session got a further proof.
+    SteppedUp {
+        /// Whose.
+        email: &'a Email,
+        /// The new one that goes on in its place.
+        session: SessionId,
+        /// By which way.
+        way: &'a Way,
+    },
+    /// A session goes on for another customer.
+    CustomerChosen {
+        /// Whose.
+        email: &'a Email,
+        /// The new one that goes on in its place.
+        session: SessionId,
+        /// Which customer.
+        customer: &'a CustomerId,
+    },
+    /// Somebody logged out.
+    LoggedOut {
+        /// Who.
+        email: &'a Email,
+        /// Of which session.
+        session: SessionId,
+    },
+    /// Somebody logged out of all apps on all devices.
+    LoggedOutEverywhere {
+        /// Who.
+        email: &'a Email,
+        /// How many sessions ended.
+        sessions: usize,
+    },
+    /// Somebody ended one of their sessions from the account page.
+    SessionEnded {
+        /// Whose.
+        email: &'a Email,
+        /// Which.
+        session: SessionId,
+    },
+    /// A provider logged somebody out.
+    BackchannelLogout {
+        /// Which provider.
+        provider: &'a ProviderName,
+        /// How many sessions ended.
+        sessions: usize,
+    },
+    /// A log-out token was not believed.
+    BackchannelRefused {
+        /// Which provider, where that is known.
+        provider: Option<&'a ProviderName>,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
+    /// A provider no longer has the person of a session, which ended.
+    RecheckEnded {
+        /// Whose.
+        email: &'a Email,
+        /// Which.
+        session: SessionId,
+        /// Which provider.
+        provider: &'a ProviderName,
+    },
+    /// A passkey was added.
+    PasskeyAdded {
+        /// Whose.
+        email: &'a Email,
+        /// From which session.
+        session: SessionId,
+    },
+    /// A passkey got another name.
+    PasskeyRenamed {
+        /// Whose.
+        email: &'a Email,
+        /// From which session.
+        session: SessionId,
+    },
+    /// A passkey was removed.
+    PasskeyRemoved {
+        /// Whose.
+        email: &'a Email,
+        /// From which session.
+        session: SessionId,
+    },
+    /// A passkey proved who somebody is.
+    PasskeyUsed(&'a Email),
+    /// A passkey proved nothing, or was not added.
+    PasskeyRefused {
+        /// Whose, where that is known.
+        email: Option<&'a Email>,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
+    /// A person at a provider is from now on this one here.
+    IdentityRemembered {
+        /// Who.
+        email: &'a Email,
+        /// Which provider.
+        provider: &'a ProviderName,
+    },
+    /// A provider named somebody by an address that is another person's there.
+    IdentityConflict {
+        /// The address.
+        email: &'a Email,
+        /// Which provider.
+        provider: &'a ProviderName,
+    },
+    /// A provider's answer was not believed.
+    ProviderRefused {
+        /// Which provider.
+        provider: &'a ProviderName,
+        /// Why, in a short fixed word such as `nonce`.
+        reason: &'static str,
+    },
+}
+
+/// What a line may tell beside its scene.
+#[derive(Default)]
+struct Facts<'a> {
+    email: Option<&'a Email>,
+    session: Option<SessionId>,
+    way: Option<&'a Way>,
+    provider: Option<&'a ProviderName>,
+    customer: Option<&'a CustomerId>,
+    reason: Option<&'static str>,
+    limit: Option<&'static str>,
+    kind: Option<&'static str>,
+    network: Option<Network>,
+    sessions: Option<usize>,
+    left: Option<u32>,
+}
+
+/// The name of every event, for metrics that show each at zero.
+pub const EVENTS: [&str; 25] = [
+    "login_asked",
+    "login_mailed",
+    "login_unknown",
+    "wrong_code",
+    "logged_in",
+    "login_refused",
+    "browser_known",
+    "limit_reached",
+    "step_up_asked",
+    "stepped_up",
+    "customer_chosen",
+    "logged_out",
+    "logged_out_everywhere",
+    "session_ended",
+    "backchannel_logout",
+    "backchannel_refused",
+    "recheck_ended",
+    "passkey_added",
+    "passkey_renamed",
+    "passkey_removed",
+    "passkey_used",
+    "passkey_refused",
+    "identity_remembered",
+    "identity_conflict",
+    "provider_refused",
+];
+
+/// Writes an event's line and counts it.
+pub fn write<'a>(metrics: &Metrics, scene: impl Into<Scene<'a>>, event: &Event<'_>) {
+    metrics.audit_events.with_label_values(&[event.name()]).inc();
+    let scene: Scene<'_> = scene.into();
+    let facts = event.facts();
+    let shown = |value: Option<&dyn Display>| value.map(ToString::to_string);
+    tracing::info!(
+        target: "audit",
+        event = event.name(),
+        app = scene.app.map(AppName::as_str),
+        host = scene.host.as_str(),
+        client = scene.client.map(tracing::field::display),
+        email = facts.email.map(Email::masked),
+        session = facts.session.map(|session| session.public()),
+        way = shown(facts.way.map(|way| way as _)),
+        provider = shown(facts.provider.map(|provider| provider as _)),
+        customer = facts.customer.map(CustomerId::masked),
+        reason = facts.reason,
+        limit = facts.limit,
+        kind = facts.kind,
+        network = facts.network.map(tracing::field::display),
+        sessions = facts.sessions,
+        left = facts.left,
+        request_id = scene.request_id,
+        "{}",
+        event.sentence()
+    );
+}
+
+impl<'a> Event<'a> {
+    /// Its name in lines and metrics. These do not change.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::LoginAsked(_) => "login_asked",
+            Self::LoginMailed(_) => "login_mailed",
+            Self::LoginUnknown(_) => "login_unknown",
+            Self::WrongCode { .. } => "wrong_code",
+            Self::LoggedIn { .. } => "logged_in",
+            Self::LoginRefused { .. } => "login_refused",
+            Self::BrowserKnown(_) => "browser_known",
+            Self::LimitReached { .. } => "limit_reached",
+            Self::StepUpAsked { .. } => "step_up_asked",
+            Self::SteppedUp { .. } => "stepped_up",
+            Self::CustomerChosen { .. } => "customer_chosen",
+            Self::LoggedOut { .. } => "logged_out",
+            Self::LoggedOutEverywhere { .. } => "logged_out_everywhere",
+            Self::SessionEnded { .. } => "session_ended",
+            Self::BackchannelLogout { .. } => "backchannel_logout",
+            Self::BackchannelRefused { .. } => "backchannel_refused",
+            Self::RecheckEnded { .. } => "recheck_ended",
+            Self::PasskeyAdded { .. } => "passkey_added",
+            Self::PasskeyRenamed { .. } => "passkey_renamed",
+            Self::PasskeyRemoved { .. } => "passkey_removed",
+            Self::PasskeyUsed(_) => "passkey_used",
+            Self::PasskeyRefused { .. } => "passkey_refused",
+            Self::IdentityRemembered { .. } => "identity_remembered",
+            Self::IdentityConflict { .. } => "identity_conflict",
+            Self::ProviderRefused { .. } => "provider_refused",
+        }
+    }
+
+    /// What a person reads.
+    const fn sentence(&self) -> &'static str {
+        match self {
+            Self::LoginAsked(_) => "log-in asked for",
+            Self::LoginMailed(_) => "log-in mail queued",
+            Self::LoginUnknown(_) => "log-in by somebody unknown: no mail",
+            Self::WrongCode { .. } => "wrong log-in code",
+            Self::LoggedIn { .. } => "logged in",
+            Self::LoginRefused { .. } => "log-in refused",
+            Self::BrowserKnown(_) => "browser known from now on",
+            Self::LimitReached { .. } => "a log-in limit was reached",
+            Self::StepUpAsked { .. } => "a stronger way in was asked for",
+            Self::SteppedUp { .. } => "logged in by a further way",
+            Self::CustomerChosen { .. } => "customer chosen",
+            Self::LoggedOut { .. } => "logged out",
+            Self::LoggedOutEverywhere { .. } => "logged out everywhere",
+            Self::SessionEnded { .. } => "session ended by its person",
+            Self::BackchannelLogout { .. } => "logged out by a provider",
+            Self::BackchannelRefused { .. } => "a log-out token was not believed",
+            Self::RecheckEnded { .. } => "session ended, for its provider no longer has the person",
+            Self::PasskeyAdded { .. } => "passkey added",
+            Self::PasskeyRenamed { .. } => "passkey renamed",
+            Self::PasskeyRemoved { .. } => "passkey removed",
+            Self::PasskeyUsed(_) => "passkey used",
+            Self::PasskeyRefused { .. } => "passkey refused",
+            Self::IdentityRemembered { .. } => "a person at a provider is remembered",
+            Self::IdentityConflict { .. } => "the address is another person's at the provider",
+            Self::ProviderRefused { .. } => "a provider's answer was not believed",
+        }
+    }
+
+    fn facts(&self) -> Facts<'a> {
+        let none = Facts::default();
+        match *self {
+            Self::LoginAsked(email)
+            | Self::LoginMailed(email)
+            | Self::LoginUnknown(email)
+            | Self::BrowserKnown(email)
+            | Self::PasskeyUsed(email) => Facts { email: Some(email), ..none },
+            Self::WrongCode { email, left } => Facts { email: Some(email), left: Some(left), ..none },
+            Self::LoggedIn { email, session, way } | Self::SteppedUp { email, session, way } => {
+                Facts { email: Some(email), session: Some(session), way: Some(way), ..none }
+            }
+            Self::LoginRefused { email, way, reason } => {
+                Facts { email: Some(email), way: Some(way), reason: Some(reason), ..none }
+            }
+            Self::LimitReached { limit, kind, network } => {
+                Facts { limit: Some(limit), kind: Some(kind), network, ..none }
+            }
+            Self::StepUpAsked { email, session }
+            | Self::LoggedOut { email, session }
+            | Self::SessionEnded { email, session }
+            | Self::PasskeyAdded { email, session }
+            | Self::PasskeyRenamed { email, session }
+            | Self::PasskeyRemoved { email, session } => Facts { email: Some(email), session: Some(session), ..none },
+            Self::CustomerChosen { email, session, customer } => {
+                Facts { email: Some(email), session: Some(session), customer: Some(customer), ..none }
+            }
+            Self::LoggedOutEverywhere { email, sessions } => {
+                Facts { email: Some(email), sessions: Some(sessions), ..none }
+            }
+            Self::BackchannelLogout { provider, sessions } => {
+                Facts { provider: Some(provider), sessions: Some(sessions), ..none }
+            }
+            Self::BackchannelRefused { provider, reason } => Facts { provider, reason: Some(reason), ..none },
+            Self::RecheckEnded { email, session, provider } => {
+                Facts { email: Some(email), session: Some(session), provider: Some(provider), ..none }
+            }
+            Self::PasskeyRefused { email, reason } => Facts { email, reason: Some(reason), ..none },
+            Self::IdentityRemembered { email, provider } | Self::IdentityConflict { email, provider } => {
+                Facts { email: Some(email), provider: Some(provider), ..none }
+            }
+            Self::ProviderRefused { provider, reason } => {
+                Facts { provider: Some(provider), reason: Some(reason), ..none }
+            }
+        }
+    }
+}
