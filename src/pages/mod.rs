@@ -1,8 +1,9 @@
 //! The gateway's own pages and answers: templates, texts and Reply.
 //!
 //! Plain functions from a [`Brand`] and a view to a [`Reply`]; nothing here knows a request, a session or a clock. Pages
-//! are rendered on the server and work without script wherever a browser does; the few that have one name a file of ours,
-//! and the policy that each page carries lets no other in. Everything a person reads stands in [`texts`]; everything they see is named after the brand.
+//! are rendered on the server and work without script wherever a browser does, but for passkeys; the few that have one name a
+//! file of ours, and the policy that each page carries lets no other in. Everything a person reads stands in [`texts`];
+//! everything they see is named after the brand.
 
 pub mod mail;
 pub mod texts;

@@ -532,8 +532,9 @@ proptest! {
         let tame = every_page(&brand("Acme"), "ann");
         let wild = every_page(&brand(&title), &text);
         for ((name, _, tame), (_, _, wild)) in tame.iter().zip(&wild) {
-            // An empty name shows the id instead, which the page with equal names shows beside the name.
-            if *name != "choose" {
+            // An empty name shows the id instead, which the page with equal names shows beside the name; and no request is
+            // without an id, which pages without a brand would leave out.
+            if *name != "choose" && !(text.is_empty() && matches!(*name, "hub-lost" | "neutral error")) {
                 prop_assert_eq!(skeleton(body(tame)), skeleton(body(wild)), "{}", name);
             }
         }

@@ -200,7 +200,6 @@ struct AccountPage<'a> {
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
     passkeys: Option<PasskeySection<'a>>,
-    has_script: bool,
     others: bool,
     back: String,
 }
@@ -337,7 +336,6 @@ pub fn account(brand: &Brand, view: &AccountView<'_>) -> Reply {
             view,
             sessions,
             passkeys,
-            has_script,
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &brand.title)]),
         },

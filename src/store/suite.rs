@@ -53,6 +53,7 @@ macro_rules! store_suite {
             nobody_has_more_passkeys_than_may_be
             of_two_first_passkeys_at_once_one_is_added
             a_mail_can_be_queued_by_itself
+            sessions_are_found_in_all_apps
             a_healthy_store_says_so
             links_go_over_with_their_tokens
             a_link_is_renewed_while_its_session_lives
@@ -600,4 +601,17 @@ pub(super) async fn a_mail_can_be_queued_by_itself(store: AnyStore) {
     store.queue_mail(&mail, after(1), after(60)).await.expect("queued");
     let due = store.mail_due(after(1), 9).await.expect("read");
     assert_eq!(due.iter().map(|queued| (&queued.mail, queued.expires)).collect::<Vec<_>>(), [(&mail, after(60))]);
+}
+
+pub(super) async fn sessions_are_found_in_all_apps(store: AnyStore) {
+    let elsewhere = SessionRecord { app: AppName::parse("reports").expect("valid"), ..session(2) };
+    let bobs = SessionRecord { email: email("bob@example.com"), ..session(3) };
+    for record in [&session(1), &elsewhere, &bobs] {
+        store.open_session(&opening(record, None)).await.expect("stored");
+    }
+    let mut found = store.sessions_everywhere(&email("ann@example.com")).await.expect("read");
+    found.sort();
+    let mut expected = [hash(1), hash(2)];
+    expected.sort();
+    assert_eq!(found, expected);
 }
