@@ -206,10 +206,12 @@ impl Gateway {
             code_key,
             seal: Arc::clone(&seal),
             asked: Arc::new(Notify::new()),
+            mailed: Arc::new(Notify::new()),
             metrics: Arc::clone(&metrics),
         });
         let portal = Arc::new(PortalRoom {
             current: Arc::clone(&current),
+            store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
             signer: Arc::clone(&signer),
             seal,
@@ -292,7 +294,7 @@ impl Gateway {
         }
 
         let store = Arc::clone(&self.store) as Arc<dyn Store>;
-        let mailed = Arc::new(Notify::new());
+        let mailed = Arc::clone(&self.login.mailed);
         rooms.spawn({
             let (directory, halt) = (Arc::clone(&self.directory), halt.clone());
             async move { directory.run(halt).await }

@@ -18,7 +18,8 @@ pub enum LogFormat {
 ///
 /// The libraries below us log what they saw on the wire, cookies and links among it, so they are silent: what matters of
 /// theirs we log ourselves, in our own words.
-const SILENT: &str = "sqlx=off,rustls=off,h2=off,hyper=off,lettre=off,pingora=off,pingora_core=off,pingora_proxy=off";
+const SILENT: &str = "sqlx=off,rustls=off,h2=off,hyper=off,lettre=off,pingora=off,pingora_core=off,pingora_proxy=off,\
+                      webauthn_rs=off,webauthn_rs_core=off";
 
 /// Starts logging from a level up, `info` for a server. A second call changes nothing.
 ///

@@ -72,6 +72,8 @@ impl LoginRoom {
         let tokens = entrant.link.as_ref().map(|(_, tokens)| tokens.clone());
         let old = visit.live.as_ref().map(|live| &live.record);
         let stepped_up = old.and_then(|old| step_up(old, &fresh));
+        let session = stepped_up.as_ref().unwrap_or(&fresh);
+        let to = self.by_way_of_offer(visit, headers, session, entrant.to).await;
         let mut opened = false;
         if let Some(session) = stepped_up {
             let replaces = old.map_or(Replaces::Nothing, |old| Replaces::Only(old.id));
@@ -99,18 +101,11 @@ impl LoginRoom {
         audit::write(&self.metrics, visit, &event);
         self.metrics.logins.with_label_values(&[app, "entered"]).inc();
         let lifetime = self.current.load().session.absolute.as_secs();
-        let next = self.next_page(visit, headers, &entrant).await;
-        let reply = Reply::see_other(&next).with_cookie(setting(CookieName::Session, &token, lifetime));
+        let reply = Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime));
         Ok(match self.limits.remember(visit, headers, email) {
             Some(known) => reply.with_cookie(known),
             None => reply,
         })
-    }
-
-    /// Where somebody goes on to who has just come in.
-    #[expect(clippy::unused_async, reason = "what may be offered on the way is in the store")]
-    async fn next_page(&self, _: &Visit, _: &HeaderMap, entrant: &Entrant) -> String {
-        entrant.to.clone()
     }
 
     async fn open(&self, attempt: Option<AttemptId>, opening: &Opening, visit: &Visit) -> Result<bool, StoreError> {

@@ -12,6 +12,7 @@ pub mod answer;
 mod arrival;
 mod backchannel;
 mod by_mail;
+mod by_passkey;
 mod by_provider;
 mod device;
 mod enter;
@@ -62,6 +63,8 @@ pub struct LoginRoom {
     pub seal: Arc<Seal>,
     /// Wakes [`answer::run`].
     pub asked: Arc<tokio::sync::Notify>,
+    /// Wakes the outbox.
+    pub mailed: Arc<tokio::sync::Notify>,
     /// The counters.
     pub metrics: Arc<Metrics>,
 }
@@ -74,6 +77,7 @@ pub fn router(room: Arc<LoginRoom>) -> Router {
         .route("/.access/login", get(show_login))
         .merge(by_mail::router())
         .merge(by_provider::router())
+        .merge(by_passkey::router())
         .merge(step_up::router())
         .merge(backchannel::router())
         .with_state(room)

@@ -33,6 +33,12 @@ impl Queue {
 
 #[async_trait]
 impl MailQueue for Queue {
+    async fn queue_mail(&self, mail: &OutgoingMail, now: Timestamp, expires: Timestamp) -> Result<(), StoreError> {
+        self.is_whole()?;
+        let id = self.mails.lock().expect("whole").keys().max().map_or(1, |last| last + 1);
+        self.put(id, &mail.to, now, expires);
+        Ok(())
+    }
     async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError> {
         self.is_whole()?;
         let mails = self.mails.lock().expect("whole");

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::passkeys::PasskeyButton;
 use super::reply::safe_location;
 use super::texts::{ENGLISH, Sentence, Texts, fill};
 use super::views::{Frame, NeutralPage, notice, render};
@@ -140,6 +141,7 @@ struct LoginPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
     view: &'a LoginView<'a>,
+    passkey: Option<PasskeyButton<'a>>,
     lead: &'static str,
     submit: &'static str,
     has_field: bool,
@@ -153,6 +155,7 @@ struct StepUpPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
     view: &'a StepUpView<'a>,
+    passkey: Option<PasskeyButton<'a>>,
     who: Sentence<'a>,
     why: &'static str,
     offer: String,
@@ -209,6 +212,7 @@ pub fn login(brand: &Brand, view: &LoginView<'_>) -> Reply {
             t,
             frame: Frame { problem: problem.is_some(), ..Frame::new(brand, t.log_in) },
             view,
+            passkey: view.passkey.then(|| PasskeyButton::log_in(view.to)),
             lead,
             submit,
             has_field: view.address != AddressField::Absent,
@@ -262,6 +266,7 @@ pub fn step_up(brand: &Brand, view: &StepUpView<'_>) -> Reply {
             t,
             frame: Frame::new(brand, t.step_up.heading),
             view,
+            passkey: view.passkey.then(|| PasskeyButton::log_in(view.to)),
             who: Sentence::new(t.denied.who, &[("email", view.email)]),
             why: if offers_any { t.step_up.why } else { t.step_up.none },
             offer: format!("/.access/passkey/offer?to={}", encode(view.to)),

@@ -1,7 +1,7 @@
-//! The mail that carries a link and a code.
+//! The mail that carries a link and a code, and the one that tells of a new passkey.
 //!
-//! Both parts say the same, and the text part is complete by itself. There is one link and one run of six digits in
-//! each, so that people, phones and mail programs take neither for something else; no picture is fetched from anywhere.
+//! Both parts of each say the same, and the text part is complete by itself. There is one link and, to log in, one run of six
+//! digits in each, so that people, phones and mail programs take neither for something else; no picture is fetched from anywhere.
 
 use askama::Template;
 
@@ -57,6 +57,56 @@ pub fn login_letter(brand: &Brand, link: &str, code: &str, minutes: u32, host: &
     let text = TextPart { t, by_link: &by_link, link, code, valid: &valid, asked_at: &asked_at }.to_string();
     let html =
         HtmlPart { t, light, dark, subject: &subject, link, code, valid: &valid, asked_at: &asked_at }.to_string();
+    Letter { subject, text, html }
+}
+
+/// What there is to tell of a new passkey.
+#[derive(Clone, Copy, Debug)]
+pub struct PasskeyNews<'a> {
+    /// The domain that it is good on.
+    pub host: &'a str,
+    /// The browser that it was added with, in a few words; empty where nobody knows.
+    pub device: &'a str,
+    /// When, ready to read.
+    pub at: &'a str,
+    /// The account page's address.
+    pub account: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "passkey_mail.txt", escape = "none", whitespace = "preserve")]
+struct PasskeyTextPart<'a> {
+    t: &'static Texts,
+    happened: &'a str,
+    account: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "passkey_mail.html")]
+struct PasskeyHtmlPart<'a> {
+    t: &'static Texts,
+    light: Palette,
+    dark: Palette,
+    subject: &'a str,
+    happened: &'a str,
+    account: &'a str,
+    label: &'static str,
+}
+
+/// The mail that tells a person of a passkey that was added to their account.
+#[must_use]
+pub fn passkey_letter(brand: &Brand, news: &PasskeyNews<'_>) -> Letter {
+    let t = &ENGLISH;
+    let texts = &t.passkey.mail;
+    let subject = fill(texts.subject, &[("title", &one_line(&brand.title))]);
+    let sentence = if news.device.is_empty() { texts.happened_somewhere } else { texts.happened };
+    let (host, device) = (one_line(news.host), one_line(news.device));
+    let happened = fill(sentence, &[("host", &host), ("device", &device), ("at", news.at)]);
+    let account = news.account;
+    let text = PasskeyTextPart { t, happened: &happened, account }.to_string();
+    let (light, dark) = (Palette::light((&brand.color).into()), Palette::dark((&brand.color).into()));
+    let label = t.account.heading;
+    let html = PasskeyHtmlPart { t, light, dark, subject: &subject, happened: &happened, account, label }.to_string();
     Letter { subject, text, html }
 }
 

@@ -1,13 +1,15 @@
 //! The gateway's own pages and answers: templates, texts and Reply.
 //!
 //! Plain functions from a [`Brand`] and a view to a [`Reply`]; nothing here knows a request, a session or a clock. Pages
-//! are rendered on the server and work without script wherever a browser does; the few that have one name a file of ours,
-//! and the policy that each page carries lets no other in. Everything a person reads stands in [`texts`]; everything they see is named after the brand.
+//! are rendered on the server and work without script wherever a browser does, but for passkeys; the few that have one name a
+//! file of ours, and the policy that each page carries lets no other in. Everything a person reads stands in [`texts`];
+//! everything they see is named after the brand.
 
 pub mod mail;
 pub mod texts;
 mod contrast;
 mod login_views;
+mod passkeys;
 mod reply;
 mod style;
 mod views;
@@ -18,6 +20,7 @@ pub use login_views::{
     AddressField, LoginProblem, LoginView, NoAccessView, ProviderButton, ProviderProblem, StepUpView, TicketView,
     continue_script, hub_lost, leave_for, login, no_access, start_again, step_up, ticket,
 };
+pub use passkeys::{PasskeyOfferView, PasskeyView, PasskeysView, passkey_offer, passkey_script};
 pub use reply::Reply;
 pub use style::stylesheet;
 pub use views::{

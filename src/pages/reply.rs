@@ -19,11 +19,15 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self';
 const SCRIPT_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; \
                              form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// What such a page may ask the browser for (Permissions Policy, section 5.2; WebAuthn Level 3, section 5.9).
+const SCRIPT_PERMISSIONS: &str = "publickey-credentials-get=(self), publickey-credentials-create=(self)";
+
 /// A logo may be an SVG, which is a document when opened by its own address: it gets no script and no origin there.
 const ASSET_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox";
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// What a `Location` may not hold as it is. Browsers read a backslash as a slash, and drop tabs and line ends; encoded,
@@ -100,10 +104,11 @@ impl Reply {
         self
     }
 
-    /// Lets the page use scripts of ours.
+    /// Lets the page use scripts of ours, and these passkeys.
     #[must_use]
     pub fn with_own_scripts(self) -> Self {
         self.with_header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SCRIPT_POLICY))
+            .with_header(PERMISSIONS_POLICY, HeaderValue::from_static(SCRIPT_PERMISSIONS))
     }
 
     /// Says when to try again.

@@ -32,6 +32,7 @@ pub struct Texts {
     pub(super) logged_out: LoggedOutTexts,
     pub(super) disabled: DisabledTexts,
     pub(super) mail: MailTexts,
+    pub(super) passkey: PasskeyTexts,
     pub(super) error: fn(StatusCode) -> ErrorTexts<'static>,
     pub(super) too_many_next: &'static str,
 }
@@ -190,6 +191,59 @@ pub(super) struct MailTexts {
     pub(super) valid: fn(u32) -> String,
     pub(super) asked_at: &'static str,
     pub(super) ignore: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct PasskeyTexts {
+    pub(super) log_in: &'static str,
+    pub(super) add: &'static str,
+    pub(super) offer_heading: &'static str,
+    pub(super) offer: &'static str,
+    pub(super) required_heading: &'static str,
+    pub(super) required: &'static str,
+    pub(super) no_script: &'static str,
+    pub(super) not_now: &'static str,
+    pub(super) someone_else: &'static str,
+    pub(super) heading: &'static str,
+    pub(super) lead: &'static str,
+    pub(super) none: &'static str,
+    pub(super) add_needs_script: &'static str,
+    pub(super) enough: &'static str,
+    pub(super) unnamed: &'static str,
+    pub(super) times: &'static str,
+    pub(super) never_used: &'static str,
+    pub(super) change: &'static str,
+    pub(super) which: &'static str,
+    pub(super) name: &'static str,
+    pub(super) rename: &'static str,
+    pub(super) delete: &'static str,
+    pub(super) delete_hint: &'static str,
+    pub(super) delete_last: &'static str,
+    pub(super) locked: &'static str,
+    pub(super) problem: PasskeyProblemTexts,
+    pub(super) mail: PasskeyMailTexts,
+}
+
+/// What `passkey.js` says when something does not work; each page that carries it holds them in the button's attributes.
+#[derive(Debug)]
+pub(super) struct PasskeyProblemTexts {
+    pub(super) cancelled: &'static str,
+    pub(super) refused: &'static str,
+    pub(super) known: &'static str,
+    pub(super) enough: &'static str,
+    pub(super) expired: &'static str,
+    pub(super) too_often: &'static str,
+    pub(super) unavailable: &'static str,
+    pub(super) failed: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct PasskeyMailTexts {
+    pub(super) subject: &'static str,
+    pub(super) happened: &'static str,
+    pub(super) happened_somewhere: &'static str,
+    pub(super) good: &'static str,
+    pub(super) not_you: &'static str,
 }
 
 /// An error page's words.
@@ -364,6 +418,50 @@ pub static ENGLISH: Texts = Texts {
         valid: |minutes| format!("The link and the code work once, within {}.", english_minutes(minutes)),
         asked_at: "Someone, most likely you, asked for this mail at {host}.",
         ignore: "If it was not you, ignore this mail: without it nobody can log in. Never tell the code to anyone.",
+    },
+    passkey: PasskeyTexts {
+        log_in: "Log in with a passkey",
+        add: "Add a passkey",
+        offer_heading: "Log in faster next time",
+        offer: "With a passkey you log in with your fingerprint, your face or your screen lock. There is no mail to wait for, and nothing that could be stolen from you by a copied page.",
+        required_heading: "Add a passkey to go on",
+        required: "What you may do here asks for a passkey, and you have none yet. You make one with your fingerprint, your face or your screen lock, and log in with it from then on.",
+        no_script: "This browser cannot add a passkey: that takes JavaScript, and a device or a program that keeps passkeys.",
+        not_now: "Not now",
+        someone_else: "Log in as someone else",
+        heading: "Passkeys",
+        lead: "A passkey lets you log in with your fingerprint, your face or your screen lock instead of a mail.",
+        none: "You have none yet.",
+        add_needs_script: "To add one, you need a browser with JavaScript that knows passkeys.",
+        enough: "You have as many as you can have. Delete one that you no longer use to add another.",
+        unnamed: "Passkey",
+        times: "Added {added} · last used {last_used}",
+        never_used: "Added {added} · not used yet",
+        change: "Change",
+        which: "the passkey {name}, added {added}",
+        name: "Name",
+        rename: "Save the name",
+        delete: "Delete",
+        delete_hint: "It will no longer log you in here. Your device may go on showing it until you delete it there too.",
+        delete_last: "This is your last passkey, and what you may do here asks for one: without it you have to add a new one the next time you log in.",
+        locked: "To change these, log in with one of them first.",
+        problem: PasskeyProblemTexts {
+            cancelled: "That was cancelled, or it took too long. Nothing has changed; you can try again.",
+            refused: "This passkey does not open anything here. Try another one, or log in another way.",
+            known: "This device has a passkey for you already.",
+            enough: "This passkey is here already, or you have as many as you can have.",
+            expired: "That took too long. Please try once more.",
+            too_often: "There were too many tries. Please try again later.",
+            unavailable: "That does not work just now. Please try again in a few minutes.",
+            failed: "That did not work. Please load the page again and try once more.",
+        },
+        mail: PasskeyMailTexts {
+            subject: "A passkey was added to your account at {title}",
+            happened: "A passkey was added to your account at {host} with {device}, on {at}.",
+            happened_somewhere: "A passkey was added to your account at {host}, on {at}.",
+            good: "If it was you, there is nothing to do.",
+            not_you: "If it was not you, somebody else can log in as you. Log in, delete the passkey on your account page, and end all other sessions there:",
+        },
     },
     error: english_error,
     too_many_next: "Other ways to log in that this site offers are open meanwhile.",

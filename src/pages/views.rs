@@ -8,6 +8,7 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
+use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
 use super::texts::{ENGLISH, ErrorTexts, Sentence, Texts, fill};
 use super::{Brand, Reply};
@@ -66,6 +67,8 @@ pub struct AccountView<'a> {
     pub can_switch: bool,
     /// The person's sessions in this app.
     pub sessions: Vec<SessionView>,
+    /// The person's passkeys on this domain; nothing where there can be none.
+    pub passkeys: Option<PasskeysView>,
 }
 
 /// One of a person's sessions.
@@ -196,6 +199,7 @@ struct AccountPage<'a> {
     frame: Frame<'a>,
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
+    passkeys: Option<PasskeySection<'a>>,
     others: bool,
     back: String,
 }
@@ -322,17 +326,21 @@ pub fn account(brand: &Brand, view: &AccountView<'_>) -> Reply {
             }
         })
         .collect();
-    render(
+    let passkeys = view.passkeys.as_ref().map(PasskeySection::new);
+    let has_script = passkeys.as_ref().is_some_and(|section| section.button.is_some());
+    let reply = render(
         StatusCode::OK,
         &AccountPage {
             t,
             frame: Frame { wide: true, ..Frame::new(brand, t.account.heading) },
             view,
             sessions,
+            passkeys,
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &brand.title)]),
         },
-    )
+    );
+    if has_script { reply.with_own_scripts() } else { reply }
 }
 
 /// Who you are, why not, and what next: 403. It only offers ways on, so it can never begin a redirect loop.

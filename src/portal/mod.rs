@@ -1,6 +1,7 @@
 //! Side door: the person's own pages (choose a customer, account, log out), the brand's assets and the public keys.
 
 mod log_out;
+mod passkeys;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
 use crate::state::audit::{self, Event};
 use crate::state::metrics::Metrics;
-use crate::state::ports::StoreError;
+use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
 use crate::state::visit::Visit;
@@ -29,6 +30,8 @@ use crate::types::CustomerId;
 pub struct PortalRoom {
     /// The running snapshot.
     pub current: Arc<Current>,
+    /// The store.
+    pub store: Arc<dyn Store>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
     /// Whose public keys are shown.
@@ -52,6 +55,9 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/choose", get(show_choices).post(choose))
         .route("/.access/account", get(show_account))
         .route("/.access/sessions/end", post(end_sessions))
+        .route("/.access/passkey/name", post(passkeys::name))
+        .route("/.access/passkey/remove", post(passkeys::remove))
+        .route("/.access/passkey.js", get(passkeys::script))
         .route("/.access/style.css", get(stylesheet))
         .route("/.access/logo", get(logo))
         .route("/.access/jwks.json", get(public_keys))
@@ -131,6 +137,10 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         Ok(sessions) => sessions,
         Err(cause) => return store_failed(&visit, &cause),
     };
+    let passkeys = match room.passkeys(&visit, live).await {
+        Ok(passkeys) => passkeys,
+        Err(cause) => return store_failed(&visit, &cause),
+    };
     let zone = &visit.site.app.policy.time_zone;
     let sessions = sessions.iter().map(|session| SessionView {
         id: session.id.public(),
@@ -150,6 +160,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         role: grant.map_or("", |grant| grant.role.as_str()),
         can_switch: live.choices > 1,
         sessions: sessions.collect(),
+        passkeys,
     };
     pages::account(&visit.site.domain.brand, &view)
 }

@@ -63,8 +63,8 @@ pub trait Store: MailQueue {
     /// Uses something up; `false` when it was used before. It is remembered `until` then.
     async fn spend(&self, what: TokenHash, until: Timestamp) -> Result<bool, StoreError>;
 
-    /// Adds a passkey; `false` when the domain has one with this credential, or the person has as many as may be.
-    async fn add_passkey(&self, passkey: &PasskeyRecord) -> Result<bool, StoreError>;
+    /// Adds a passkey; `false` when the domain has one with this credential, or the person would have more than `most` there.
+    async fn add_passkey(&self, passkey: &PasskeyRecord, most: usize) -> Result<bool, StoreError>;
     /// A person's passkeys on a domain, oldest first.
     async fn passkeys_of(&self, host: &HostName, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError>;
     /// A person's passkeys on all domains.
@@ -129,6 +129,8 @@ pub trait Store: MailQueue {
 /// The part of the store that keeps mail until it is sent.
 #[async_trait]
 pub trait MailQueue: Send + Sync {
+    /// Queues a mail that is of no use after `expires`.
+    async fn queue_mail(&self, mail: &OutgoingMail, now: Timestamp, expires: Timestamp) -> Result<(), StoreError>;
     /// Queued mails that are due, oldest first, at most `most`.
     async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError>;
     /// When the next queued mail is due.

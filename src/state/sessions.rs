@@ -22,7 +22,7 @@ use super::snapshot::{Current, Site, Snapshot};
 use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
-use crate::types::{AppName, CustomerId, Email, Way};
+use crate::types::{AppName, CustomerId, Email, Requirement, Way};
 
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
@@ -291,6 +291,17 @@ impl Sessions {
     /// When they cannot be asked.
     pub async fn grants(&self, site: &Site, record: &SessionRecord) -> Result<Vec<Arc<Grant>>, Unavailable> {
         Ok(self.granted(site, &record.email, &record.links).await?.0)
+    }
+
+    /// What the roles that a session's person has here, for whichever customer, ask for and the session does not meet.
+    ///
+    /// # Errors
+    /// When the tables cannot be asked.
+    pub async fn unmet(&self, site: &Site, record: &SessionRecord) -> Result<Vec<Requirement>, Unavailable> {
+        let roles = &site.app.policy.roles;
+        let ways = record.proofs.iter().map(|proof| &proof.way);
+        let grants = self.grants(site, record).await?;
+        Ok(grants.iter().filter_map(|grant| roles.unmet(&grant.role, ways.clone())).cloned().collect())
     }
 
     /// Whether a person may enter a domain at all, coming with these links.

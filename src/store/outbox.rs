@@ -33,6 +33,17 @@ pub(super) async fn insert(
     Ok(())
 }
 
+pub(super) async fn queue(
+    store: &SqliteStore,
+    mail: &OutgoingMail,
+    now: Timestamp,
+    expires: Timestamp,
+) -> sqlx::Result<()> {
+    let mut transaction = store.begin().await?;
+    insert(&mut transaction, &store.seal, mail, now, expires).await?;
+    transaction.commit().await
+}
+
 pub(super) async fn due(store: &SqliteStore, now: Timestamp, most: u32) -> sqlx::Result<Vec<QueuedMail>> {
     let rows = query("SELECT * FROM outbox WHERE due <= ? ORDER BY id LIMIT ?")
         .bind(micros(now))

@@ -6,17 +6,17 @@ use sqlx::{Row, query, query_scalar};
 
 use super::SqliteStore;
 use super::sqlite::{malformed, micros, moment, readable};
-use crate::session::{MOST_PASSKEYS, PasskeyRecord};
+use crate::session::PasskeyRecord;
 use crate::types::{AppName, Email, HostName};
 
-pub(super) async fn add(store: &SqliteStore, passkey: &PasskeyRecord) -> sqlx::Result<bool> {
+pub(super) async fn add(store: &SqliteStore, passkey: &PasskeyRecord, most: usize) -> sqlx::Result<bool> {
     let mut transaction = store.begin().await?;
     let count: i64 = query_scalar("SELECT count(*) FROM passkey WHERE host = ? AND email = ?")
         .bind(passkey.host.as_str())
         .bind(passkey.email.as_str())
         .fetch_one(&mut *transaction)
         .await?;
-    if usize::try_from(count).is_ok_and(|count| count >= MOST_PASSKEYS) {
+    if usize::try_from(count).is_ok_and(|count| count >= most) {
         return Ok(false);
     }
     let done = query(

@@ -16,7 +16,8 @@ use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
 use crate::state::ports::{
-    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, QueuedMail, Remembered, Store, StoreError, Ticket,
+    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
+    StoreError, Ticket,
 };
 use crate::types::{AppName, Email, HostName, ProviderName, Secret};
 
@@ -65,6 +66,10 @@ fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
 
 #[async_trait]
 impl MailQueue for SqliteStore {
+    async fn queue_mail(&self, mail: &OutgoingMail, now: Timestamp, expires: Timestamp) -> Result<(), StoreError> {
+        outbox::queue(self, mail, now, expires).await.map_err(failed("queue a mail"))
+    }
+
     async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError> {
         outbox::due(self, now, most).await.map_err(failed("read the mail that is due"))
     }
@@ -158,8 +163,8 @@ impl Store for SqliteStore {
         once::spend(self, what, until).await.map_err(failed("note that something was used"))
     }
 
-    async fn add_passkey(&self, passkey: &PasskeyRecord) -> Result<bool, StoreError> {
-        passkeys::add(self, passkey).await.map_err(failed("add a passkey"))
+    async fn add_passkey(&self, passkey: &PasskeyRecord, most: usize) -> Result<bool, StoreError> {
+        passkeys::add(self, passkey, most).await.map_err(failed("add a passkey"))
     }
 
     async fn passkeys_of(&self, host: &HostName, email: &Email) -> Result<Vec<PasskeyRecord>, StoreError> {

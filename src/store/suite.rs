@@ -51,6 +51,9 @@ macro_rules! store_suite {
             what_is_used_up_stays_so_for_its_time
             passkeys_are_their_persons_on_their_domain
             nobody_has_more_passkeys_than_may_be
+            of_two_first_passkeys_at_once_one_is_added
+            a_mail_can_be_queued_by_itself
+            sessions_are_found_in_all_apps
             a_healthy_store_says_so
             links_go_over_with_their_tokens
             a_link_is_renewed_while_its_session_lives
@@ -551,9 +554,14 @@ pub(super) async fn passkeys_are_their_persons_on_their_domain(store: AnyStore) 
     let elsewhere = PasskeyRecord { host: HostName::parse("other.example.com").expect("valid"), ..passkey(3) };
     let bobs = PasskeyRecord { email: email("bob@example.com"), ..passkey(4) };
     for key in [&passkey(2), &passkey(1), &elsewhere, &bobs] {
-        assert!(store.add_passkey(key).await.expect("stored"));
+        assert!(store.add_passkey(key, MOST_PASSKEYS).await.expect("stored"));
     }
-    assert!(!store.add_passkey(&PasskeyRecord { email: bobs.email.clone(), ..passkey(1) }).await.expect("answered"));
+    assert!(
+        !store
+            .add_passkey(&PasskeyRecord { email: bobs.email.clone(), ..passkey(1) }, MOST_PASSKEYS)
+            .await
+            .expect("answered")
+    );
     let (host, ann) = (passkey(1).host, passkey(1).email);
     assert_eq!(store.passkeys_of(&host, &ann).await.expect("read"), [passkey(1), passkey(2)]);
     assert_eq!(store.passkey(&host, &[3; 40]).await.expect("read"), None);
@@ -574,7 +582,36 @@ pub(super) async fn passkeys_are_their_persons_on_their_domain(store: AnyStore) 
 
 pub(super) async fn nobody_has_more_passkeys_than_may_be(store: AnyStore) {
     for number in 0..=u8::try_from(MOST_PASSKEYS).expect("a few") {
-        let is_added = store.add_passkey(&passkey(number)).await.expect("answered");
+        let is_added = store.add_passkey(&passkey(number), MOST_PASSKEYS).await.expect("answered");
         assert_eq!(is_added, usize::from(number) < MOST_PASSKEYS);
     }
+}
+
+pub(super) async fn of_two_first_passkeys_at_once_one_is_added(store: AnyStore) {
+    let mut tasks = JoinSet::new();
+    for number in 1..=8 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move { store.add_passkey(&passkey(number), 1).await.expect("answered") });
+    }
+    assert_eq!(tasks.join_all().await.into_iter().filter(|is_added| *is_added).count(), 1);
+}
+
+pub(super) async fn a_mail_can_be_queued_by_itself(store: AnyStore) {
+    let mail = answer(101).mail;
+    store.queue_mail(&mail, after(1), after(60)).await.expect("queued");
+    let due = store.mail_due(after(1), 9).await.expect("read");
+    assert_eq!(due.iter().map(|queued| (&queued.mail, queued.expires)).collect::<Vec<_>>(), [(&mail, after(60))]);
+}
+
+pub(super) async fn sessions_are_found_in_all_apps(store: AnyStore) {
+    let elsewhere = SessionRecord { app: AppName::parse("reports").expect("valid"), ..session(2) };
+    let bobs = SessionRecord { email: email("bob@example.com"), ..session(3) };
+    for record in [&session(1), &elsewhere, &bobs] {
+        store.open_session(&opening(record, None)).await.expect("stored");
+    }
+    let mut found = store.sessions_everywhere(&email("ann@example.com")).await.expect("read");
+    found.sort();
+    let mut expected = [hash(1), hash(2)];
+    expected.sort();
+    assert_eq!(found, expected);
 }

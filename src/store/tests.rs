@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::suite::{AnyStore, after, answer, attempt, hash, opening, session, store_suite};
 use super::{OpenProblem, SqliteStore, open, open_beside};
-use crate::session::{Asker, AttemptState};
+use crate::session::{Asker, AttemptState, SessionRecord};
 use crate::state::ports::{MailQueue, Store};
 
 async fn fresh() -> (AnyStore, TempDir) {
@@ -204,31 +204,28 @@ async fn a_damaged_page_is_found_at_the_start() {
     check_refused(folder.path(), "store.db", &["damaged", "help: put back a copy"]).await;
 }
 
+/// `session(1)` under another id, as the first version wrote it.
+const FIRST_SESSION: &str =
+    "INSERT INTO session VALUES (zeroblob(32), 'orders', 'orders.example.com', 'ann@example.com',
+    'Müller & Söhne', 1800000001000000, 1800000001000000, 'Firefox on Linux')";
+
 #[tokio::test]
 async fn whoever_was_logged_in_before_there_were_other_ways_came_by_mail() {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = opened(folder.path()).await;
-    store.open_session(&opening(&session(1), None)).await.expect("stored");
-    store.close().await;
-    drop(store);
-    // Back to the first shape.
-    for step in [
-        "DROP TABLE moved",
-        "DROP TABLE link",
-        "DROP TABLE identity",
-        "DROP TABLE ticket",
-        "DROP TABLE spent",
-        "DROP TABLE passkey",
-        "DROP INDEX session_by_email",
-        "ALTER TABLE session DROP COLUMN proofs",
-        "PRAGMA user_version = 1",
-    ] {
-        change(&folder.path().join("store.db"), step).await;
+    // A key, and a database of the first shape.
+    opened(folder.path()).await.close().await;
+    for file in ["store.db", "store.db-wal", "store.db-shm"] {
+        let _ = fs::remove_file(folder.path().join(file));
     }
+    let database = folder.path().join("store.db");
+    change(&database, include_str!("migrations/0001_begin.sql")).await;
+    change(&database, FIRST_SESSION).await;
     let older = open_beside(folder.path()).await.err().expect("a command changes no shape");
     assert!(matches!(older.problem, OpenProblem::Older { found: 1, .. }), "{older}");
     let store = opened(folder.path()).await;
-    assert_eq!(store.session(hash(1)).await.expect("read"), Some(session(1)));
+    let ann = session(1);
+    let found = store.sessions_of(&ann.app, &ann.email).await.expect("read");
+    assert_eq!(found, [SessionRecord { id: found[0].id, ..ann }]);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 
 mod house;
 mod upstream;
+mod authenticator;
 mod browser;
 mod mailbox;
 mod pki;
@@ -43,6 +44,7 @@ mod login_by_link;
 mod login_by_provider;
 mod logout;
 mod mail_scanner_first;
+mod passkeys;
 mod plain_http_redirect;
 mod provider_trouble;
 mod recheck_at_the_provider;
