@@ -154,11 +154,17 @@ impl Claims {
         let Ok(email) = Email::parse(address) else { return Address::Refused("bad-email") };
         if !provider.trust_unverified_email {
             // `email_verified` speaks of `email` (OpenID Connect Core, section 5.1): of no other claim, many of which
-            // people may write themselves.
-            let spoken_of = self.text("email").and_then(|email| Email::parse(email).ok());
-            match self.0.get("email_verified") {
+            // people may write themselves. What another claim speaks of is the operator's word.
+            let claim = provider.email_verified_claim.as_str();
+            let spoken_of = match claim {
+                "email_verified" => self.text("email").and_then(|email| Email::parse(email).ok()),
+                _ => Some(email.clone()),
+            };
+            match self.0.get(claim) {
                 None | Some(Value::Null) => return Address::Unsure("unverified-email"),
                 Some(value) if is_true(value) && spoken_of.as_ref() == Some(&email) => {}
+                // Microsoft Entra has sent `xms_edov` as a number, too.
+                Some(value) if claim != "email_verified" && is_one(value) => {}
                 Some(_) => return Address::Refused("unverified-email"),
             }
         }
@@ -218,6 +224,10 @@ fn is_id(text: &str) -> bool {
 /// True, or the text that some providers send for it; no other text, and no number.
 fn is_true(value: &Value) -> bool {
     *value == Value::Bool(true) || value.as_str() == Some("true")
+}
+
+fn is_one(value: &Value) -> bool {
+    value.as_u64() == Some(1) || value.as_str() == Some("1")
 }
 
 /// A moment later or earlier by a provider's `clock_skew`, or by anything else.

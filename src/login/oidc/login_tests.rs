@@ -488,6 +488,33 @@ async fn attack_17_another_claim_than_email_is_not_verified_by_email_verified() 
 }
 
 #[tokio::test]
+async fn attack_17_the_operator_names_the_claim_that_verifies() {
+    for (said, outcome) in [
+        (json!(true), "ann@example.com"),
+        (json!("true"), "ann@example.com"),
+        (json!(1), "ann@example.com"),
+        (json!("1"), "ann@example.com"),
+        (json!(false), "unverified-email"),
+        (json!(0), "unverified-email"),
+        (json!("yes"), "unverified-email"),
+        (Value::Null, "unverified-email"),
+    ] {
+        let house = House::with(|provider| provider.email_verified_claim = "xms_edov".to_owned(), eager()).await;
+        let shown = said.to_string();
+        house.provider.script(|script| {
+            // What another claim says counts for nothing then.
+            script.claims = Box::new(move |all| merge(all, &json!({ "email_verified": true, "xms_edov": said })));
+        });
+        let found = match house.log_in().await {
+            Ok(arrived) => arrived.email.as_str().to_owned(),
+            Err(ProviderError::NotBelieved { reason, .. }) => reason.to_owned(),
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(found, outcome, "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_speaks_for_its_own_domains() {
     let domains =
         vec![HostName::parse("example.net").expect("a name"), HostName::parse("example.org").expect("a name")];

@@ -29,6 +29,7 @@ pub(super) fn config(issuer: &str) -> Provider {
         scopes: ["openid", "email", "profile"].map(str::to_owned).to_vec(),
         email_domains: Vec::new(),
         email_claim: "email".to_owned(),
+        email_verified_claim: "email_verified".to_owned(),
         trust_unverified_email: false,
         groups_claim: None,
         groups: Vec::new(),
