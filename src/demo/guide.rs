@@ -61,6 +61,8 @@ Log out and switch customers at https://orders.localhost:{port}/.access/account
 WHAT TO TRY
   - Open the mail's link in another browser: it shows the code and does not let that browser in.
   - Log in at acme.localhost as sam (no choice to make there) or as nils (not Acme's, so no mail comes).
+  - Add a passkey when it is offered after a log-in (Chromium lets you past its warning too), log out, and log in with it.
+    It is good on the domain it was added on: at the other door you have none yet.
   - Ask the JSON without a session: curl -k https://orders.localhost:{port}/api/orders
   - Take somebody out of people.csv, or change an access_level: it counts two seconds later.
   - Ask why:

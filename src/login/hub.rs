@@ -21,7 +21,9 @@ use super::{LoginRoom, Room, arrival, backchannel};
 use crate::config::Provider;
 use crate::pages::{self, Brand, ErrorView, ProviderProblem, Reply};
 use crate::session::Token;
+use crate::state::audit::Scene;
 use crate::state::ports::{StoreError, Ticket};
+use crate::state::rate_limits::{Kind, LimitReached};
 use crate::state::snapshot::Site;
 use crate::state::visit::HubVisit;
 use crate::types::Color;
@@ -56,6 +58,10 @@ async fn begin(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Reply {
+    // A request may come again and again, so each time counts.
+    if let Err(LimitReached { minutes, .. }) = room.limits.admit(Kind::Callback, &visit, &headers) {
+        return pages::too_many(None, minutes, &visit.request_id);
+    }
     let text = match pairs.as_slice() {
         [(name, text)] if name == "request" => text,
         _ => return error(&visit, StatusCode::BAD_REQUEST),
@@ -94,10 +100,14 @@ async fn callback(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Reply {
-    let Ok(returned) = Returned::read(&pairs) else { return error(&visit, StatusCode::BAD_REQUEST) };
+    let Ok(returned) = Returned::read(&pairs) else {
+        return room.stray_at_hub(&visit, &headers, error(&visit, StatusCode::BAD_REQUEST));
+    };
     let flows = Flows::of_hub(&room.seal, &visit.hub);
-    let Some(flow) = flows.find::<AtHub>(&headers, &returned.state, visit.now) else { return lost(&visit) };
-    let reply = room.come_back_to_hub(&visit, &flow, returned).await;
+    let Some(flow) = flows.find::<AtHub>(&headers, &returned.state, visit.now) else {
+        return room.stray_at_hub(&visit, &headers, lost(&visit));
+    };
+    let reply = room.come_back_to_hub(&visit, &headers, &flow, returned).await;
     match FlowId::of(&flow.state) {
         Some(id) => reply.with_cookie(id.clearing()),
         None => reply,
@@ -115,15 +125,29 @@ impl LoginRoom {
         Some(Asked { site: Arc::clone(site), provider: Arc::clone(provider), request, flow })
     }
 
-    async fn come_back_to_hub(&self, visit: &HubVisit, flow: &Flow<AtHub>, returned: Returned) -> Reply {
+    /// Something came that belongs to no attempt of this browser: it counts, and gets its answer while it may come.
+    fn stray_at_hub(&self, visit: &HubVisit, headers: &HeaderMap, reply: Reply) -> Reply {
+        match self.limits.admit(Kind::Callback, visit, headers) {
+            Ok(()) => reply,
+            Err(LimitReached { minutes, .. }) => pages::too_many(None, minutes, &visit.request_id),
+        }
+    }
+
+    async fn come_back_to_hub(
+        &self,
+        visit: &HubVisit,
+        headers: &HeaderMap,
+        flow: &Flow<AtHub>,
+        returned: Returned,
+    ) -> Reply {
         let Some(asked) = self.asked_of_hub(flow.what.request.clone()) else { return lost(visit) };
         match self.store.spend(flow.state.hash(), remember_until(flow.began)).await {
             Ok(true) => {}
-            Ok(false) => return lost(visit),
+            Ok(false) => return self.stray_at_hub(visit, headers, lost(visit)),
             Err(error) => return store_failed(visit, &error),
         }
-        let app = asked.site.app.name.as_str();
-        match self.finish(app, &asked.provider, returned, &flow.what.login).await {
+        let scene = Scene { app: Some(&asked.site.app.name), ..Scene::from(visit) };
+        match self.finish(scene, &asked.provider, returned, &flow.what.login).await {
             Ok(arrived) => match self.ticket_for(visit, &asked, &arrived).await {
                 Ok(Some(token)) => asked.on_with(&token),
                 Ok(None) => asked.back(ProviderProblem::Failed),

@@ -95,9 +95,9 @@ impl HtmlSafe for PasskeyButton<'_> {}
 impl<'a> PasskeyButton<'a> {
     /// Logs in.
     #[must_use]
-    pub(super) fn log_in(to: &'a str) -> Self {
+    pub(super) fn log_in(to: &'a str, is_quiet: bool) -> Self {
         let t = &ENGLISH;
-        Self { t, does: "log-in", label: t.passkey.log_in, to, onward: None, is_quiet: true }
+        Self { t, does: "log-in", label: t.login.passkey, to, onward: None, is_quiet }
     }
 
     /// Adds one.

@@ -17,19 +17,6 @@ fn with_logo(title: &str) -> Brand {
     Brand { logo: Some(logo), ..brand(title) }
 }
 
-/// The script of passkeys, as pages name it.
-const SCRIPT: &str = "<script src=\"/.access/passkey.js\" defer></script>";
-
-fn passkeys(text: &str, is_required: bool) -> PasskeysView {
-    let passkey = |last_used: Option<&str>| PasskeyView {
-        id: text.to_owned(),
-        name: text.to_owned(),
-        added: text.to_owned(),
-        last_used: last_used.map(str::to_owned),
-    };
-    PasskeysView { passkeys: vec![passkey(None), passkey(Some(text))], can_add: true, can_change: true, is_required }
-}
-
 /// A log-in page that offers a mail and nothing else.
 fn by_mail<'a>(email: &'a str, to: &'a str, problem: Option<LoginProblem<'a>>) -> LoginView<'a> {
     LoginView { email, to, problem, address: AddressField::Mail, providers: &[], passkey: false }
@@ -88,7 +75,21 @@ fn pages_with_script(brand: &Brand, text: &str) -> Vec<(&'static str, Reply)> {
         ("login-passkey", login(brand, &view)),
         ("step-up-passkey", step_up(brand, &step)),
         ("ticket", ticket(brand, &TicketView { title: text, ticket: text })),
+        ("offer-passkey", passkey_offer(brand, &PasskeyOfferView { to: text, is_required: false })),
     ]
+}
+
+/// The script that uses passkeys, as pages name it.
+const SCRIPT: &str = "<script src=\"/.access/passkey.js\" defer></script>";
+
+fn passkeys(text: &str, is_required: bool) -> PasskeysView {
+    let passkey = |last_used: Option<&str>| PasskeyView {
+        id: text.to_owned(),
+        name: text.to_owned(),
+        added: text.to_owned(),
+        last_used: last_used.map(str::to_owned),
+    };
+    PasskeysView { passkeys: vec![passkey(None), passkey(Some(text))], can_add: true, can_change: true, is_required }
 }
 
 /// Every page there is, with `text` wherever a page shows what it was given.

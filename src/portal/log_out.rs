@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::{PortalRoom, Room, store_failed};
 use crate::pages::{self, Reply};
-use crate::session::{CookieName, clearing, cookie, is_ours};
+use crate::session::{CookieName, NO_PASSKEY_COOKIE, clearing, cookie, is_ours};
 use crate::state::audit::{self, Event};
 use crate::state::sessions::{LoggedOut, Reach};
 use crate::state::visit::{HubVisit, Visit};
@@ -151,12 +151,13 @@ fn cleared(reply: Reply, headers: &HeaderMap) -> Reply {
     own_cookies(headers).into_iter().fold(reply, Reply::with_cookie)
 }
 
-/// `Set-Cookie` values that take back whatever else of ours a browser sent, but for what it is known by.
+/// `Set-Cookie` values that take back whatever else of ours a browser sent, but for what it is known by and what its person does
+/// not want to be asked again.
 fn own_cookies(headers: &HeaderMap) -> Vec<HeaderValue> {
     let pairs = headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     let names = pairs.filter_map(|pair| std::str::from_utf8(pair.split(|byte| *byte == b'=').next()?).ok());
     let mut found: Vec<&str> = Vec::new();
-    for name in names.map(str::trim).filter(|name| is_ours(name) && !matches!(*name, KNOWN)) {
+    for name in names.map(str::trim).filter(|name| is_ours(name) && !matches!(*name, KNOWN | NO_PASSKEY_COOKIE)) {
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if is_name && name != CookieName::Session.as_str() && !found.contains(&name) && found.len() < MOST_COOKIES {
             found.push(name);

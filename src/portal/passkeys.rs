@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{PortalRoom, Room, day_and_time, error, log_in_first, store_failed};
 use crate::pages::{self, PasskeyView, PasskeysView, Reply};
 use crate::session::MOST_PASSKEYS;
+use crate::state::audit::{self, Event};
 use crate::state::ports::{StoreError, Unavailable};
 use crate::state::sessions::Live;
 use crate::state::visit::Visit;
@@ -82,8 +83,13 @@ pub(super) async fn name(State(room): Room, Extension(visit): Extension<Visit>, 
         DisplayName::new(&form.name).map(|name| name.as_str().chars().take(MOST_NAME_CHARACTERS).collect());
     let Some(name) = name else { return error(&visit, StatusCode::BAD_REQUEST) };
     match room.store.name_passkey(&visit.site.domain.host, &live.record.email, &credential, &name).await {
+        Ok(true) => {
+            let event = Event::PasskeyRenamed { email: &live.record.email, session: live.record.id };
+            audit::write(&room.metrics, &visit, &event);
+            Reply::see_other(ACCOUNT)
+        }
         // One that is gone meanwhile is no longer in the list, which says it all.
-        Ok(_) => Reply::see_other(ACCOUNT),
+        Ok(false) => Reply::see_other(ACCOUNT),
         Err(cause) => store_failed(&visit, &cause),
     }
 }
@@ -108,7 +114,8 @@ pub(super) async fn remove(
     let record = &live.record;
     match room.store.remove_passkey(&visit.site.domain.host, &record.email, &credential).await {
         Ok(true) => {
-            tracing::info!(app = %record.app, session = record.id.public(), email = record.email.masked(), "passkey removed");
+            let event = Event::PasskeyRemoved { email: &record.email, session: record.id };
+            audit::write(&room.metrics, &visit, &event);
             Reply::see_other(ACCOUNT)
         }
         Ok(false) => Reply::see_other(ACCOUNT),

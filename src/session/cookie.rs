@@ -15,6 +15,10 @@ pub enum CookieName {
     Attempt,
 }
 
+/// The cookie of a browser whose person does not want to be offered a passkey for a while. It tells nothing else, and outlives
+/// a log-out.
+pub const NO_PASSKEY_COOKIE: &str = "__Host-access-no-passkey";
+
 impl CookieName {
     /// The name on the wire. `__Host-` makes browsers insist on Secure, `Path=/` and no `Domain`.
     #[must_use]

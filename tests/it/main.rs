@@ -17,6 +17,7 @@ mod hostile_provider;
 mod wire;
 mod wire_h2;
 
+mod abuse;
 mod account_sessions;
 mod admin_endpoints;
 mod ambiguous_address;

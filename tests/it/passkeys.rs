@@ -1,11 +1,16 @@
 //! Passkeys: whoever has logged in may add one, and logs in with it from then on, while the table has them.
+//!
+//! Over the wire with an authenticator made of software, and in real Chromium with its virtual one
+//! (`tests/support/passkey_walk.mjs`).
+
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::authenticator::Passkey;
 use crate::browser::{Answer, Browser, SESSION};
 use crate::house::{House, LADDER, OPEN, eventually};
-use crate::mailbox::Mail;
+use crate::mailbox::{Mail, support};
 
 const OFFER: &str = "/.access/passkey/offer";
 const ANN: &str = "ann@example.com";
@@ -138,7 +143,7 @@ async fn a_domain_knows_its_own_passkeys_alone() {
 }
 
 #[tokio::test]
-async fn attack_15_an_answer_that_does_not_fit_opens_nothing() {
+async fn an_answer_that_does_not_fit_opens_nothing() {
     let house = house().await;
     let ann = house.browser("orders.test");
     ann.log_in(ANN).await;
@@ -172,7 +177,7 @@ async fn attack_15_an_answer_that_does_not_fit_opens_nothing() {
 }
 
 #[tokio::test]
-async fn attack_15_a_copy_of_a_passkey_is_noticed_by_its_counter() {
+async fn a_copy_of_a_passkey_is_noticed_by_its_counter() {
     let house = house().await;
     let ann = house.browser("orders.test");
     ann.log_in(ANN).await;
@@ -187,7 +192,7 @@ async fn attack_15_a_copy_of_a_passkey_is_noticed_by_its_counter() {
 }
 
 #[tokio::test]
-async fn attack_15_a_challenge_is_answered_once_by_the_browser_that_got_it() {
+async fn attack_19_a_challenge_is_answered_once_by_the_browser_that_got_it() {
     let house = house().await;
     let ann = house.browser("orders.test");
     ann.log_in(ANN).await;
@@ -252,7 +257,7 @@ async fn attack_16_what_is_no_call_of_ours_does_nothing() {
 }
 
 #[tokio::test]
-async fn attack_16_a_passkey_is_added_once_to_whom_it_was_begun_for() {
+async fn attack_19_a_passkey_is_added_once_to_whom_it_was_begun_for() {
     let house = house().await;
     let (ann, bob) = (house.browser("orders.test"), house.browser("orders.test"));
     ann.log_in(ANN).await;
@@ -405,10 +410,31 @@ async fn whoever_says_not_now_is_not_asked_again_in_that_browser() {
     assert!(answer.header("set-cookie").contains("Max-Age=7776000"), "{}", answer.header("set-cookie"));
     assert_eq!(ann.log_in_to(ANN, "/orders").await, "/orders");
     assert!(house.browser("orders.test").log_in(ANN).await.starts_with(OFFER));
+}
+
+#[tokio::test]
+async fn attack_15_neither_offer_nor_call_leads_away() {
+    let house = house().await;
+    let ann = house.browser("orders.test");
+    ann.log_in(ANN).await;
+    let mut passkey: Option<Passkey> = None;
     for away in ["//evil.test", "https://evil.test/", "/\\evil.test", "javascript:alert(1)", "/.access/logout"] {
         assert_eq!(ann.post(OFFER, &[("to", away)]).await.expect(303).location(), "/", "{away}");
         let page = ann.navigate(&format!("{OFFER}?to={}", crate::browser::encode(away))).await.expect(200);
         assert!(page.text().contains("data-to=\"/\"") && page.text().contains("data-onward=\"/\""), "{away}");
+    }
+    for away in ["//evil.test", "https://evil.test/", "/\\evil.test", "javascript:alert(1)"] {
+        let passkey = match &mut passkey {
+            None => {
+                let options = call(&ann, "add/begin", &Value::Null).await.expect(200).json();
+                let (made, credential) = Passkey::make(&options, &ann.origin());
+                let body = json!({ "credential": credential, "to": away });
+                assert_eq!(call(&ann, "add/finish", &body).await.expect(200).json(), json!({ "to": "/" }), "{away}");
+                passkey.insert(made)
+            }
+            Some(passkey) => passkey,
+        };
+        assert_eq!(use_passkey(&ann, passkey, away).await.expect(200).json(), json!({ "to": "/" }), "{away}");
     }
 }
 
@@ -444,4 +470,25 @@ async fn tries_with_a_passkey_are_counted_and_challenges_are_not() {
     let answer = call(&stranger, "login/finish", &json!({})).await;
     assert_eq!((answer.status, answer.json()), (429, json!({ "error": "too_often" })));
     assert!(answer.header("retry-after").parse::<u32>().expect("seconds") >= 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_walks_through_passkeys_in_a_real_browser() {
+    const BIG: &str = "\n[[app.orders.domain]]\nhost = \"orders.big.test\"\ncustomer = \"42\"\n\
+                       branding = { title = \"BigCustomer\", color = \"#ffd400\" }\n";
+    let plan = House::plan(&format!("{}{BIG}", guarded()));
+    let house = plan.login("mails_per_address = 100\ntries_per_client = 1000").start().await;
+    let ca = house.dir.path().join("ca.pem");
+    std::fs::write(&ca, house.door.ca()).expect("the folder is writable");
+    let mut walk = Command::new("node");
+    walk.arg(support().join("passkey_walk.mjs")).arg("--ca").arg(ca);
+    walk.args(["--port", &house.door.https().port().to_string(), "--mail", &house.mail.wait_url()]);
+    if let Some(shots) = std::env::var_os("VESTIBULE_SHOTS") {
+        walk.arg("--shots").arg(shots);
+    }
+    // Chromium is a process of its own, so this thread may wait for it: the app and the gateway run elsewhere.
+    let output = tokio::task::block_in_place(|| walk.output()).expect("node is installed");
+    let told = crate::house::printed(&output);
+    assert!(output.status.success(), "{told}");
+    assert!(told.matches("ok ").count() > 30, "{told}");
 }

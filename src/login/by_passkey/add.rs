@@ -12,7 +12,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use webauthn_rs::prelude::{PasskeyRegistration, RegisterPublicKeyCredential, Uuid};
+use webauthn_rs::prelude::{PasskeyRegistration, RegisterPublicKeyCredential, Uuid, WebauthnError};
 
 use super::ceremony::{Ceremony, ClientData, Purpose, relying_party};
 use super::{Problem, answer, entered, known_here, onward, options};
@@ -22,7 +22,9 @@ use crate::pages::Reply;
 use crate::pages::mail::{PasskeyNews, passkey_letter};
 use crate::policy::Standing;
 use crate::session::{MOST_PASSKEYS, PasskeyRecord, Proof, SessionRecord};
+use crate::state::audit::{self, Event};
 use crate::state::ports::OutgoingMail;
+use crate::state::rate_limits::Kind;
 use crate::state::sessions::Live;
 use crate::state::visit::Visit;
 use crate::types::Way;
@@ -41,7 +43,7 @@ struct Begun {
 
 /// Begins: a challenge for a passkey that the person has not got yet.
 pub(super) async fn begin(State(room): Room, Extension(visit): Extension<Visit>, headers: HeaderMap) -> Reply {
-    answer(&visit, room.begin_passkey(&visit, &headers).await)
+    answer(&room, &visit, room.begin_passkey(&visit, &headers).await)
 }
 
 /// What the browser made.
@@ -59,7 +61,7 @@ pub(super) async fn finish(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply {
-    answer(&visit, room.add_passkey(&visit, &headers, &body).await)
+    answer(&room, &visit, room.add_passkey(&visit, &headers, &body).await)
 }
 
 /// What a person may add to.
@@ -92,6 +94,9 @@ impl LoginRoom {
     async fn add_passkey(&self, visit: &Visit, headers: &HeaderMap, body: &[u8]) -> Result<Reply, Problem> {
         let owner = self.owner(visit).await?;
         let record = &owner.live.record;
+        // Each one is stored and told of by mail, and could be deleted and added again and again.
+        self.limits.admit(Kind::Passkey, visit, headers).map_err(|reached| Problem::TooOften(reached.minutes))?;
+        let refused = |reason| Problem::Refused { email: Some(record.email.clone()), reason };
         let Made { credential, to } = serde_json::from_slice(body).map_err(|_| Problem::Unreadable)?;
         let client_data = ClientData::read(&credential.response.client_data_json)?;
         let ceremony = Ceremony::of(visit, Purpose::Add(record.id));
@@ -99,11 +104,16 @@ impl LoginRoom {
         // An authenticator that cannot keep it for discovery has made something that could never be found again.
         let kept = credential.extensions.cred_props.as_ref().and_then(|made| made.rk);
         if kept == Some(false) {
-            return Err(Problem::Refused("it cannot be discovered"));
+            return Err(refused("not-discoverable"));
         }
-        let key = relying_party(visit)?
-            .finish_passkey_registration(&credential, &begun.registration)
-            .map_err(|_| Problem::Refused("it does not fit its challenge"))?;
+        let key =
+            relying_party(visit)?.finish_passkey_registration(&credential, &begun.registration).map_err(|error| {
+                match error {
+                    WebauthnError::UserNotVerified => refused("user-verification"),
+                    WebauthnError::InvalidRPOrigin | WebauthnError::InvalidRPIDHash => refused("domain"),
+                    _ => refused("answer"),
+                }
+            })?;
         let passkey = PasskeyRecord {
             credential: key.cred_id().to_vec(),
             app: record.app.clone(),
@@ -119,7 +129,8 @@ impl LoginRoom {
             // Somebody too weak for a second one was not the first.
             return Err(if owner.most < MOST_PASSKEYS { Problem::StepUp } else { Problem::Enough });
         }
-        tracing::info!(app = %record.app, session = record.id.public(), email = record.email.masked(), "passkey added");
+        let event = Event::PasskeyAdded { email: &record.email, session: record.id };
+        audit::write(&self.metrics, visit, &event);
         self.tell_of(visit, &passkey).await;
         let to = visit.return_path(&to);
         let is_new = record.proofs.iter().all(|proof| proof.way != Way::Passkey);
@@ -141,7 +152,7 @@ impl LoginRoom {
         let live = visit.live.as_ref().ok_or(Problem::LogInAgain)?;
         let record = &live.record;
         if matches!(live.standing, Standing::Refused(_)) {
-            return Err(Problem::Refused("the person may not enter"));
+            return Err(Problem::NoGrant);
         }
         if !is_recent(record, visit.now) {
             return Err(Problem::LogInAgain);

@@ -145,7 +145,7 @@ impl ClientData {
     pub(super) fn read(json: &[u8]) -> Result<Self, Problem> {
         let this: Self = serde_json::from_slice(json).map_err(|_| Problem::Unreadable)?;
         if this.cross_origin || this.top_origin.is_some() {
-            return Err(Problem::Refused("the passkey was asked for in another site's page"));
+            return Err(Problem::refused("frame"));
         }
         Ok(this)
     }

@@ -81,7 +81,7 @@ fn client_data_from_a_frame_in_another_page_is_refused() {
     for refused in
         [r#"{"challenge":"abc","crossOrigin":true}"#, r#"{"challenge":"abc","topOrigin":"https://b.example"}"#]
     {
-        assert!(matches!(read(refused), Err(Problem::Refused(_))), "{refused}");
+        assert!(matches!(read(refused), Err(Problem::Refused { .. })), "{refused}");
     }
     for junk in ["", "[]", "{}", "\u{fffd}", r#"{"challenge":7}"#] {
         assert!(matches!(read(junk), Err(Problem::Unreadable)), "{junk}");

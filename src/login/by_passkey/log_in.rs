@@ -13,6 +13,7 @@ use crate::login::enter::Entrant;
 use crate::login::{LoginRoom, Room};
 use crate::pages::Reply;
 use crate::session::{PasskeyRecord, Proof};
+use crate::state::audit::{self, Event};
 use crate::state::rate_limits::Kind;
 use crate::state::visit::Visit;
 use crate::types::Way;
@@ -28,7 +29,7 @@ pub(super) async fn begin(State(room): Room, Extension(visit): Extension<Visit>,
         let cookies = ceremony.keep(&room.seal, &headers, &request.public_key.challenge, state)?;
         options(&request.public_key, cookies)
     });
-    answer(&visit, begun)
+    answer(&room, &visit, begun)
 }
 
 /// What the browser found.
@@ -46,25 +47,19 @@ pub(super) async fn finish(
     headers: HeaderMap,
     body: Bytes,
 ) -> Reply {
-    answer(&visit, room.log_in_by_passkey(&visit, &headers, &body).await)
+    answer(&room, &visit, room.log_in_by_passkey(&visit, &headers, &body).await)
 }
 
 impl LoginRoom {
     async fn log_in_by_passkey(&self, visit: &Visit, headers: &HeaderMap, body: &[u8]) -> Result<Reply, Problem> {
         known_here(visit)?;
-        let admitted = self.limits.admit(Kind::Passkey, visit, headers);
-        admitted.map_err(|reached| Problem::TooOften(reached.minutes))?;
+        self.limits.admit(Kind::Passkey, visit, headers).map_err(|reached| Problem::TooOften(reached.minutes))?;
         let Found { credential, to } = serde_json::from_slice(body).map_err(|_| Problem::Unreadable)?;
         let client_data = ClientData::read(&credential.response.client_data_json)?;
         let ceremony = Ceremony::of(visit, Purpose::LogIn);
         let (state, over) = ceremony.take(self, headers, &client_data).await?;
-        let passkey = match self.proven(visit, &credential, state).await {
-            Err(Problem::Refused(reason)) => {
-                self.metrics.logins.with_label_values(&[visit.site.app.name.as_str(), "wrong-passkey"]).inc();
-                return Err(Problem::Refused(reason));
-            }
-            proven => proven?,
-        };
+        let passkey = self.proven(visit, &credential, state).await?;
+        audit::write(&self.metrics, visit, &Event::PasskeyUsed(&passkey.email));
         let entrant = Entrant {
             email: passkey.email,
             proof: Proof::now(Way::Passkey, visit.now),
@@ -92,7 +87,8 @@ impl LoginRoom {
             None => decoy(credential.get_credential_id())?,
         };
         let result = relying_party(visit)?.finish_discoverable_authentication_v2(credential, state, &key);
-        let passkey = found.ok_or(Problem::Refused("nobody here has it"))?;
+        let passkey = found.ok_or(Problem::refused("unknown"))?;
+        let refused = |reason| Problem::Refused { email: Some(passkey.email.clone()), reason };
         let result = result.map_err(|error| match error {
             // Two that count for themselves are two copies of one key (WebAuthn Level 3, section 6.1.1).
             WebauthnError::CredentialPossibleCompromise => {
@@ -101,22 +97,22 @@ impl LoginRoom {
                     email = passkey.email.masked(),
                     "a passkey's counter did not go up: there may be a copy of it"
                 );
-                Problem::Refused("its counter did not go up")
+                refused("counter")
             }
-            WebauthnError::UserNotVerified => Problem::Refused("the person was not verified"),
-            WebauthnError::InvalidRPOrigin | WebauthnError::InvalidRPIDHash => Problem::Refused("of another domain"),
-            _ => Problem::Refused("it does not fit its challenge"),
+            WebauthnError::UserNotVerified => refused("user-verification"),
+            WebauthnError::InvalidRPOrigin | WebauthnError::InvalidRPIDHash => refused("domain"),
+            _ => refused("answer"),
         })?;
         if credential.get_user_unique_id() != Some(&passkey.handle[..]) {
-            return Err(Problem::Refused("it names another person"));
+            return Err(refused("handle"));
         }
         if !result.user_verified() {
-            return Err(Problem::Refused("the person was not verified"));
+            return Err(refused("user-verification"));
         }
         key.update_credential(&result);
         let key = serde_json::to_string(&key).map_err(|_| Problem::Failed("a passkey cannot be written"))?;
         if !self.store.passkey_used(host, &passkey.credential, &key, visit.now).await? {
-            return Err(Problem::Refused("it was removed meanwhile"));
+            return Err(refused("removed"));
         }
         Ok(passkey)
     }

@@ -19,8 +19,10 @@ use serde::Serialize;
 use super::LoginRoom;
 use super::enter::Refused;
 use crate::pages::Reply;
+use crate::state::audit::{self, Event};
 use crate::state::ports::{StoreError, Unavailable};
 use crate::state::visit::Visit;
+use crate::types::Email;
 
 /// The pages and calls of this way in.
 pub(super) fn router() -> Router<Arc<LoginRoom>> {
@@ -39,8 +41,15 @@ enum Problem {
     NotHere,
     /// The request is not what `passkey.js` sends.
     Unreadable,
-    /// The passkey opens nothing here. Whatever the reason is, it stands in the log alone.
-    Refused(&'static str),
+    /// The passkey opens nothing here. Whatever the reason is, it stands in the audit log alone.
+    Refused {
+        /// Whose it is, where that is known.
+        email: Option<Email>,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
+    /// The passkey is fine, and its person may not enter. Said in the same way.
+    NoGrant,
     /// The ceremony was not begun by this browser, took too long, or was ended before.
     Expired,
     /// The person has to log in, or has done so too long ago.
@@ -75,7 +84,7 @@ impl From<Unavailable> for Problem {
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::NotAllowed => Self::Refused("the person may not enter"),
+            Refused::NotAllowed => Self::NoGrant,
             Refused::Unavailable => Self::Unavailable,
             Refused::Ended => Self::Expired,
             Refused::Store(error) => Self::Store(error),
@@ -84,12 +93,17 @@ impl From<Refused> for Problem {
 }
 
 impl Problem {
+    /// Nobody's passkey, as far as can be told.
+    const fn refused(reason: &'static str) -> Self {
+        Self::Refused { email: None, reason }
+    }
+
     /// Status and name; `passkey.js` finds the sentence for a name on its page.
     const fn shown(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NotHere => (StatusCode::NOT_FOUND, "not_found"),
             Self::Unreadable => (StatusCode::BAD_REQUEST, "bad_request"),
-            Self::Refused(_) => (StatusCode::FORBIDDEN, "refused"),
+            Self::Refused { .. } | Self::NoGrant => (StatusCode::FORBIDDEN, "refused"),
             Self::Expired => (StatusCode::GONE, "expired"),
             Self::LogInAgain => (StatusCode::UNAUTHORIZED, "log_in_again"),
             Self::StepUp => (StatusCode::FORBIDDEN, "step_up_required"),
@@ -102,14 +116,17 @@ impl Problem {
 }
 
 /// What a call says.
-fn answer(visit: &Visit, result: Result<Reply, Problem>) -> Reply {
+fn answer(room: &LoginRoom, visit: &Visit, result: Result<Reply, Problem>) -> Reply {
     let problem = match result {
         Ok(reply) => return reply,
         Err(problem) => problem,
     };
     let (app, request_id) = (visit.site.app.name.as_str(), visit.request_id.as_str());
     match &problem {
-        Problem::Refused(reason) => tracing::info!(%app, reason, request_id, "a passkey was refused"),
+        Problem::Refused { email, reason } => {
+            let event = Event::PasskeyRefused { email: email.as_ref(), reason };
+            audit::write(&room.metrics, visit, &event);
+        }
         Problem::Store(error) => tracing::error!(%app, %error, request_id, "a passkey's call failed"),
         Problem::Failed(cause) => tracing::error!(%app, cause, request_id, "a passkey's call failed"),
         _ => {}

@@ -8,12 +8,11 @@ use serde::Deserialize;
 
 use crate::login::{LoginRoom, Room, store_failed};
 use crate::pages::{self, PasskeyOfferView, Reply};
-use crate::session::SessionRecord;
+use crate::session::{NO_PASSKEY_COOKIE, SessionRecord};
 use crate::state::visit::Visit;
 use crate::types::Way;
 
-/// The cookie of a browser whose person does not want one now; it lasts 90 days.
-const NOT_NOW: &str = "__Host-access-no-passkey";
+/// Sets [`NO_PASSKEY_COOKIE`] for 90 days.
 const SET_NOT_NOW: HeaderValue = HeaderValue::from_static(
     "__Host-access-no-passkey=not-now; Path=/; Max-Age=7776000; Secure; HttpOnly; SameSite=Lax",
 );
@@ -63,7 +62,7 @@ impl LoginRoom {
             // Another way is asked for, and comes next.
             Some(false) => false,
             Some(true) => true,
-            None => !has_cookie(headers, NOT_NOW),
+            None => !has_cookie(headers, NO_PASSKEY_COOKIE),
         };
         // An offer is not worth an error: whoever can be let in is let in.
         let has_one = async {
