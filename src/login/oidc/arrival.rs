@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::claims::{Address, Claims, after};
+use super::claims::{Address, Claims, due};
 use super::contact::Contact;
 use super::discovery::Known;
 use super::exchange::{self, NoTokens, NoUserInfo, Tokens};
@@ -128,7 +128,7 @@ fn arrived(
         None => None,
         Some(every) => {
             contact.note_refresh_token(refresh_token.is_some());
-            refresh_token.is_some().then(|| after(now, every))
+            refresh_token.is_some().then(|| due(now, every))
         }
     };
     let groups = claims.groups(provider).or_else(|| userinfo.and_then(|userinfo| userinfo.groups(provider)));

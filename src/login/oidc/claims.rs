@@ -225,6 +225,12 @@ pub(super) fn after(moment: Timestamp, duration: Duration) -> Timestamp {
     moment.checked_add(duration).unwrap_or(Timestamp::MAX)
 }
 
+/// When something is due, in whole seconds: no store keeps finer ones the same.
+pub(super) fn due(now: Timestamp, every: Duration) -> Timestamp {
+    let due = after(now, every);
+    Timestamp::from_second(due.as_second()).unwrap_or(due)
+}
+
 pub(super) fn before(moment: Timestamp, duration: Duration) -> Timestamp {
     moment.checked_sub(duration).unwrap_or(Timestamp::MIN)
 }

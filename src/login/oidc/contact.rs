@@ -59,6 +59,12 @@ pub(super) enum Asker {
     Stranger,
 }
 
+#[derive(Debug, Default)]
+struct FetchedKeys {
+    for_provider: Option<Instant>,
+    for_strangers: Option<Instant>,
+}
+
 /// One provider of the config.
 pub(super) struct Contact {
     pub(super) provider: Arc<Provider>,
@@ -72,8 +78,8 @@ pub(super) struct Contact {
     failed: Mutex<Option<(Instant, String)>>,
     /// When a refresh last found nobody there.
     refresh_failed: Mutex<Option<(Instant, String)>>,
-    /// When keys were last fetched for whom.
-    fetched_keys: Mutex<[Option<Instant>; 2]>,
+    /// When keys were last fetched for a token of the provider's own, and for one that somebody sent.
+    fetched_keys: Mutex<FetchedKeys>,
     /// How many log-ins in a row brought no refresh token.
     without_token: AtomicU32,
     warned: AtomicBool,
@@ -94,7 +100,7 @@ impl Contact {
             looking: tokio::sync::Mutex::new(()),
             failed: Mutex::new(None),
             refresh_failed: Mutex::new(None),
-            fetched_keys: Mutex::new([None; 2]),
+            fetched_keys: Mutex::default(),
             without_token: AtomicU32::new(0),
             warned: AtomicBool::new(false),
         }
@@ -182,8 +188,8 @@ impl Contact {
         {
             let mut fetched = lock(&self.fetched_keys);
             let last = match asker {
-                Asker::Provider => &mut fetched[0],
-                Asker::Stranger => &mut fetched[1],
+                Asker::Provider => &mut fetched.for_provider,
+                Asker::Stranger => &mut fetched.for_strangers,
             };
             if last.is_some_and(|last| last.elapsed() < pause) {
                 return None;

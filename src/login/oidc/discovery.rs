@@ -83,11 +83,12 @@ pub(super) async fn fetch(contact: &Contact) -> Result<Known, String> {
     let metadata = document(contact).await?;
     let client = client(&contact.provider, &metadata)?;
     let end_session = checked(&contact.provider, &metadata)?;
+    let algorithms = algorithms(&contact.provider, &metadata)?;
     let keys = keys(contact, metadata.jwks_uri()).await?;
     Ok(Known {
         client,
         keys,
-        algorithms: algorithms(&contact.provider, &metadata)?,
+        algorithms,
         names_itself: metadata.additional_metadata().authorization_response_iss_parameter_supported == Some(true),
         offline_access: metadata
             .scopes_supported()

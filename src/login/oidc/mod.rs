@@ -13,6 +13,19 @@ mod id_token;
 mod logout_token;
 mod recheck;
 
+#[cfg(test)]
+mod discovery_tests;
+#[cfg(test)]
+mod login_tests;
+#[cfg(test)]
+mod logout_token_tests;
+#[cfg(test)]
+mod recheck_tests;
+#[cfg(test)]
+mod test_house;
+#[cfg(test)]
+mod test_provider;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::claims::{Claims, after, peek};
+use super::claims::{Claims, after, due, peek};
 use super::contact::Contact;
 use super::discovery::Known;
 use super::exchange::{self, NoTokens, NoUserInfo, Tokens};
@@ -172,7 +172,7 @@ async fn renew(
     }
     let now = clock.now();
     let link = match learn(contact, &known, &link, &mut tokens, &fresh, now).await {
-        Ok(link) => Link { next_check: Some(after(now, every)), ..link },
+        Ok(link) => Link { next_check: Some(due(now, every)), ..link },
         Err(Trouble::Another) => {
             tracing::warn!(provider = name, session = session.public(), "the provider answered for somebody else");
             return Ok(Rechecked::Ended);
