@@ -53,6 +53,7 @@ pub(super) struct LoginTexts {
     pub(super) or: &'static str,
     pub(super) with: &'static str,
     pub(super) not_reachable: &'static str,
+    pub(super) passkey: &'static str,
 }
 
 #[derive(Debug)]
@@ -279,6 +280,7 @@ pub static ENGLISH: Texts = Texts {
         or: "or",
         with: "Log in with {provider}",
         not_reachable: "Not reachable just now.",
+        passkey: "Log in with a passkey",
     },
     provider: ProviderTexts {
         leave_heading: "Log in with {provider}",

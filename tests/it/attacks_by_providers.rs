@@ -446,3 +446,94 @@ async fn attack_18_nobody_gets_a_mail_at_an_address_that_a_provider_speaks_for()
     house.browser("orders.test").log_in("ann@example.com").await;
     assert_eq!(house.mail.all().await.len(), 1);
 }
+
+#[tokio::test]
+async fn attack_17_the_operators_list_of_signatures_is_not_the_providers_to_widen() {
+    let liar = HostileProvider::start().await;
+    let house = house(&liar, "algorithms = [\"RS256\"]").await;
+    liar.conduct(|conduct| {
+        conduct.discovery = json!({ "id_token_signing_alg_values_supported": ["RS256", "ES256"] });
+    });
+    let (person, answer) = try_it(&house).await;
+    assert!(answer.status >= 400, "{}", answer.status);
+    assert_eq!(person.cookie(SESSION), None);
+}
+
+#[tokio::test]
+async fn attack_15_a_providers_words_are_never_shown() {
+    let liar = HostileProvider::start().await;
+    let house = house(&liar, "").await;
+    for error in ["access_denied", "server_error", "<script>alert(1)</script>", "evil.test", "a\r\nset-cookie: a=b"] {
+        liar.conduct(|conduct| {
+            conduct.back = json!({ "code": null, "error": error, "error_description": "call 555 or visit evil.test",
+                "error_uri": "https://evil.test/" });
+        });
+        let (person, page) = try_it(&house).await;
+        assert!(page.status >= 400, "{error}: {}", page.status);
+        let text = page.text();
+        assert!(!text.contains("evil") && !text.contains("555") && !text.contains("alert(1)"), "{error}:\n{text}");
+        assert!(page.all("set-cookie").iter().all(|cookie| cookie.starts_with("__Host-access")), "{error}");
+        assert_eq!(person.cookie(SESSION), None);
+    }
+}
+
+#[tokio::test]
+async fn attack_25_a_provider_that_is_down_is_not_stormed_and_holds_up_no_page() {
+    let (down, slow) = (HostileProvider::start().await, HostileProvider::start().await);
+    down.conduct(|conduct| {
+        conduct.faults.insert("discovery", Fault::Status(503));
+    });
+    slow.conduct(|conduct| {
+        conduct.faults.insert("discovery", Fault::Slow(Duration::from_secs(3)));
+    });
+    let plan = House::plan(OPEN).ways("orders", r#"["email", "down", "slow"]"#).login("tries_per_client = 1000000");
+    let house = plan.config(&down.toml("down", "")).config(&slow.toml("slow", "")).start().await;
+    let begun = Instant::now();
+    house.browser("orders.test").navigate("/.access/login").await.expect(200);
+    assert!(begun.elapsed() < Duration::from_secs(2), "the page waits for nobody: {:?}", begun.elapsed());
+    let asks = (0..40).map(async |n| {
+        let name = if n % 2 == 0 { "down" } else { "slow" };
+        let path = format!("/.access/oidc/start?provider={name}&to=/");
+        (name, house.browser("orders.test").navigate(&path).await.status)
+    });
+    for (name, status) in futures_util::future::join_all(asks).await {
+        assert_eq!(status, if name == "down" { 503 } else { 303 }, "{name}");
+    }
+    assert!(down.asked("discovery").len() <= 3, "{} times", down.asked("discovery").len());
+    assert!(slow.asked("discovery").len() <= 2, "{} times", slow.asked("discovery").len());
+}
+
+#[tokio::test]
+async fn attack_25_a_refresh_that_speaks_of_somebody_else_ends_the_session() {
+    let liar = HostileProvider::start().await;
+    let plan = House::plan(OPEN).ways("orders", r#"["liar"]"#).login("tries_per_client = 1000000");
+    let house = plan.config(&liar.toml("liar", "recheck = \"10s\"")).start().await;
+    let mut people = Vec::new();
+    for _ in 0..5 {
+        let (person, entered) = try_it(&house).await;
+        entered.expect(303);
+        people.push(person);
+    }
+    let since = Instant::now();
+    for person in &people {
+        person.fetch("/").await.expect(200);
+    }
+    tokio::time::sleep_until((since + Duration::from_millis(10_500)).into()).await;
+    let seen = house.upstream.count();
+    let lies: [(&str, Value, Value, Signing, u16); 5] = [
+        ("another subject", json!({ "sub": "eve-1" }), json!({}), Signing::Own, 401),
+        ("a stranger's signature", json!({}), json!({}), Signing::Stranger, 503),
+        ("another audience", json!({ "aud": "somebody-else" }), json!({}), Signing::Own, 503),
+        ("no token at all", json!({}), json!({ "id_token": null, "refresh_token": null }), Signing::Own, 200),
+        ("the truth", json!({}), json!({}), Signing::Own, 200),
+    ];
+    for (person, (name, claims, tokens, signing, status)) in people.iter().zip(lies) {
+        liar.conduct(|conduct| {
+            (conduct.claims, conduct.tokens, conduct.signing) = (claims, tokens, signing);
+        });
+        let answer = person.fetch("/").await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+    }
+    assert_eq!(house.upstream.count(), seen + 2, "only those two reached the app");
+    assert_eq!(house.upstream.last().header("x-access-email"), Some("ann@example.com"));
+}

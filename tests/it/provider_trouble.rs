@@ -120,7 +120,9 @@ async fn a_secret_that_the_provider_does_not_know_is_the_operators_to_mend() {
     let ann = house.browser("orders.test");
     let page = ann.log_in_by_provider("google", "ann@example.com").await;
     assert!(page.status >= 500, "{}: {}", page.status, page.text());
-    let log = house.log.text();
-    assert!(log.contains("client id or secret"), "the log says what to mend:\n{log}");
+    let log = eventually("the log says what to mend", async || {
+        Some(house.log.text()).filter(|log| log.contains("client_secret"))
+    })
+    .await;
     assert!(!log.contains("gateway-secret"), "and not the secret itself");
 }

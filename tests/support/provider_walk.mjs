@@ -92,6 +92,21 @@ try {
     await his.getByRole('button', { name: 'Sign in' }).click();
     await his.waitForURL(at('orders.test', '/orders'));
     await isSeen(his, 'gil@big.example', step('home'));
+
+    // Out again, here and there: a form whose answer leaves for the provider, which asks, and sends back by way of the hub.
+    await his.goto(at('orders.test', '/.access/account'));
+    await look(his, step('account'), { title: 'gil@big.example' });
+    await his.locator('form[action="/.access/logout"] button').first().click();
+    await his.waitForURL('http://127.0.0.1:*/session/end**');
+    await his.getByRole('button', { name: 'Yes' }).click();
+    await his.waitForURL(at('orders.test', '/.access/logged-out'));
+    await look(his, step('logged-out'), { title: 'Acme Orders' });
+    await his.goto(at('orders.test', '/orders'));
+    if (!his.url().includes('/.access/login')) complain(step('logged-out'), `still at ${his.url()}`);
+    await his.fill('input[name=email]', 'gil@big.example');
+    await his.locator('form[action="/.access/login"] button').click();
+    // The provider has forgotten him, and asks again.
+    await his.waitForURL('http://127.0.0.1:*/interaction/**');
     await gil.close();
 
     // A stronger way: by mail first, then at the provider, and on where she was.
@@ -165,7 +180,11 @@ try {
   await page.locator('form[action="/.access/oidc/ticket"] button').click();
   await page.waitForURL(at('orders.big.test', '/orders'));
   await isSeen(page, 'bob@example.com', 'without JavaScript');
-  // And an address that leads home, where nothing refreshes by itself unless the browser does.
+  await page.goto(at('portal.globex.test', '/.access/login'));
+  await page.fill('input[name=email]', 'gil@big.example');
+  await page.locator('form[action="/.access/login"] button').click();
+  await page.waitForURL('http://127.0.0.1:*/interaction/**');
+  console.log('ok home without JavaScript');
   await plain.close();
 } finally {
   await browser.close();
