@@ -217,8 +217,8 @@ impl Gateway {
             seal,
             metrics: Arc::clone(&metrics),
         });
-        let pages = login::router(Arc::clone(&login)).merge(portal::router(portal));
-        let hub = login::hub::router(Arc::clone(&login));
+        let pages = login::router(Arc::clone(&login)).merge(portal::router(Arc::clone(&portal)));
+        let hub = login::hub::router(Arc::clone(&login)).merge(portal::hub_router(portal));
 
         let counters = Arc::new(ListenerCounters::default());
         let mail = Arc::new(MailCounters::default());

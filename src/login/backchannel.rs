@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
+use axum::extract::{Extension, Form, State};
+use axum::http::HeaderMap;
 use axum::routing::post;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
@@ -15,7 +16,11 @@ use serde_json::json;
 
 use super::oidc::{LogoutRequest, LogoutTokenError};
 use super::{LoginRoom, Room};
-use crate::pages::Reply;
+use crate::pages::{self, Reply};
+use crate::state::audit::{self, Event, Scene};
+use crate::state::rate_limits::Kind;
+use crate::state::visit::{HubVisit, Visit};
+use crate::types::ProviderName;
 
 /// The longest token that is looked at, in bytes.
 const MOST_TOKEN_BYTES: usize = 12 * 1024;
@@ -25,22 +30,41 @@ pub(super) fn router() -> Router<Arc<LoginRoom>> {
     Router::new().route("/.access/oidc/backchannel", post(log_out))
 }
 
-async fn log_out(State(room): Room, form: Result<Form<Vec<(String, String)>>, FormRejection>) -> Reply {
-    let Some(token) = form.ok().and_then(|Form(fields)| logout_token(fields)) else { return invalid("shape") };
+async fn log_out(
+    State(room): Room,
+    domain: Option<Extension<Visit>>,
+    hub: Option<Extension<HubVisit>>,
+    headers: HeaderMap,
+    form: Result<Form<Vec<(String, String)>>, FormRejection>,
+) -> Reply {
+    let scene = match (&domain, &hub) {
+        (Some(Extension(visit)), _) => Scene::from(visit),
+        (None, Some(Extension(visit))) => Scene::from(visit),
+        (None, None) => return try_again(),
+    };
+    let refused = |provider: Option<&ProviderName>, reason| {
+        // Only what is refused counts. A provider that has much to say at once, of everybody in a company, is always heard.
+        if let Err(reached) = room.limits.admit(Kind::Backchannel, scene, &headers) {
+            return pages::too_many_json(reached.minutes, scene.request_id.unwrap_or_default());
+        }
+        audit::write(&room.metrics, scene, &Event::BackchannelRefused { provider, reason });
+        invalid()
+    };
+    let Some(token) = form.ok().and_then(|Form(fields)| logout_token(fields)) else { return refused(None, "form") };
     let LogoutRequest { provider, farewell } = match room.providers.verify_logout_token(&token).await {
         Ok(request) => request,
-        Err(LogoutTokenError::NotBelieved { reason, .. }) => return invalid(reason),
+        Err(LogoutTokenError::NotBelieved { provider, reason }) => return refused(provider.as_ref(), reason),
         Err(LogoutTokenError::Unavailable { provider, cause }) => {
             tracing::warn!(%provider, cause, "a log-out token could not be checked");
             return try_again();
         }
     };
     match room.sessions.end_linked(&farewell).await {
-        Ok(Some(ended)) => {
-            tracing::info!(%provider, ended, "a provider logged somebody out");
+        Ok(Some(sessions)) => {
+            audit::write(&room.metrics, scene, &Event::BackchannelLogout { provider: &provider, sessions });
             Reply::text(StatusCode::OK, "")
         }
-        Ok(None) => invalid("replay"),
+        Ok(None) => refused(Some(&provider), "replay"),
         Err(error) => {
             tracing::error!(%error, %provider, "sessions that a provider ended go on");
             try_again()
@@ -61,8 +85,7 @@ fn logout_token(fields: Vec<(String, String)>) -> Option<String> {
 }
 
 /// Section 2.8 has 400 for this, and nothing about why: whoever is not the provider learns nothing.
-fn invalid(reason: &str) -> Reply {
-    tracing::warn!(reason, "a log-out token was refused");
+fn invalid() -> Reply {
     Reply::json(StatusCode::BAD_REQUEST, &json!({"error": "invalid_request"}))
 }
 

@@ -3,6 +3,9 @@
 //! Without a hub all of it happens on the domain. With one, the domain sends the browser to the hub ([`super::hub`]) with a sealed
 //! request and gets it back with a ticket. The domain alone remembers people and opens sessions, and so does both for the browser
 //! that began and nobody else: what passes at the hub leaves no trace until its ticket is taken.
+//!
+//! An attempt counts against the limits where it begins. What comes back with nothing that this browser began counts too; what
+//! comes back with its attempt has been counted, and a whole office behind one address logs in here in the morning.
 
 use std::sync::Arc;
 
@@ -22,9 +25,11 @@ use crate::config::Provider;
 use crate::pages::{self, LoginProblem, NoAccessView, ProviderButton, ProviderProblem, Reply, TicketView};
 use crate::policy::Standing;
 use crate::session::Token;
-use crate::state::ports::Remembered;
+use crate::state::audit::{self, Event, Scene};
+use crate::state::ports::{Identity, Remembered, StoreError};
+use crate::state::rate_limits::{Kind, LimitReached};
 use crate::state::visit::Visit;
-use crate::types::{Email, ProviderName, Way};
+use crate::types::{AppName, Email, ProviderName, Way};
 
 /// Where providers send browsers back to, on every domain and on the hub.
 pub(super) const CALLBACK: &str = "/.access/oidc/callback";
@@ -57,9 +62,14 @@ pub(super) struct Departure {
     cookies: Vec<HeaderValue>,
 }
 
-/// A log-in that cannot begin, for a reason that is in the log by now.
+/// A log-in that cannot begin.
 #[derive(Debug)]
-pub(super) struct CannotStart;
+pub(super) enum CannotStart {
+    /// A limit was reached.
+    TooMany(LimitReached),
+    /// The provider cannot be asked; the log knows why.
+    Unreachable,
+}
 
 #[derive(Deserialize)]
 struct StartQuery {
@@ -94,13 +104,11 @@ async fn callback(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Reply {
     let Ok(returned) = Returned::read(&pairs) else {
-        room.count(&visit, "malformed-callback");
-        return error(&visit, StatusCode::BAD_REQUEST);
+        return room.stray(&visit, &headers, "malformed-callback", error(&visit, StatusCode::BAD_REQUEST));
     };
     let flows = Flows::of_domain(&room.seal, &visit.site.domain.host);
     let Some(flow) = flows.find::<AtDomain>(&headers, &returned.state, visit.now) else {
-        room.count(&visit, "unknown-callback");
-        return pages::start_again(&visit.site.domain.brand);
+        return room.stray(&visit, &headers, "unknown-callback", pages::start_again(&visit.site.domain.brand));
     };
     let reply = room.come_back(&visit, &headers, &flow, returned).await;
     done_with(&flow, reply)
@@ -134,8 +142,7 @@ async fn take_ticket(
     Form(form): Form<TicketText>,
 ) -> Reply {
     let Some((flow, token)) = room.ticket(&visit, &headers, &form.ticket) else {
-        room.count(&visit, "unknown-ticket");
-        return pages::start_again(&visit.site.domain.brand);
+        return room.stray(&visit, &headers, "unknown-ticket", pages::start_again(&visit.site.domain.brand));
     };
     let reply = room.enter_by_ticket(&visit, &headers, &flow, &token).await;
     done_with(&flow, reply)
@@ -164,7 +171,7 @@ impl LoginRoom {
             Ok(Departure { location, cookies }) => {
                 cookies.into_iter().fold(Reply::see_other(&location), Reply::with_cookie)
             }
-            Err(CannotStart) => self.at_provider(visit, &title, &to, ProviderProblem::Unreachable),
+            Err(problem) => self.cannot_start(visit, &title, &to, &problem),
         }
     }
 
@@ -176,12 +183,33 @@ impl LoginRoom {
                 let page = pages::leave_for(&visit.site.domain.brand, &title, &location);
                 cookies.into_iter().fold(page, Reply::with_cookie)
             }
-            Err(CannotStart) => self.at_provider(visit, &title, &to, ProviderProblem::Unreachable),
+            Err(problem) => self.cannot_start(visit, &title, &to, &problem),
+        }
+    }
+
+    fn cannot_start(&self, visit: &Visit, title: &str, to: &str, problem: &CannotStart) -> Reply {
+        match problem {
+            CannotStart::TooMany(LimitReached { minutes, .. }) => {
+                self.login_page(visit, "", to, Some(LoginProblem::TooMany { minutes: *minutes }))
+            }
+            CannotStart::Unreachable => self.at_provider(visit, title, to, ProviderProblem::Unreachable),
+        }
+    }
+
+    /// Something came that belongs to no attempt of this browser: it counts, and gets its answer while it may come.
+    fn stray(&self, visit: &Visit, headers: &HeaderMap, outcome: &str, reply: Reply) -> Reply {
+        self.count(visit, outcome);
+        match self.limits.admit(Kind::Callback, visit, headers) {
+            Ok(()) => reply,
+            Err(LimitReached { minutes, .. }) => {
+                pages::too_many(Some(&visit.site.domain.brand), minutes, &visit.request_id)
+            }
         }
     }
 
     async fn depart(&self, visit: &Visit, headers: &HeaderMap, start: Start<'_>) -> Result<Departure, CannotStart> {
         let Start { provider, to, hint, another } = start;
+        self.limits.admit(Kind::Callback, visit, headers).map_err(CannotStart::TooMany)?;
         let app = visit.site.app.name.as_str();
         let (state, to) = (Token::generate(), visit.return_path(to));
         let hub = self.current.load().login.hub.clone();
@@ -190,10 +218,14 @@ impl LoginRoom {
         if hub.is_none() {
             let redirect_uri = format!("{}{CALLBACK}", visit.origin);
             let begin = Begin { redirect_uri: redirect_uri.clone(), state: state.expose(), hint: hint.clone() };
-            let begun = self.providers.begin(&provider.name, begin).await.map_err(|error| {
+            let begun = match another {
+                true => self.providers.begin_as_another(&provider.name, begin).await,
+                false => self.providers.begin(&provider.name, begin).await,
+            };
+            let begun = begun.map_err(|error| {
                 tracing::warn!(%app, provider = %provider.name, %error, "a log-in could not begin");
                 self.count(visit, "provider-unavailable");
-                CannotStart
+                CannotStart::Unreachable
             })?;
             login = Some(AtProvider::new(redirect_uri, &begun.secrets));
             location = begun.url;
@@ -203,7 +235,7 @@ impl LoginRoom {
         if let Some(hub) = &hub {
             let port = port_of(&visit.origin);
             let request = HubRequest::new(&flow, &visit.site.domain.host, port, hint.as_ref(), another);
-            let request = request.and_then(|request| request.seal(&self.seal, hub)).ok_or(CannotStart)?;
+            let request = request.and_then(|request| request.seal(&self.seal, hub)).ok_or(CannotStart::Unreachable)?;
             location = format!("{}/.access/oidc/begin?request={request}", origin(hub, port));
         }
         let flows = Flows::of_domain(&self.seal, &visit.site.domain.host);
@@ -212,7 +244,7 @@ impl LoginRoom {
             "/".clone_into(&mut flow.what.to);
             flows.begin(&flow, headers)
         });
-        let cookies = cookies.ok_or(CannotStart)?;
+        let cookies = cookies.ok_or(CannotStart::Unreachable)?;
         tracing::info!(%app, provider = %provider.name, "log-in begun at a provider");
         self.count(visit, "sent-to-provider");
         Ok(Departure { location, cookies })
@@ -226,14 +258,10 @@ impl LoginRoom {
         // The cookie is gone with the first answer, but a copy of it would come again.
         match self.store.spend(flow.state.hash(), remember_until(flow.began)).await {
             Ok(true) => {}
-            Ok(false) => {
-                self.count(visit, "replayed-callback");
-                return pages::start_again(brand);
-            }
+            Ok(false) => return self.stray(visit, headers, "replayed-callback", pages::start_again(brand)),
             Err(error) => return store_failed(visit, &error),
         }
-        let app = visit.site.app.name.as_str();
-        match self.finish(app, provider, returned, login).await {
+        match self.finish(visit.into(), provider, returned, login).await {
             Ok(arrived) => self.arrive(visit, headers, provider, arrived, &flow.what.to).await,
             Err(problem) => self.at_provider(visit, &provider.title, &flow.what.to, problem),
         }
@@ -242,11 +270,12 @@ impl LoginRoom {
     /// What a provider vouches for, or what to tell the person; log and counter know why. The hub asks here too.
     pub(super) async fn finish(
         &self,
-        app: &str,
+        scene: Scene<'_>,
         provider: &Provider,
         returned: Returned,
         login: &AtProvider,
     ) -> Result<Arrived, ProviderProblem> {
+        let app = scene.app.map_or("", AppName::as_str);
         let count = |outcome: &str| self.metrics.logins.with_label_values(&[app, outcome]).inc();
         let code = match returned.outcome {
             Outcome::Code(code) => code,
@@ -259,7 +288,7 @@ impl LoginRoom {
         let callback = Callback { code, iss: returned.iss, redirect_uri: login.redirect_uri.clone() };
         self.providers.finish(&provider.name, callback, login.secrets()).await.map_err(|error| match error {
             ProviderError::NotBelieved { reason, .. } => {
-                tracing::warn!(%app, provider = %provider.name, reason, "a provider's answer is not believed");
+                audit::write(&self.metrics, scene, &Event::ProviderRefused { provider: &provider.name, reason });
                 count("not-believed");
                 match reason {
                     "unverified-email" => ProviderProblem::UnverifiedEmail,
@@ -286,26 +315,26 @@ impl LoginRoom {
         to: &str,
     ) -> Reply {
         let (ways, way) = (&visit.site.app.ways, Way::Oidc(provider.name.clone()));
-        let elsewhere = || {
+        let elsewhere = |email: &Email| {
+            let event = Event::LoginRefused { email, way: &way, reason: "other-domain" };
+            audit::write(&self.metrics, visit, &event);
             self.count(visit, "other-domain");
             self.at_provider(visit, &provider.title, to, ProviderProblem::OtherDomain)
         };
         // Before it is remembered: what the provider may not say leaves no trace.
         if !may_say_who(ways, &way, &arrived.email) {
-            return elsewhere();
+            return elsewhere(&arrived.email);
         }
-        let email = match self.store.remember(&arrived.identity, &arrived.email, visit.now).await {
+        let email = match self.remember(visit, provider, &arrived.identity, &arrived.email).await {
             Ok(Remembered::As(email)) => email,
             Ok(Remembered::Taken) => {
-                let masked = arrived.email.masked();
-                tracing::warn!(provider = %provider.name, email = masked, "the address is somebody else's there");
                 self.count(visit, "taken");
                 return self.at_provider(visit, &provider.title, to, ProviderProblem::Taken);
             }
             Err(error) => return store_failed(visit, &error),
         };
         if !may_say_who(ways, &way, &email) {
-            return elsewhere();
+            return elsewhere(&email);
         }
         let entrant = Entrant {
             email: email.clone(),
@@ -317,8 +346,6 @@ impl LoginRoom {
         match self.enter(visit, headers, entrant).await {
             Ok(reply) => reply,
             Err(Refused::NotAllowed) => {
-                let app = &visit.site.app.name;
-                tracing::info!(%app, provider = %provider.name, email = email.masked(), "log-in by somebody without access");
                 let view = NoAccessView {
                     email: email.as_str(),
                     provider: self.button(provider),
@@ -331,6 +358,27 @@ impl LoginRoom {
             Err(Refused::Ended) => pages::start_again(&visit.site.domain.brand),
             Err(Refused::Store(error)) => store_failed(visit, &error),
         }
+    }
+
+    /// Finds out who a person at a provider is here; whoever is new is that person from now on.
+    async fn remember(
+        &self,
+        visit: &Visit,
+        provider: &Provider,
+        identity: &Identity,
+        email: &Email,
+    ) -> Result<Remembered, StoreError> {
+        let is_known = self.store.identities(email).await?.contains(identity);
+        let remembered = self.store.remember(identity, email, visit.now).await?;
+        let provider = &provider.name;
+        match &remembered {
+            Remembered::Taken => audit::write(&self.metrics, visit, &Event::IdentityConflict { email, provider }),
+            Remembered::As(known) if known == email && !is_known => {
+                audit::write(&self.metrics, visit, &Event::IdentityRemembered { email, provider });
+            }
+            Remembered::As(_) => {}
+        }
+        Ok(remembered)
     }
 
     /// The attempt of this browser that a ticket says it is for, and the ticket's token.
@@ -347,10 +395,7 @@ impl LoginRoom {
         let Some(provider) = self.provider_of(visit, flow) else { return pages::start_again(brand) };
         let payload = match self.store.take_ticket(token.hash(), host, flow.state.hash(), visit.now).await {
             Ok(Some(payload)) => payload,
-            Ok(None) => {
-                self.count(visit, "unknown-ticket");
-                return pages::start_again(brand);
-            }
+            Ok(None) => return self.stray(visit, headers, "unknown-ticket", pages::start_again(brand)),
             Err(error) => return store_failed(visit, &error),
         };
         match arrival::read(&payload).filter(|arrived| arrived.link.provider == provider.name) {

@@ -17,11 +17,13 @@ use super::by_provider::{CALLBACK, name_of, write_ticket};
 use super::flow::{AtHub, AtProvider, Flow, FlowId, Flows, HubRequest, origin, remember_until};
 use super::oidc::{Arrived, Begin};
 use super::returned::Returned;
-use super::{LoginRoom, Room, arrival};
+use super::{LoginRoom, Room, arrival, backchannel};
 use crate::config::Provider;
 use crate::pages::{self, Brand, ErrorView, ProviderProblem, Reply};
 use crate::session::Token;
+use crate::state::audit::Scene;
 use crate::state::ports::{StoreError, Ticket};
+use crate::state::rate_limits::{Kind, LimitReached};
 use crate::state::snapshot::Site;
 use crate::state::visit::HubVisit;
 use crate::types::Color;
@@ -34,6 +36,7 @@ pub fn router(room: Arc<LoginRoom>) -> Router {
     Router::new()
         .route("/.access/oidc/begin", get(begin))
         .route(CALLBACK, get(callback))
+        .merge(backchannel::router())
         .route("/.access/style.css", get(stylesheet))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -55,15 +58,25 @@ async fn begin(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Reply {
-    let [(name, text)] = pairs.as_slice() else { return error(&visit, StatusCode::BAD_REQUEST) };
-    let request = Some(text).filter(|_| name == "request");
-    let request = request.and_then(|text| HubRequest::open(&room.seal, &visit.hub, text, visit.now));
+    // A request may come again and again, so each time counts.
+    if let Err(LimitReached { minutes, .. }) = room.limits.admit(Kind::Callback, &visit, &headers) {
+        return pages::too_many(None, minutes, &visit.request_id);
+    }
+    let text = match pairs.as_slice() {
+        [(name, text)] if name == "request" => text,
+        _ => return error(&visit, StatusCode::BAD_REQUEST),
+    };
+    let request = HubRequest::open(&room.seal, &visit.hub, text, visit.now);
     let Some(asked) = request.and_then(|request| room.asked_of_hub(request)) else { return lost(&visit) };
     let redirect_uri = format!("{}{CALLBACK}", visit.origin);
     let state = Token::generate();
     let hint = asked.request.hint();
     let begin = Begin { redirect_uri: redirect_uri.clone(), state: state.expose(), hint };
-    let begun = match room.providers.begin(&asked.provider.name, begin).await {
+    let begun = match asked.request.another {
+        true => room.providers.begin_as_another(&asked.provider.name, begin).await,
+        false => room.providers.begin(&asked.provider.name, begin).await,
+    };
+    let begun = match begun {
         Ok(begun) => begun,
         Err(error) => {
             let app = asked.site.app.name.as_str();
@@ -87,10 +100,14 @@ async fn callback(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Reply {
-    let Ok(returned) = Returned::read(&pairs) else { return error(&visit, StatusCode::BAD_REQUEST) };
+    let Ok(returned) = Returned::read(&pairs) else {
+        return room.stray_at_hub(&visit, &headers, error(&visit, StatusCode::BAD_REQUEST));
+    };
     let flows = Flows::of_hub(&room.seal, &visit.hub);
-    let Some(flow) = flows.find::<AtHub>(&headers, &returned.state, visit.now) else { return lost(&visit) };
-    let reply = room.come_back_to_hub(&visit, &flow, returned).await;
+    let Some(flow) = flows.find::<AtHub>(&headers, &returned.state, visit.now) else {
+        return room.stray_at_hub(&visit, &headers, lost(&visit));
+    };
+    let reply = room.come_back_to_hub(&visit, &headers, &flow, returned).await;
     match FlowId::of(&flow.state) {
         Some(id) => reply.with_cookie(id.clearing()),
         None => reply,
@@ -108,15 +125,29 @@ impl LoginRoom {
         Some(Asked { site: Arc::clone(site), provider: Arc::clone(provider), request, flow })
     }
 
-    async fn come_back_to_hub(&self, visit: &HubVisit, flow: &Flow<AtHub>, returned: Returned) -> Reply {
+    /// Something came that belongs to no attempt of this browser: it counts, and gets its answer while it may come.
+    fn stray_at_hub(&self, visit: &HubVisit, headers: &HeaderMap, reply: Reply) -> Reply {
+        match self.limits.admit(Kind::Callback, visit, headers) {
+            Ok(()) => reply,
+            Err(LimitReached { minutes, .. }) => pages::too_many(None, minutes, &visit.request_id),
+        }
+    }
+
+    async fn come_back_to_hub(
+        &self,
+        visit: &HubVisit,
+        headers: &HeaderMap,
+        flow: &Flow<AtHub>,
+        returned: Returned,
+    ) -> Reply {
         let Some(asked) = self.asked_of_hub(flow.what.request.clone()) else { return lost(visit) };
         match self.store.spend(flow.state.hash(), remember_until(flow.began)).await {
             Ok(true) => {}
-            Ok(false) => return lost(visit),
+            Ok(false) => return self.stray_at_hub(visit, headers, lost(visit)),
             Err(error) => return store_failed(visit, &error),
         }
-        let app = asked.site.app.name.as_str();
-        match self.finish(app, &asked.provider, returned, &flow.what.login).await {
+        let scene = Scene { app: Some(&asked.site.app.name), ..Scene::from(visit) };
+        match self.finish(scene, &asked.provider, returned, &flow.what.login).await {
             Ok(arrived) => match self.ticket_for(visit, &asked, &arrived).await {
                 Ok(Some(token)) => asked.on_with(&token),
                 Ok(None) => asked.back(ProviderProblem::Failed),

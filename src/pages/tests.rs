@@ -149,7 +149,7 @@ fn every_page(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> {
         ("denied-nobody", 403, denied(brand, &DeniedView { email: None, can_switch: false, ..denied_view })),
         ("logged-out", 200, logged_out(brand)),
         ("log-out-there", 200, log_out_there(brand, text)),
-        ("logged-out-there", 200, logged_out_there()),
+        ("logged-out-there", 200, logged_out_there(text)),
         ("disabled", 503, disabled(brand)),
     ];
     pages.extend(provider_pages(brand, text));

@@ -384,10 +384,10 @@ pub fn log_out_there(brand: &Brand, location: &str) -> Reply {
 
 /// The session has ended, at the provider too, and nobody knows where it began.
 #[must_use]
-pub fn logged_out_there() -> Reply {
+pub fn logged_out_there(request_id: &str) -> Reply {
     let t = &ENGLISH;
     let error = ErrorTexts { heading: t.logged_out.heading, happened: t.logged_out.lead, next: "" };
-    render(StatusCode::OK, &NeutralPage { t, error, styled: true, request_id: "" })
+    render(StatusCode::OK, &NeutralPage { t, error, styled: true, request_id })
 }
 
 /// The app is switched off: 503.

@@ -18,8 +18,9 @@ use serde_json::json;
 use super::{PortalRoom, Room, store_failed};
 use crate::pages::{self, Reply};
 use crate::session::{CookieName, NO_PASSKEY_COOKIE, clearing, cookie, is_ours};
+use crate::state::audit::{self, Event};
 use crate::state::sessions::{LoggedOut, Reach};
-use crate::state::visit::Visit;
+use crate::state::visit::{HubVisit, Visit};
 use crate::types::HostName;
 
 const LOGGED_OUT: &str = "/.access/logged-out";
@@ -73,10 +74,14 @@ struct StateQuery {
 }
 
 /// A browser that has logged out at its provider goes back to the domain where it began.
-async fn back_from_provider(State(room): Room, Query(query): Query<StateQuery>) -> Reply {
+async fn back_from_provider(
+    State(room): Room,
+    Extension(visit): Extension<HubVisit>,
+    Query(query): Query<StateQuery>,
+) -> Reply {
     match room.open_way_back(&query.state) {
         Some(origin) => Reply::see_other(&format!("{origin}{LOGGED_OUT}")),
-        None => pages::logged_out_there(),
+        None => pages::logged_out_there(&visit.request_id),
     }
 }
 
@@ -90,9 +95,13 @@ impl PortalRoom {
                 Err(cause) => return store_failed(visit, &cause),
             },
         };
-        if let Some(LoggedOut { record, .. }) = &gone {
-            let everywhere = reach == Reach::Everywhere;
-            tracing::info!(app = %record.app, session = record.id.public(), everywhere, "logged out");
+        if let Some(LoggedOut { record, sessions, .. }) = &gone {
+            let (email, session, sessions) = (&record.email, record.id, *sessions);
+            let event = match reach {
+                Reach::Here => Event::LoggedOut { email, session },
+                Reach::Everywhere => Event::LoggedOutEverywhere { email, sessions },
+            };
+            audit::write(&self.metrics, visit, &event);
         }
         let there = gone.and_then(|gone| self.log_out_there(visit, &gone));
         let reply = match &there {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::metrics::Metrics;
 use super::network::Network;
-use super::visit::Visit;
+use super::visit::{HubVisit, Visit};
 use crate::session::SessionId;
 use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Way};
 
@@ -34,6 +34,18 @@ impl<'a> From<&'a Visit> for Scene<'a> {
         Self {
             app: Some(&visit.site.app.name),
             host: &visit.site.domain.host,
+            client: Some(visit.client),
+            request_id: Some(&visit.request_id),
+            now: visit.now,
+        }
+    }
+}
+
+impl<'a> From<&'a HubVisit> for Scene<'a> {
+    fn from(visit: &'a HubVisit) -> Self {
+        Self {
+            app: None,
+            host: &visit.hub,
             client: Some(visit.client),
             request_id: Some(&visit.request_id),
             now: visit.now,

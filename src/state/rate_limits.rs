@@ -26,8 +26,6 @@ const SITE_SHARES: u32 = 8;
 /// How many shares of one network an address has for all networks together. A site's networks get half of them at most.
 const ADDRESS_SHARES: u32 = 4;
 const ADDRESS_SHARES_OF_A_SITE: u32 = 2;
-/// A provider logs many people out from one machine of its own, and one that we refuse may not ask again.
-const BACKCHANNEL_SHARES: u32 = 20;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -44,8 +42,8 @@ pub enum Kind {
     Callback,
     /// A passkey: begin and finish.
     Passkey,
-    /// A provider's log-out token. Only single networks are limited: were there a sum, strangers could use it up, and people
-    /// whose provider has logged them out would stay.
+    /// A log-out token that is not believed. Those that are believed do not count: a provider has much to say at once when a
+    /// company goes home, and people whose log-out we refused to hear would stay.
     Backchannel,
 }
 
@@ -84,7 +82,6 @@ pub struct RateLimits {
     stopwatch: Stopwatch,
     hosts: Shares,
     sites: Shares,
-    backchannel: Shares,
     total: Shares,
     mails: AddressShares,
     tries: AddressShares,
@@ -115,7 +112,6 @@ impl RateLimits {
         let limits = Self {
             hosts: hourly(login.tries_per_client),
             sites: hourly(login.tries_per_client.saturating_mul(SITE_SHARES)),
-            backchannel: hourly(login.tries_per_client.saturating_mul(BACKCHANNEL_SHARES)),
             total: a_minute(login.tries_in_total),
             mails: AddressShares::new(
                 "mails_per_address",
@@ -199,7 +195,7 @@ impl RateLimits {
 
     /// Forgets keys whose share is whole again.
     pub fn sweep(&self) {
-        let own = [&self.hosts, &self.sites, &self.backchannel, &self.total, &self.known_browsers, &self.mails_of_app];
+        let own = [&self.hosts, &self.sites, &self.total, &self.known_browsers, &self.mails_of_app];
         own.into_iter().chain([&self.lines, &self.all_lines]).for_each(Shares::sweep);
         self.mails.sweep();
         self.tries.sweep();
@@ -208,9 +204,6 @@ impl RateLimits {
     fn of_client(&self, kind: Kind, scene: &Scene<'_>, known: Option<&Known>) -> Result<(), Refusal> {
         let limit = "tries_per_client";
         let Some(client) = scene.client else { return Ok(()) };
-        if kind == Kind::Backchannel {
-            return take(limit, &self.backchannel, &Network::of_host(client), Some(Network::of_host(client)));
-        }
         // What it has used up itself makes a known browser like any other.
         if known.is_some_and(|known| self.known_browsers.take(&(kind, known.id)).is_ok()) {
             return Ok(());
@@ -257,13 +250,12 @@ impl RateLimits {
     /// Every limit and kind that there is, for metrics to show at zero.
     fn all(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let kinds = Kind::ALL.map(Kind::name);
-        let totals = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Backchannel).map(Kind::name);
         let of_addresses =
             [(self.mails.limit, Kind::Ask), (self.tries.limit, Kind::Code), ("mails_per_app", Kind::Ask)];
         kinds
             .into_iter()
             .map(|kind| ("tries_per_client", kind))
-            .chain(totals.map(|kind| ("tries_in_total", kind)))
+            .chain(kinds.into_iter().map(|kind| ("tries_in_total", kind)))
             .chain(of_addresses.map(|(limit, kind)| (limit, kind.name())))
     }
 

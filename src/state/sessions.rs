@@ -63,6 +63,8 @@ pub enum Reach {
 pub struct LoggedOut {
     /// What it was.
     pub record: SessionRecord,
+    /// How many ended, itself among them.
+    pub sessions: usize,
     tokens: Vec<LinkTokens>,
 }
 
@@ -399,14 +401,15 @@ impl Sessions {
             Some(record) => self.tokens_of(record).await,
             None => Vec::new(),
         };
+        let mut sessions = 1;
         match (&record, reach) {
             (Some(record), Reach::Everywhere) if !record.is_over(limits, now) => {
-                self.end_everywhere(&record.email).await?;
+                sessions = self.end_everywhere(&record.email).await?;
             }
             _ => {}
         }
         self.end(id).await?;
-        Ok(record.map(|record| LoggedOut { record, tokens }))
+        Ok(record.map(|record| LoggedOut { record, sessions, tokens }))
     }
 
     /// The tokens of a session's providers, of the one it came by last first.
@@ -606,3 +609,7 @@ impl Live {
 fn is_of(record: &SessionRecord, site: &Site) -> bool {
     record.app == site.app.name && record.host == site.domain.host
 }
+
+#[cfg(test)]
+#[path = "sessions_tests.rs"]
+mod tests;

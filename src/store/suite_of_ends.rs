@@ -129,10 +129,13 @@ pub(super) async fn attack_21_an_end_everywhere_leaves_nothing_in_any_app(store:
     for record in [&session(1), &elsewhere, &bobs] {
         store.open_session(&opening(record, None)).await.expect("stored");
     }
-    let mut ended = store.end_everywhere(&email("ann@example.com")).await.expect("ended");
-    ended.sort();
     let mut expected = [hash(1), hash(2)];
     expected.sort();
+    let mut known = store.sessions_everywhere(&email("ann@example.com")).await.expect("read");
+    known.sort();
+    assert_eq!(known, expected);
+    let mut ended = store.end_everywhere(&email("ann@example.com")).await.expect("ended");
+    ended.sort();
     assert_eq!(ended, expected);
     for (number, is_there) in [(1, false), (2, false), (3, true)] {
         assert_eq!(store.session(hash(number)).await.expect("read").is_some(), is_there, "{number}");

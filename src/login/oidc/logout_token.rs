@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use jiff::Timestamp;
 use openidconnect::core::{CoreJsonWebKey, CoreJwsSigningAlgorithm};
 use openidconnect::{JsonWebKey, JsonWebKeyAlgorithm, JsonWebKeyUse, JwsSigningAlgorithm};
@@ -108,7 +107,7 @@ fn read(provider: &Provider, claims: &Claims, now: Timestamp) -> Result<LogoutRe
     }
     let jti = claims.text("jti").filter(|jti| !jti.is_empty() && jti.len() <= MOST_JTI_BYTES).ok_or("jti")?;
     let farewell = Farewell {
-        token: once(&provider.issuer, jti),
+        token: TokenHash::of(&["logout-token", &provider.issuer, jti]),
         issuer: provider.issuer.clone(),
         subject,
         sid,
@@ -146,14 +145,4 @@ fn fits(key: &CoreJsonWebKey, algorithm: &CoreJwsSigningAlgorithm) -> bool {
         JsonWebKeyAlgorithm::Unsupported => false,
     };
     is_for_signing && is_for_this && algorithm.key_type().as_ref() == Some(key.key_type())
-}
-
-/// What is used up: this `jti` of this issuer. The lengths keep two pairs from being one text.
-fn once(issuer: &str, jti: &str) -> TokenHash {
-    let mut hash = digest::Context::new(&digest::SHA256);
-    for part in ["logout-token", issuer, jti] {
-        hash.update(&(part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    TokenHash::from_bytes(hash.finish().as_ref()).expect("SHA-256 has as many bytes as a token's hash")
 }

@@ -17,17 +17,19 @@ use super::discovery::Known;
 use super::exchange::{self, NoTokens, NoUserInfo, Tokens};
 use super::id_token::{Believed, Expected, believe};
 use crate::config::WhenDown;
-use crate::session::{Link, SessionId};
+use crate::session::{Link, SessionId, TokenHash};
 use crate::state::clock::Clock;
 use crate::state::ports::{LinkTokens, Rechecked, Store, StoreError};
-use crate::types::ProviderName;
 
-type Key = (SessionId, ProviderName);
+/// What a flight is about: a refresh token. Not a session, which may be given a new id while the token is under way.
+type Key = TokenHash;
+/// What came of a flight, and for which session it went.
+type Answer = watch::Receiver<Option<(SessionId, Rechecked)>>;
 
 /// The links that are being asked about.
 #[derive(Default)]
 pub(super) struct Flights {
-    under_way: Mutex<HashMap<Key, watch::Receiver<Option<Rechecked>>>>,
+    under_way: Mutex<HashMap<Key, Answer>>,
     tasks: TaskTracker,
 }
 
@@ -38,7 +40,7 @@ impl Flights {
         self.tasks.wait().await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, watch::Receiver<Option<Rechecked>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Answer>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -63,29 +65,47 @@ pub(super) async fn recheck(
     clock: Clock,
     session: SessionId,
 ) -> Rechecked {
-    let key = (session, contact.provider.name.clone());
-    let mut answer = {
-        let mut under_way = flights.lock();
-        match under_way.get(&key) {
-            Some(answer) => answer.clone(),
-            None => {
-                let (tell, answer) = watch::channel(None);
-                under_way.insert(key.clone(), answer.clone());
-                let landing = Landing { flights: Arc::clone(flights), key };
-                let (contact, store) = (Arc::clone(contact), Arc::clone(store));
-                flights.tasks.spawn(async move {
-                    let rechecked = ask(&contact, &*store, session, clock).await;
-                    // First off the list: whoever comes now finds what was stored.
-                    drop(landing);
-                    tell.send_replace(Some(rechecked));
-                });
-                answer
-            }
+    loop {
+        let name = &contact.provider.name;
+        let key = match store.link_tokens(session, name).await {
+            Ok(tokens) => tokens.and_then(|tokens| tokens.refresh_token),
+            Err(error) => return Rechecked::Unavailable(error.to_string()),
+        };
+        let key = key.map_or(session, |token| TokenHash::of(&["refresh", name.as_str(), token.expose()]));
+        let mut answer = fly(flights, key, contact, store, clock, session);
+        let told = answer.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
+        match told {
+            // Another session's end: that of this session's old id, most likely, which is gone.
+            Some((asked, Rechecked::Ended)) if asked != session => {}
+            Some((_, said)) => return said,
+            None => return Rechecked::Unavailable("the re-check failed".to_owned()),
         }
-    };
-    let told = answer.wait_for(Option::is_some).await;
-    let told = told.ok().and_then(|told| told.clone());
-    told.unwrap_or_else(|| Rechecked::Unavailable("the re-check failed".to_owned()))
+    }
+}
+
+fn fly(
+    flights: &Arc<Flights>,
+    key: Key,
+    contact: &Arc<Contact>,
+    store: &Arc<dyn Store>,
+    clock: Clock,
+    session: SessionId,
+) -> Answer {
+    let mut under_way = flights.lock();
+    if let Some(answer) = under_way.get(&key) {
+        return answer.clone();
+    }
+    let (tell, answer) = watch::channel(None);
+    under_way.insert(key, answer.clone());
+    let landing = Landing { flights: Arc::clone(flights), key };
+    let (contact, store) = (Arc::clone(contact), Arc::clone(store));
+    flights.tasks.spawn(async move {
+        let rechecked = ask(&contact, &*store, session, clock).await;
+        // First off the list: whoever comes now finds what was stored.
+        drop(landing);
+        tell.send_replace(Some((session, rechecked)));
+    });
+    answer
 }
 
 async fn ask(contact: &Arc<Contact>, store: &dyn Store, session: SessionId, clock: Clock) -> Rechecked {
