@@ -97,7 +97,7 @@ impl<'a> PasskeyButton<'a> {
     #[must_use]
     pub(super) fn log_in(to: &'a str, is_quiet: bool) -> Self {
         let t = &ENGLISH;
-        Self { t, does: "log-in", label: t.login.passkey, to, onward: None, is_quiet }
+        Self { t, does: "log-in", label: t.passkey.log_in, to, onward: None, is_quiet }
     }
 
     /// Adds one.

@@ -194,6 +194,7 @@ pub(super) struct MailTexts {
 
 #[derive(Debug)]
 pub(super) struct PasskeyTexts {
+    pub(super) log_in: &'static str,
     pub(super) add: &'static str,
     pub(super) offer_heading: &'static str,
     pub(super) offer: &'static str,
@@ -417,6 +418,7 @@ pub static ENGLISH: Texts = Texts {
         ignore: "If it was not you, ignore this mail: without it nobody can log in. Never tell the code to anyone.",
     },
     passkey: PasskeyTexts {
+        log_in: "Log in with a passkey",
         add: "Add a passkey",
         offer_heading: "Log in faster next time",
         offer: "With a passkey you log in with your fingerprint, your face or your screen lock. There is no mail to wait for, and nothing that could be stolen from you by a copied page.",

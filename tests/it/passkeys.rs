@@ -16,6 +16,9 @@ use crate::provider::Provider;
 const OFFER: &str = "/.access/passkey/offer";
 const ANN: &str = "ann@example.com";
 
+/// What an authenticator or its browser says that is not so.
+type Lie = (&'static str, fn(&mut Passkey));
+
 /// Apps that let people in by passkey too.
 pub(crate) fn with_passkeys(apps: &str) -> String {
     apps.replace("upstream =", "login = [\"email\", \"passkey\"]\nupstream =")
@@ -158,7 +161,7 @@ async fn an_answer_that_does_not_fit_opens_nothing() {
     ann.log_in(ANN).await;
     let passkey = add(&house, &ann, "/").await;
     let thief = house.browser("orders.test");
-    let lies: [(&str, fn(&mut Passkey)); 6] = [
+    let lies: [Lie; 6] = [
         ("without a finger", |passkey| passkey.verifies = false),
         ("for another domain", |passkey| passkey.domain = "evil.test".to_owned()),
         ("from another origin", |passkey| passkey.origin = "https://evil.test".to_owned()),
@@ -293,7 +296,7 @@ async fn attack_19_a_passkey_is_added_once_to_whom_it_was_begun_for() {
     let again = Passkey { credential: decode(&made["id"]), ..first }.made(&options["publicKey"]);
     let answer = call(&ann, "add/finish", &json!({ "credential": again })).await;
     assert_eq!((answer.status, answer.json()), (409, json!({ "error": "enough" })));
-    let lies: [(&str, fn(&mut Passkey)); 4] = [
+    let lies: [Lie; 4] = [
         ("without a finger", |passkey| passkey.verifies = false),
         ("for another domain", |passkey| passkey.domain = "evil.test".to_owned()),
         ("from another origin", |passkey| passkey.origin = "https://evil.test".to_owned()),
