@@ -44,18 +44,6 @@ impl LoginRoom {
     pub(super) async fn enter(&self, visit: &Visit, headers: &HeaderMap, entrant: Entrant) -> Result<Reply, Refused> {
         let app = visit.site.app.name.as_str();
         let way = entrant.proof.way.clone();
-        let links: Vec<Link> = entrant.link.iter().map(|(link, _)| link.clone()).collect();
-        let may_enter = may_say_who(&visit.site.app.ways, &way, &entrant.email)
-            && self.sessions.may_enter(&visit.site, &entrant.email, &links).await.map_err(|error| {
-                tracing::warn!(%app, %error, "a log-in could not be finished");
-                Refused::Unavailable
-            })?;
-        if !may_enter {
-            let event = Event::LoginRefused { email: &entrant.email, way: &way, reason: "no-grant" };
-            audit::write(&self.metrics, visit, &event);
-            self.metrics.logins.with_label_values(&[app, "no-grant"]).inc();
-            return Err(Refused::NotAllowed);
-        }
         let token = Token::generate();
         let fresh = SessionRecord {
             id: token.hash(),
@@ -67,12 +55,24 @@ impl LoginRoom {
             last_used: visit.now,
             device: device::describe(headers),
             proofs: vec![entrant.proof.clone()],
-            links,
+            links: entrant.link.iter().map(|(link, _)| link.clone()).collect(),
         };
-        let tokens = entrant.link.as_ref().map(|(_, tokens)| tokens.clone());
         let old = visit.live.as_ref().map(|live| &live.record);
         let stepped_up = old.and_then(|old| step_up(old, &fresh));
         let session = stepped_up.as_ref().unwrap_or(&fresh);
+        // With the links that it keeps: whoever is staff by a provider's word is so by no other way alone.
+        let may_enter = may_say_who(&visit.site.app.ways, &way, &entrant.email)
+            && self.sessions.may_enter(&visit.site, &entrant.email, &session.links).await.map_err(|error| {
+                tracing::warn!(%app, %error, "a log-in could not be finished");
+                Refused::Unavailable
+            })?;
+        if !may_enter {
+            let event = Event::LoginRefused { email: &entrant.email, way: &way, reason: "no-grant" };
+            audit::write(&self.metrics, visit, &event);
+            self.metrics.logins.with_label_values(&[app, "no-grant"]).inc();
+            return Err(Refused::NotAllowed);
+        }
+        let tokens = entrant.link.as_ref().map(|(_, tokens)| tokens.clone());
         let to = self.by_way_of_offer(visit, headers, session, entrant.to).await;
         let mut opened = false;
         if let Some(session) = stepped_up {

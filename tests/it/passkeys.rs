@@ -11,9 +11,13 @@ use crate::authenticator::Passkey;
 use crate::browser::{Answer, Browser, SESSION};
 use crate::house::{House, LADDER, OPEN, eventually};
 use crate::mailbox::{Mail, support};
+use crate::provider::Provider;
 
 const OFFER: &str = "/.access/passkey/offer";
 const ANN: &str = "ann@example.com";
+
+/// What an authenticator or its browser says that is not so.
+type Lie = (&'static str, fn(&mut Passkey));
 
 /// Apps that let people in by passkey too.
 pub(crate) fn with_passkeys(apps: &str) -> String {
@@ -58,6 +62,14 @@ async fn use_passkey(browser: &Browser, passkey: &mut Passkey, to: &str) -> Answ
     let options = call(browser, "login/begin", &Value::Null).await.expect(200).json();
     assert_eq!(options["publicKey"]["rpId"], browser.origin()[8..].split(':').next().expect("a host"));
     call(browser, "login/finish", &json!({ "credential": passkey.answer(&options), "to": to })).await
+}
+
+/// The audit events of passkeys so far, each with its reason if it has one.
+fn audited(house: &House) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let events = house.log.events().into_iter().filter(|event| event["target"] == "audit");
+    let named = events.map(|event| (text(&event["fields"]["event"]), text(&event["fields"]["reason"])));
+    named.filter(|(name, _)| name.starts_with("passkey")).collect()
 }
 
 /// Refused in the one way there is, and not let in.
@@ -149,7 +161,7 @@ async fn an_answer_that_does_not_fit_opens_nothing() {
     ann.log_in(ANN).await;
     let passkey = add(&house, &ann, "/").await;
     let thief = house.browser("orders.test");
-    let lies: [(&str, fn(&mut Passkey)); 6] = [
+    let lies: [Lie; 6] = [
         ("without a finger", |passkey| passkey.verifies = false),
         ("for another domain", |passkey| passkey.domain = "evil.test".to_owned()),
         ("from another origin", |passkey| passkey.origin = "https://evil.test".to_owned()),
@@ -174,6 +186,9 @@ async fn an_answer_that_does_not_fit_opens_nothing() {
     is_refused(&thief, answer, "signed with another key");
     let mut honest = passkey;
     use_passkey(&thief, &mut honest, "/").await.expect(200);
+    let told: Vec<_> = audited(&house).into_iter().filter(|(name, _)| name == "passkey_refused").collect();
+    let reasons: Vec<&str> = told.iter().map(|(_, reason)| reason.as_str()).collect();
+    assert_eq!(reasons, ["user-verification", "domain", "domain", "domain", "frame", "handle", "answer"]);
 }
 
 #[tokio::test]
@@ -281,7 +296,7 @@ async fn attack_19_a_passkey_is_added_once_to_whom_it_was_begun_for() {
     let again = Passkey { credential: decode(&made["id"]), ..first }.made(&options["publicKey"]);
     let answer = call(&ann, "add/finish", &json!({ "credential": again })).await;
     assert_eq!((answer.status, answer.json()), (409, json!({ "error": "enough" })));
-    let lies: [(&str, fn(&mut Passkey)); 4] = [
+    let lies: [Lie; 4] = [
         ("without a finger", |passkey| passkey.verifies = false),
         ("for another domain", |passkey| passkey.domain = "evil.test".to_owned()),
         ("from another origin", |passkey| passkey.origin = "https://evil.test".to_owned()),
@@ -371,6 +386,37 @@ async fn of_two_who_add_the_first_at_once_one_does() {
 }
 
 #[tokio::test]
+async fn whoever_is_staff_by_a_providers_word_steps_up_with_a_passkey_and_comes_by_no_passkey_alone() {
+    const STAFF: &str = "[workspace.oidc]\nprovider = \"corp\"\n\n\
+                         [[workspace.oidc.group]]\nname = \"support\"\nroles = { orders = \"manager\" }\n\n\
+                         [[workspace.oidc.group]]\nname = \"everybody\"\nroles = { orders = \"reader\" }\n";
+    let corp = Provider::start().await;
+    let apps = LADDER.replace("[app.orders.role.manager]", "[app.orders.role.manager]\nrequire = [\"passkey\"]");
+    let plan = House::plan(&apps).config(STAFF).provider("corp", &corp, "");
+    let house = plan.ways("orders", r#"["email", "corp", "passkey"]"#).start().await;
+    corp.trust(&house, &["orders.test"]).await;
+    corp.user("kim", json!({ "email": "kim@corp.example", "groups": ["support"] })).await;
+    corp.user("lee", json!({ "email": "lee@corp.example", "groups": ["everybody"] })).await;
+    let kim = house.browser("orders.test");
+    let came = kim.log_in_by_provider("corp", "kim").await.expect(303);
+    assert!(came.location().starts_with(OFFER), "{}", came.location());
+    let mut passkey = add(&house, &kim, "/").await;
+    kim.fetch("/").await.expect(200);
+    let kim = house.browser("orders.test");
+    let came = kim.log_in_by_provider("corp", "kim").await.expect(303);
+    assert_eq!(came.location(), "/", "she has one");
+    kim.fetch("/").await.expect(403);
+    use_passkey(&kim, &mut passkey, "/").await.expect(200);
+    kim.fetch("/").await.expect(200);
+    let stranger = house.browser("orders.test");
+    let answer = use_passkey(&stranger, &mut passkey, "/").await;
+    is_refused(&stranger, answer, "without her provider nobody says that she is staff");
+    let lee = house.browser("orders.test");
+    let came = lee.log_in_by_provider("corp", "lee").await.expect(303);
+    assert_eq!(came.location(), "/", "what opens nothing by itself is not offered");
+}
+
+#[tokio::test]
 async fn passkeys_are_named_and_deleted_by_their_person_alone() {
     let house = house().await;
     let (ann, bob) = (house.browser("orders.test"), house.browser("orders.test"));
@@ -396,8 +442,10 @@ async fn passkeys_are_named_and_deleted_by_their_person_alone() {
     let stranger = house.browser("orders.test");
     let answer = use_passkey(&stranger, &mut passkey, "/").await;
     is_refused(&stranger, answer, "it is deleted");
-    // The next one is of the same kind of handle, and nobody is told of the old one.
     add(&house, &ann, "/").await;
+    let told: Vec<String> = audited(&house).into_iter().map(|(name, _)| name).collect();
+    let expected = ["added", "renamed", "used", "removed", "refused", "added"];
+    assert_eq!(told, expected.map(|what| format!("passkey_{what}")));
 }
 
 #[tokio::test]

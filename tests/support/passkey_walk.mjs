@@ -193,6 +193,23 @@ try {
   await ann.page.click('.passkeys summary');
   await ann.page.getByText('This is your last passkey').waitFor();
   await ann.look('last');
+
+  // Her mailbox alone is too little now; one step more, and she is where she was going.
+  await ann.touches(false);
+  await ann.logOut();
+  await ann.logInByMail('ann@example.com', `${SITE}/orders?x=8`);
+  await ann.page.waitForURL('**/.access/step-up**');
+  await ann.page.locator('#passkey').waitFor({ state: 'visible' });
+  await ann.look('step-up');
+  await ann.page.goto(`${SITE}/.access/account`);
+  await ann.page.getByText('log in with one of them first').waitFor();
+  await ann.look('account-locked');
+  await ann.page.goto(`${SITE}/orders?x=8`);
+  await ann.page.locator('#passkey').waitFor({ state: 'visible' });
+  await ann.touches(true);
+  await ann.page.click('#passkey');
+  await ann.page.waitForURL('**/orders?x=8');
+  ann.step('stepped-up');
   await ann.person.close();
 
   // A browser that knows no passkeys is not kept.

@@ -62,7 +62,7 @@ impl LoginRoom {
             // Another way is asked for, and comes next.
             Some(false) => false,
             Some(true) => true,
-            None => !has_cookie(headers, NO_PASSKEY_COOKIE),
+            None => !has_cookie(headers, NO_PASSKEY_COOKIE) && self.would_do_alone(visit, session).await,
         };
         // An offer is not worth an error: whoever can be let in is let in.
         let has_one = async {
@@ -70,6 +70,11 @@ impl LoginRoom {
             found.map_or(true, |found| !found.is_empty())
         };
         if !is_wanted || has_one.await { to } else { format!("/.access/passkey/offer?to={}", encode(&to)) }
+    }
+
+    /// Whether the table lets the person in without a provider's word, so that a passkey is of use by itself.
+    async fn would_do_alone(&self, visit: &Visit, session: &SessionRecord) -> bool {
+        self.sessions.may_enter(&visit.site, &session.email, &[]).await.unwrap_or(false)
     }
 
     /// Whether a role of the person asks for a stronger way than the session came by, and if so, whether a passkey is one.
