@@ -151,6 +151,9 @@ fn all_together_have_a_limit_for_each_kind() {
         assert_eq!(refusal, (n >= 50).then_some("tries_in_total"));
     }
     assert_eq!(house.admit(Kind::Ask, "192.0.2.1"), None, "another kind");
+    let visit = house.visit("192.0.2.1");
+    let on_the_hub = Scene { app: None, ..Scene::from(&visit) };
+    assert_eq!(house.limits.admit(Kind::Callback, on_the_hub, &HeaderMap::new()), Ok(()));
     house.limits.turn(Duration::from_secs(2));
     assert_eq!(house.admit(Kind::Callback, "192.0.2.1"), None, "it comes back at once");
 }
