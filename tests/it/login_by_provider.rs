@@ -82,6 +82,7 @@ async fn the_only_way_in_is_taken_without_a_page() {
     let back = ann.approve(&there, "ann@example.com").await;
     assert_eq!(ann.callback(&back).await.expect(303).location(), "/orders");
     // Logging out does not lead right back in.
+    ann.forget_cookie(SESSION);
     let page = ann.navigate("/.access/logged-out").await.expect(200);
     for link in page.links().iter().filter(|link| link.starts_with("/.access/login")) {
         ann.navigate(link).await.expect(200);
