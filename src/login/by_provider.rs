@@ -190,7 +190,11 @@ impl LoginRoom {
         if hub.is_none() {
             let redirect_uri = format!("{}{CALLBACK}", visit.origin);
             let begin = Begin { redirect_uri: redirect_uri.clone(), state: state.expose(), hint: hint.clone() };
-            let begun = self.providers.begin(&provider.name, begin).await.map_err(|error| {
+            let begun = match another {
+                true => self.providers.begin_as_another(&provider.name, begin).await,
+                false => self.providers.begin(&provider.name, begin).await,
+            };
+            let begun = begun.map_err(|error| {
                 tracing::warn!(%app, provider = %provider.name, %error, "a log-in could not begin");
                 self.count(visit, "provider-unavailable");
                 CannotStart

@@ -56,15 +56,21 @@ async fn begin(
     headers: HeaderMap,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Reply {
-    let [(name, text)] = pairs.as_slice() else { return error(&visit, StatusCode::BAD_REQUEST) };
-    let request = Some(text).filter(|_| name == "request");
-    let request = request.and_then(|text| HubRequest::open(&room.seal, &visit.hub, text, visit.now));
+    let text = match pairs.as_slice() {
+        [(name, text)] if name == "request" => text,
+        _ => return error(&visit, StatusCode::BAD_REQUEST),
+    };
+    let request = HubRequest::open(&room.seal, &visit.hub, text, visit.now);
     let Some(asked) = request.and_then(|request| room.asked_of_hub(request)) else { return lost(&visit) };
     let redirect_uri = format!("{}{CALLBACK}", visit.origin);
     let state = Token::generate();
     let hint = asked.request.hint();
     let begin = Begin { redirect_uri: redirect_uri.clone(), state: state.expose(), hint };
-    let begun = match room.providers.begin(&asked.provider.name, begin).await {
+    let begun = match asked.request.another {
+        true => room.providers.begin_as_another(&asked.provider.name, begin).await,
+        false => room.providers.begin(&asked.provider.name, begin).await,
+    };
+    let begun = match begun {
         Ok(begun) => begun,
         Err(error) => {
             let app = asked.site.app.name.as_str();

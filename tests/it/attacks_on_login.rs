@@ -4,7 +4,7 @@ use crate::browser::{SESSION, TRY, encode};
 use crate::house::{House, OPEN, PEOPLE, eventually};
 
 /// Return addresses that lead away, or might in some browser.
-const AWAY: &[&str] = &[
+pub(crate) const AWAY: &[&str] = &[
     "https://evil.test/",
     "http://evil.test",
     "//evil.test",
@@ -50,7 +50,7 @@ const AWAY: &[&str] = &[
 
 /// A browser that goes there stays on our host.
 #[track_caller]
-fn stays(location: &str, case: &str) {
+pub(crate) fn stays(location: &str, case: &str) {
     let second = location.as_bytes().get(1);
     assert!(location.starts_with('/') && !matches!(second, Some(b'/' | b'\\')), "{case:?} led to {location:?}");
     assert!(!location.contains(['\\', '\t', '\n', '\r', '\0', ' ']), "{case:?} led to {location:?}");

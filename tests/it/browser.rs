@@ -167,14 +167,14 @@ impl Browser {
         self.cookies().into_iter().filter(|(name, _)| name.starts_with(prefix)).collect()
     }
 
+    /// The host that it is on.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Our own port, by which our addresses are told from those of others.
     pub(crate) fn port(&self) -> u16 {
         self.door.https().port()
-    }
-
-    /// The host it is on.
-    pub(crate) fn host(&self) -> &str {
-        &self.host
     }
 
     /// Remembers what no log line may hold.

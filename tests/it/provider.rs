@@ -154,11 +154,6 @@ impl Provider {
         &self.issuer
     }
 
-    /// Its host and port, as a browser's address bar shows them.
-    pub(crate) fn authority(&self) -> &str {
-        self.issuer.split_once("://").map_or("", |(_, authority)| authority)
-    }
-
     /// Its table for the config file, with these keys besides.
     pub(crate) fn toml(&self, name: &str, more: &str) -> String {
         let secret = format!("client_secret = \"{CLIENT_SECRET}\"\n{more}");

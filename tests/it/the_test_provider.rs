@@ -75,6 +75,8 @@ async fn the_real_provider_does_what_the_stories_ask_of_it() {
     let report = provider.report().await;
     assert_eq!(report.backchannel.len(), 1, "{report:?}");
     assert_ne!(report.backchannel[0].status, 0, "{report:?}");
+    assert_eq!(report.backchannel[0].url, callback.replace("callback", "backchannel"));
+    assert!(report.log.iter().any(|line| line.contains("invalid_grant")), "{report:?}");
     assert_eq!(claims(&report.backchannel[0].token)["sub"], "ann-1");
 
     let keys = format!("{}/jwks", provider.issuer());

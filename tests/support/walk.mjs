@@ -4,9 +4,8 @@
 //!
 //! `--mail` is the mail catcher's `/wait?user=U` address. Every page is checked with axe-core, for a message in the console, for
 //! a sideways scroll bar, and (without JavaScript) for working at all. Prints a line a page; exits 1 when anything is wrong.
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { accessibility, openBrowser } from './browser.mjs';
+import { openBrowser } from './browser.mjs';
+import { critic } from './look.mjs';
 
 const options = {};
 for (const argv = process.argv.slice(2); argv.length;) options[argv.shift().replace(/^--/, '')] = argv.shift();
@@ -18,9 +17,8 @@ const HABITS = [
   { name: 'phone-dark', colorScheme: 'dark', viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
 ];
 
-let wrong = 0;
+const { complain, isContent, listen, look } = critic(options);
 let lastMail = 0;
-const complain = (where, what) => { wrong += 1; console.log(`WRONG ${where}: ${what}`); };
 
 async function mailTo(address) {
   const answer = await fetch(`${options.mail}&to=${encodeURIComponent(address)}&after=${lastMail}`);
@@ -28,22 +26,6 @@ async function mailTo(address) {
   const mail = await answer.json();
   lastMail = mail.n;
   return { link: mail.links.find((link) => link.includes('/.access/link/')), code: mail.text.match(/\b\d{6}\b/)[0] };
-}
-
-/** Checks the page that is open now. */
-async function look(page, name, { title } = {}) {
-  const where = `${name} (${new URL(page.url()).host}${new URL(page.url()).pathname.replace(/link\/.*/, 'link/…')})`;
-  for (const finding of await accessibility(page)) complain(where, finding);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth + 1);
-  if (wide) complain(where, 'scrolls sideways');
-  const text = await page.innerText('body');
-  if (/vestibule/i.test(text) || /vestibule/i.test(await page.title())) complain(where, 'names the gateway');
-  if (title && !`${await page.title()} ${text}`.includes(title)) complain(where, `does not say ${title}`);
-  if (options.shots) {
-    mkdirSync(options.shots, { recursive: true });
-    await page.screenshot({ path: join(options.shots, `${name}.png`), fullPage: true });
-  }
-  console.log(`ok ${where}`);
 }
 
 /** Presses the button of the form that goes to this path. */
@@ -57,8 +39,7 @@ try {
       const person = await browser.person(habits);
       const page = await person.newPage();
       const step = (what) => `${name}-${host}-${what}`;
-      page.on('console', (message) => message.type() === 'error' && !/status of 4\d\d/.test(message.text()) && complain(name, message.text()));
-      page.on('pageerror', (error) => complain(name, error.message));
+      listen(page, name);
 
       await page.goto(`https://${host}:${options.port}/admin/first?x=1`);
       await look(page, step('log-in'), { title });
@@ -121,4 +102,4 @@ try {
 } finally {
   await browser.close();
 }
-process.exit(wrong ? 1 : 0);
+process.exit(isContent() ? 0 : 1);

@@ -47,6 +47,8 @@ pub(super) struct MoreMetadata {
     end_session_endpoint: Option<String>,
     /// RFC 9207, section 3.
     authorization_response_iss_parameter_supported: Option<bool>,
+    /// Initiating User Registration via OpenID Connect, section 3.
+    prompt_values_supported: Option<Vec<String>>,
 }
 
 impl AdditionalProviderMetadata for MoreMetadata {}
@@ -64,6 +66,8 @@ pub(super) struct Known {
     pub(super) names_itself: bool,
     /// Whether it knows the scope `offline_access`.
     pub(super) offline_access: bool,
+    /// Whether it says that it can ask a person which of their accounts it shall be.
+    pub(super) selects_account: bool,
     /// Where it logs people out.
     pub(super) end_session: Option<Url>,
     /// Whether it says who somebody is, beyond the ID token.
@@ -88,6 +92,11 @@ pub(super) async fn fetch(contact: &Contact) -> Result<Known, String> {
         offline_access: metadata
             .scopes_supported()
             .is_some_and(|scopes| scopes.iter().any(|scope| scope.as_str() == exchange::OFFLINE_ACCESS)),
+        selects_account: metadata
+            .additional_metadata()
+            .prompt_values_supported
+            .as_ref()
+            .is_some_and(|values| values.iter().any(|value| value == "select_account")),
         end_session,
         has_userinfo: metadata.userinfo_endpoint().is_some(),
         keys_url: metadata.jwks_uri().clone(),

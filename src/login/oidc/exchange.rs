@@ -127,8 +127,17 @@ pub(super) fn client(provider: &Provider, metadata: &Metadata) -> OidcClient {
     Client::from_provider_metadata(metadata.clone(), ClientId::new(provider.client_id.clone()), secret)
 }
 
+/// As whom a person wants to come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Account {
+    /// As whoever the provider takes them for.
+    Any,
+    /// As somebody else than last time.
+    Another,
+}
+
 /// The provider's log-in page for one browser. `None` when we cannot be sent back to.
-pub(super) fn begin(contact: &Contact, known: &Known, begin: Begin) -> Option<Begun> {
+pub(super) fn begin(contact: &Contact, known: &Known, begin: Begin, account: Account) -> Option<Begun> {
     let provider = &contact.provider;
     let redirect = RedirectUrl::new(begin.redirect_uri).ok()?;
     let (nonce, verifier) = (Token::generate().expose(), Token::generate().expose());
@@ -150,6 +159,16 @@ pub(super) fn begin(contact: &Contact, known: &Known, begin: Begin) -> Option<Be
     }
     if let Some(hint) = begin.hint {
         request = request.set_login_hint(LoginHint::new(hint.as_str().to_owned()));
+    }
+    if account == Account::Another {
+        // Without being asked it would send the same person back at once. Every provider knows `login` (OpenID Connect Core,
+        // section 15.1), but Google, which has only the other and does not say so.
+        let prompt = if known.selects_account || provider.issuer == GOOGLE {
+            CoreAuthPrompt::SelectAccount
+        } else {
+            CoreAuthPrompt::Login
+        };
+        request = request.add_prompt(prompt);
     }
     if provider.recheck.is_some() {
         let is_google = provider.issuer == GOOGLE;

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::contact::{Contact, Timing};
+use self::exchange::Account;
 use self::recheck::Flights;
 
 use crate::config::Provider;
@@ -203,10 +204,22 @@ impl RelyingParty {
     /// # Errors
     /// When the provider cannot be asked, or there is none of this name.
     pub async fn begin(&self, provider: &ProviderName, begin: Begin) -> Result<Begun, ProviderError> {
+        self.begin_as(provider, begin, Account::Any).await
+    }
+
+    /// The same for a person who wants to come as somebody else than the provider takes them for.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked, or there is none of this name.
+    pub async fn begin_as_another(&self, provider: &ProviderName, begin: Begin) -> Result<Begun, ProviderError> {
+        self.begin_as(provider, begin, Account::Another).await
+    }
+
+    async fn begin_as(&self, provider: &ProviderName, begin: Begin, account: Account) -> Result<Begun, ProviderError> {
         let contact = self.contact(provider).ok_or_else(|| ProviderError::Unknown(provider.clone()))?;
         let unavailable = |cause| ProviderError::Unavailable { provider: provider.clone(), cause };
         let known = contact.known().await.map_err(unavailable)?;
-        exchange::begin(contact, &known, begin)
+        exchange::begin(contact, &known, begin, account)
             .ok_or_else(|| unavailable("we have no address to come back to".to_owned()))
     }
 
