@@ -202,7 +202,8 @@ async fn attack_24_an_id_token_and_a_log_out_token_are_never_taken_for_each_othe
 
 #[tokio::test]
 async fn attack_24_junk_uses_nothing_up_and_hammers_nobody() {
-    let house = House::with(|_| {}, Timing { keys_for_strangers: LONG, ..eager() }).await;
+    let timing = Timing { keys_for_strangers: LONG, keys_for_tokens: LONG, ..eager() };
+    let house = House::with(|_| {}, timing).await;
     let claims = house.provider.logout_claims();
     let stranger = Key::new("ES256", "junk");
     let (unknown, forged) = (Key::new("ES256", "unknown"), Key::new("ES256", "first"));
