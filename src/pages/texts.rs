@@ -53,7 +53,6 @@ pub(super) struct LoginTexts {
     pub(super) or: &'static str,
     pub(super) with: &'static str,
     pub(super) not_reachable: &'static str,
-    pub(super) passkey: &'static str,
 }
 
 #[derive(Debug)]
@@ -280,7 +279,6 @@ pub static ENGLISH: Texts = Texts {
         or: "or",
         with: "Log in with {provider}",
         not_reachable: "Not reachable just now.",
-        passkey: "Log in with a passkey",
     },
     provider: ProviderTexts {
         leave_heading: "Log in with {provider}",
