@@ -27,7 +27,7 @@ fn leads_nowhere_else(answer: &Answer, house: &House, provider: &str, case: &str
     }
     let ours = ["orders.test", "orders.big.test", "portal.globex.test", "reports.test", "login.test"];
     let is_ours = |host: &&str| onward.starts_with(&format!("https://{}/", house.host(host)));
-    if !ours.iter().any(|host| is_ours(&host)) {
+    if !ours.iter().any(|host| is_ours(host)) {
         stays(&onward, case);
     }
 }
