@@ -172,6 +172,11 @@ impl Browser {
         self.door.https().port()
     }
 
+    /// The host it is on.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Remembers what no log line may hold.
     pub(crate) fn secret(&self, secret: &str) {
         self.door.secret(secret);
