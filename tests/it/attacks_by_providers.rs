@@ -537,3 +537,25 @@ async fn attack_25_a_refresh_that_speaks_of_somebody_else_ends_the_session() {
     assert_eq!(house.upstream.count(), seen + 2, "only those two reached the app");
     assert_eq!(house.upstream.last().header("x-access-email"), Some("ann@example.com"));
 }
+
+#[tokio::test]
+async fn attack_17_the_claim_that_verifies_is_the_one_that_the_operator_named() {
+    let liar = HostileProvider::start().await;
+    let house = house(&liar, "email_verified_claim = \"xms_edov\"").await;
+    // `email_verified` says nothing there, whatever it says.
+    for (claims, status) in [
+        (json!({ "xms_edov": true, "email_verified": null }), 303),
+        (json!({ "xms_edov": true, "email_verified": false }), 303),
+        (json!({ "xms_edov": null, "email_verified": true }), 403),
+        (json!({ "xms_edov": false, "email_verified": true }), 403),
+        (json!({ "xms_edov": "no", "email_verified": true }), 403),
+    ] {
+        liar.conduct(|conduct| {
+            conduct.claims = claims.clone();
+            conduct.userinfo = json!({ "email_verified": null });
+        });
+        let (person, answer) = try_it(&house).await;
+        assert_eq!(answer.status, status, "{claims}: {}", answer.text());
+        assert_eq!(person.cookie(SESSION).is_some(), status == 303, "{claims}");
+    }
+}

@@ -26,8 +26,7 @@ fn leads_nowhere_else(answer: &Answer, house: &House, provider: &str, case: &str
         return;
     }
     let ours = ["orders.test", "orders.big.test", "portal.globex.test", "reports.test", "login.test"];
-    let is_ours = |host: &&str| onward.starts_with(&format!("https://{}/", house.host(host)));
-    if !ours.iter().any(|host| is_ours(host)) {
+    if !ours.iter().any(|host| onward.starts_with(&format!("https://{}/", house.host(host)))) {
         stays(&onward, case);
     }
 }
@@ -351,4 +350,72 @@ async fn attack_23_people_who_log_in_at_the_same_moment_are_not_mixed_up() {
     }))
     .await;
     assert_eq!(opened.iter().collect::<BTreeSet<_>>().len(), 10);
+}
+
+#[tokio::test]
+async fn attack_23_a_provider_of_another_app_opens_nothing_here() {
+    let (liar, google) = (HostileProvider::start().await, Provider::start().await);
+    let apps = OPEN.to_owned()
+        + "[app.reports]\nlogin = [\"liar\"]\ndomains = [\"reports.test\"]\nupstream = \"{{upstream}}\"\n\
+           [[app.reports.customers]]\nsource = \"crm\"\nemail = \"email\"\n";
+    for hub in ["", "hub = \"login.test\""] {
+        let plan = House::plan(&apps).ways("orders", r#"["google"]"#).login(hub).config(&liar.toml("liar", ""));
+        let house = plan.provider("google", &google, "").start().await;
+        let thief = house.browser("orders.test");
+        for name in ["liar", "Liar", "LIAR ", "", "google%00", "../liar", "email", "passkey", "oidc"] {
+            let path = format!("/.access/oidc/start?provider={}&to=/", encode(name));
+            let answer = thief.navigate(&path).await;
+            assert!(matches!(answer.status, 400 | 404), "{name:?}: {}", answer.status);
+            thief.navigate(&format!("/.access/oidc/icon/{}", encode(name))).await.expect(404);
+        }
+        let there = thief.at("reports.test");
+        there.log_in_by_provider("liar", "").await.expect(303);
+        let session = there.cookie(SESSION).expect("a session");
+        thief.set_cookie(SESSION, &session);
+        thief.fetch("/").await.expect(401);
+    }
+}
+
+#[tokio::test]
+async fn attack_21_sessions_of_a_provider_that_left_the_config_are_over() {
+    let liar = HostileProvider::start().await;
+    let mut house = house(&liar).await;
+    let (ann, bob) = (house.browser("orders.test"), house.browser("orders.test"));
+    ann.log_in_by_provider("google", "").await.expect(303);
+    bob.log_in("bob@example.com").await;
+    ann.fetch("/").await.expect(200);
+    let config = std::fs::read_to_string(house.config()).expect("the config file");
+    house.terminate();
+    house.ended().await;
+    // The provider stays, for other apps; this one lets nobody in by it any more.
+    house.write("vestibule.toml", config.replace(r#"login = ["email", "google"]"#, r#"login = ["email"]"#));
+    house.start_again().await;
+    ann.fetch("/").await.expect(401);
+    bob.fetch("/").await.expect(200);
+}
+
+#[tokio::test]
+async fn attack_16_a_way_back_is_a_link_and_no_form_of_another_site() {
+    let liar = HostileProvider::start().await;
+    let house = house(&liar).await;
+    let ann = house.browser("orders.test");
+    let there = ann.begin_at_provider("google").await;
+    let back = ann.through_provider(&there, &[]).await;
+    let fields: Vec<(String, String)> = ["code", "state", "iss"]
+        .into_iter()
+        .map(|name| (name.to_owned(), query(&back, name).expect("it is there")))
+        .collect();
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    for proof in [&[("origin", liar.issuer()), ("sec-fetch-site", "cross-site")][..], &[]] {
+        let answer = ann.post_from("/.access/oidc/callback", &fields, proof).await;
+        assert!(matches!(answer.status, 403 | 405), "{}", answer.status);
+    }
+    assert_eq!(ann.cookie(SESSION), None);
+    let entered = ann.callback(&back).await.expect(303);
+    assert_eq!(entered.header("cache-control"), "no-store");
+    for cookie in entered.all("set-cookie") {
+        for guard in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.contains(guard) && !cookie.contains("Domain"), "{cookie}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! One redirect URI for all domains: the hub between branded domains and the providers.
 
 use crate::browser::SESSION;
-use crate::house::{House, LADDER, OPEN, Plan, eventually};
+use crate::house::{House, LADDER, OPEN, Plan, eventually, plain_get};
 use crate::provider::Provider;
 use crate::provider_pages::{Back, query};
 
@@ -88,6 +88,8 @@ async fn the_ticket_waits_for_a_button_and_wears_the_domains_face() {
     let page = bob.navigate(&format!("/.access/oidc/ticket?ticket={ticket}")).await.expect(200);
     assert!(page.text().contains("BigCustomer"), "{}", page.text());
     assert!(!page.header("content-security-policy").contains("unsafe"), "{}", page.header("content-security-policy"));
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert_eq!(page.header("referrer-policy"), "same-origin", "the ticket in the address goes to nobody");
     assert_eq!(bob.cookie(SESSION), None, "looking opens nothing");
     bob.press_ticket(&ticket).await.expect(303);
     bob.fetch("/").await.expect(200);
@@ -123,6 +125,9 @@ async fn the_hub_has_nothing_but_the_way_through() {
         let answer = hub.navigate(path).await;
         assert!(matches!(answer.status, 400 | 410), "{path}: {}", answer.status);
     }
+    let plain = plain_get(house.http(), "login.test", "/.access/oidc/callback?code=x").await;
+    assert!(matches!(plain.status, 301 | 308), "{}", plain.status);
+    assert!(plain.location().starts_with("https://login.test"), "{}", plain.location());
     assert_eq!(house.upstream.count(), before);
     assert!(house.mail.all().await.is_empty());
 }

@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
 
 use crate::browser::Browser;
 use crate::house::{House, OPEN, Plan, eventually};
@@ -62,19 +66,28 @@ async fn who_is_gone_at_the_provider_is_out_at_the_next_check() {
     let bob = house.browser("orders.test");
     bob.log_in_by_provider("google", "bob@example.com").await.expect(303);
     let mut socket = ann.web_socket("/ws").await.expect("a WebSocket");
-    google.revoke("ann@example.com").await;
-    google.user("ann@example.com", json!({ "gone": true })).await;
+    // Zoe has nothing but a WebSocket open: no request of hers brings the question up.
+    let zoe = house.browser("orders.test");
+    zoe.log_in_by_provider("google", "zoe@example.com").await.expect(303);
+    let mut alone = zoe.web_socket("/ws").await.expect("a WebSocket");
+    for gone in ["ann@example.com", "zoe@example.com"] {
+        google.revoke(gone).await;
+        google.user(gone, json!({ "gone": true })).await;
+    }
     eventually("Ann is out", async || (ann.fetch("/").await.status == 401).then_some(())).await;
     bob.fetch("/").await.expect(200);
-    let ended = tokio::time::timeout(Duration::from_secs(10), async {
-        use futures_util::StreamExt;
+    let ended = async |socket: &mut WebSocketStream<TlsStream<TcpStream>>| {
         while let Some(Ok(message)) = socket.next().await {
             if message.is_close() {
                 break;
             }
         }
-    });
-    ended.await.expect("her WebSocket ended too");
+    };
+    let both = async {
+        ended(&mut socket).await;
+        ended(&mut alone).await;
+    };
+    tokio::time::timeout(Duration::from_secs(15), both).await.expect("both WebSockets ended");
 }
 
 #[tokio::test]
