@@ -23,7 +23,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::browser::{Answer, Browser};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, support};
 use crate::pki;
 use crate::upstream::Upstream;
 use crate::wire::Wire;
@@ -93,6 +93,25 @@ rules = [ { deny = "* /admin/**" }, { allow = "GET /**" } ]
 includes = ["reader"]
 rules = [ { allow = "GET,POST /c/{customer.id}/**" }, { deny = "* /c/**" }, { allow = "POST /api/**" } ]
 "#;
+
+/// Walks through the house in a real Chromium, with one of `tests/support`'s scripts, which says `ok …` for all that it found
+/// right: more than so many times. With `VESTIBULE_SHOTS` in the environment, it leaves pictures in that folder.
+///
+/// It is for tests on several threads: Chromium is a process of its own, for which this one waits.
+pub(crate) fn walk(house: &House, script: &str, more_than: usize) {
+    let ca = house.dir.path().join("ca.pem");
+    std::fs::write(&ca, house.door.ca()).expect("the folder is writable");
+    let mut walk = Command::new("node");
+    walk.arg(support().join(script)).arg("--ca").arg(ca);
+    walk.args(["--port", &house.door.https().port().to_string(), "--mail", &house.mail.wait_url()]);
+    if let Some(shots) = std::env::var_os("VESTIBULE_SHOTS") {
+        walk.arg("--shots").arg(shots);
+    }
+    let output = tokio::task::block_in_place(|| walk.output()).expect("node is installed");
+    let told = printed(&output);
+    assert!(output.status.success(), "{told}");
+    assert!(told.matches("ok ").count() > more_than, "{told}");
+}
 
 /// Asks until the probe gives something, or fails saying what did not come about.
 pub(crate) async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {

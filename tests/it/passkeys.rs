@@ -3,14 +3,12 @@
 //! Over the wire with an authenticator made of software, and in real Chromium with its virtual one
 //! (`tests/support/passkey_walk.mjs`).
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use crate::authenticator::Passkey;
 use crate::browser::{Answer, Browser, SESSION};
 use crate::house::{House, LADDER, OPEN, eventually};
-use crate::mailbox::{Mail, support};
+use crate::mailbox::Mail;
 use crate::provider::Provider;
 
 const OFFER: &str = "/.access/passkey/offer";
@@ -526,17 +524,5 @@ async fn a_person_walks_through_passkeys_in_a_real_browser() {
                        branding = { title = \"BigCustomer\", color = \"#ffd400\" }\n";
     let plan = House::plan(&format!("{}{BIG}", guarded()));
     let house = plan.login("mails_per_address = 100\ntries_per_client = 1000").start().await;
-    let ca = house.dir.path().join("ca.pem");
-    std::fs::write(&ca, house.door.ca()).expect("the folder is writable");
-    let mut walk = Command::new("node");
-    walk.arg(support().join("passkey_walk.mjs")).arg("--ca").arg(ca);
-    walk.args(["--port", &house.door.https().port().to_string(), "--mail", &house.mail.wait_url()]);
-    if let Some(shots) = std::env::var_os("VESTIBULE_SHOTS") {
-        walk.arg("--shots").arg(shots);
-    }
-    // Chromium is a process of its own, so this thread may wait for it: the app and the gateway run elsewhere.
-    let output = tokio::task::block_in_place(|| walk.output()).expect("node is installed");
-    let told = crate::house::printed(&output);
-    assert!(output.status.success(), "{told}");
-    assert!(told.matches("ok ").count() > 30, "{told}");
+    crate::house::walk(&house, "passkey_walk.mjs", 30);
 }

@@ -1,11 +1,8 @@
 //! The log-in by providers in real Chromium, through the hub, with its own policies in force (`tests/support/provider_walk.mjs` walks).
 
-use std::process::Command;
-
 use serde_json::json;
 
 use crate::house::{House, LADDER, PEOPLE};
-use crate::mailbox::support;
 use crate::provider::Provider;
 
 const DOMAINS: &str = r##"
@@ -44,17 +41,5 @@ async fn a_person_walks_through_the_log_in_by_providers() {
     google.trust(&house, &["login.test"]).await;
     big.trust(&house, &["login.test"]).await;
 
-    let ca = house.dir.path().join("ca.pem");
-    std::fs::write(&ca, house.door.ca()).expect("the folder is writable");
-    let mut walk = Command::new("node");
-    walk.arg(support().join("provider_walk.mjs")).arg("--ca").arg(ca);
-    walk.args(["--port", &house.door.https().port().to_string(), "--mail", &house.mail.wait_url()]);
-    if let Some(shots) = std::env::var_os("VESTIBULE_SHOTS") {
-        walk.arg("--shots").arg(shots);
-    }
-    // Chromium is a process of its own, so this thread may wait for it: the app and the gateway run elsewhere.
-    let output = tokio::task::block_in_place(|| walk.output()).expect("node is installed");
-    let told = crate::house::printed(&output);
-    assert!(output.status.success(), "{told}");
-    assert!(told.matches("ok ").count() > 24, "{told}");
+    crate::house::walk(&house, "provider_walk.mjs", 24);
 }
