@@ -28,7 +28,7 @@ pub use file::schema;
 
 use crate::pages::{Brand, Logo};
 use crate::policy::{AppPolicy, IdentityPlan};
-use crate::session::SessionLimits;
+use crate::session::{Link, SessionLimits};
 use crate::types::{
     AppName, CustomerId, Email, HostName, PathAllowances, ProviderName, Secret, SenderAddress, SmtpServer, SourceName,
     Way,
@@ -232,6 +232,29 @@ impl Ways {
             Way::Passkey => self.passkey,
             Way::Oidc(name) => self.provider(name).is_some(),
         }
+    }
+
+    /// Whether a way may say that somebody has this address: an address whose domain belongs to a provider is nobody else's to
+    /// speak for, least of all another provider's.
+    #[must_use]
+    pub fn lets_in(&self, way: &Way, email: &Email) -> bool {
+        let home = self.home_of(email).map(|provider| &provider.name);
+        self.allows(way)
+            && match way {
+                // It was added by somebody who had come by another way, and opens nothing that the table does not.
+                Way::Passkey => true,
+                Way::Email => home.is_none(),
+                Way::Oidc(name) => {
+                    home.is_none_or(|home| home == name)
+                        && self.provider(name).is_some_and(|provider| provider.speaks_for(email))
+                }
+            }
+    }
+
+    /// Whether a session's link is to a provider of the app, as it is now: under another issuer a name is another provider.
+    #[must_use]
+    pub fn knows(&self, link: &Link) -> bool {
+        self.provider(&link.provider).is_some_and(|provider| provider.issuer == link.issuer)
     }
 
     /// A provider by which people may come, by name.

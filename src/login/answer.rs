@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::LoginRoom;
-use super::enter::may_say_who;
 use crate::pages::mail::login_letter;
 use crate::session::{Asker, Attempt, AttemptId, Code, Token};
 use crate::state::audit::{self, Event, Scene};
@@ -152,7 +151,7 @@ impl LoginRoom {
         let site = current.site(&attempt.host).filter(|site| site.app.name == attempt.app && site.app.enabled);
         let may_enter = match site {
             // An address that a provider speaks for is mailed nothing, though nothing says so.
-            Some(site) if !may_say_who(&site.app.ways, &Way::Email, &attempt.email) => None,
+            Some(site) if !site.app.ways.lets_in(&Way::Email, &attempt.email) => None,
             Some(site) if now < attempt.expires => match self.sessions.may_enter(site, &attempt.email, &[]).await {
                 Ok(may_enter) => may_enter.then_some(site),
                 Err(error) => {

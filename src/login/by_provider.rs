@@ -16,7 +16,7 @@ use axum::routing::get;
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::enter::{Entrant, Refused, may_say_who};
+use super::enter::{Entrant, Refused};
 use super::flow::{AtDomain, AtProvider, Flow, FlowId, Flows, HubRequest, origin, port_of, remember_until};
 use super::oidc::{Arrived, Begin, Callback, ProviderError};
 use super::returned::{Outcome, Returned, problem_of_error};
@@ -322,7 +322,7 @@ impl LoginRoom {
             self.at_provider(visit, &provider.title, to, ProviderProblem::OtherDomain)
         };
         // Before it is remembered: what the provider may not say leaves no trace.
-        if !may_say_who(ways, &way, &arrived.email) {
+        if !ways.lets_in(&way, &arrived.email) {
             return elsewhere(&arrived.email);
         }
         let email = match self.remember(visit, provider, &arrived.identity, &arrived.email).await {
@@ -333,7 +333,7 @@ impl LoginRoom {
             }
             Err(error) => return store_failed(visit, &error),
         };
-        if !may_say_who(ways, &way, &email) {
+        if !ways.lets_in(&way, &email) {
             return elsewhere(&email);
         }
         let entrant = Entrant {

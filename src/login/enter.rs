@@ -3,13 +3,12 @@
 use http::HeaderMap;
 
 use super::{LoginRoom, device};
-use crate::config::Ways;
 use crate::pages::Reply;
 use crate::session::{AttemptId, CookieName, Link, Proof, SessionRecord, Token, setting};
 use crate::state::audit::{self, Event};
 use crate::state::ports::{LinkTokens, Opening, Replaces, StoreError};
 use crate::state::visit::Visit;
-use crate::types::{Email, Way};
+use crate::types::Email;
 
 /// Somebody who has just proven who they are.
 pub(super) struct Entrant {
@@ -61,7 +60,7 @@ impl LoginRoom {
         let stepped_up = old.and_then(|old| step_up(old, &fresh));
         let session = stepped_up.as_ref().unwrap_or(&fresh);
         // With the links that it keeps: whoever is staff by a provider's word is so by no other way alone.
-        let may_enter = may_say_who(&visit.site.app.ways, &way, &entrant.email)
+        let may_enter = visit.site.app.ways.lets_in(&way, &entrant.email)
             && self.sessions.may_enter(&visit.site, &entrant.email, &session.links).await.map_err(|error| {
                 tracing::warn!(%app, %error, "a log-in could not be finished");
                 Refused::Unavailable
@@ -114,22 +113,6 @@ impl LoginRoom {
             None => self.store.open_session(opening).await,
         }
     }
-}
-
-/// Whether a way may say that somebody has this address: an address whose domain belongs to a provider is nobody else's to
-/// speak for, least of all another provider's.
-pub(super) fn may_say_who(ways: &Ways, way: &Way, email: &Email) -> bool {
-    let home = ways.home_of(email).map(|provider| &provider.name);
-    ways.allows(way)
-        && match way {
-            // It was added by somebody who had come by another way, and opens nothing that the table does not.
-            Way::Passkey => true,
-            Way::Email => home.is_none(),
-            Way::Oidc(name) => {
-                home.is_none_or(|home| home == name)
-                    && ways.provider(name).is_some_and(|provider| provider.speaks_for(email))
-            }
-        }
 }
 
 /// The session that an old one becomes when its person proves themself once more, by a way that it did not have. It does not

@@ -6,7 +6,6 @@ use axum::Router;
 use axum::extract::{Extension, Query, State};
 use axum::routing::get;
 
-use super::enter::may_say_who;
 use super::{LoginRoom, Room, ToQuery, store_failed};
 use crate::config::Provider;
 use crate::pages::{self, ProviderButton, Reply, StepUpView};
@@ -41,7 +40,7 @@ impl LoginRoom {
     /// Offers what would be enough, of all by which this person could come.
     async fn step_up_page(&self, visit: &Visit, record: &SessionRecord, wanted: &Requirement, to: &str) -> Reply {
         let ways = &visit.site.app.ways;
-        let would_do = |way: &Way| wanted.allows(way) && may_say_who(ways, way, &record.email);
+        let would_do = |way: &Way| wanted.allows(way) && ways.lets_in(way, &record.email);
         let mut has_passkey = false;
         let passkey_would_do = would_do(&Way::Passkey);
         if passkey_would_do {

@@ -237,7 +237,13 @@ impl Sessions {
         last_used: Option<Timestamp>,
     ) -> Result<Option<Live>, Trouble> {
         let app = &site.app;
-        record.proofs.retain(|proof| app.ways.allows(&proof.way));
+        // What a session rests on must be good by the config as it is now, not as it was when the person came.
+        record.links.retain(|link| app.ways.knows(link));
+        let is_linked = |way: &Way| match way {
+            Way::Oidc(provider) => record.links.iter().any(|link| link.provider == *provider),
+            Way::Email | Way::Passkey => true,
+        };
+        record.proofs.retain(|proof| app.ways.lets_in(&proof.way, &record.email) && is_linked(&proof.way));
         if record.proofs.is_empty() {
             return Ok(None);
         }

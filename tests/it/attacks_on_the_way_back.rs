@@ -378,21 +378,31 @@ async fn attack_23_a_provider_of_another_app_opens_nothing_here() {
 }
 
 #[tokio::test]
-async fn attack_21_sessions_of_a_provider_that_left_the_config_are_over() {
+async fn attack_21_what_a_session_rests_on_must_be_good_by_the_config_as_it_is_now() {
     let liar = HostileProvider::start().await;
     let mut house = house(&liar).await;
     let (ann, bob) = (house.browser("orders.test"), house.browser("orders.test"));
     ann.log_in_by_provider("google", "").await.expect(303);
     bob.log_in("bob@example.com").await;
-    ann.fetch("/").await.expect(200);
     let config = std::fs::read_to_string(house.config()).expect("the config file");
-    house.terminate();
-    house.ended().await;
-    // The provider stays, for other apps; this one lets nobody in by it any more.
-    house.write("vestibule.toml", config.replace(r#"login = ["email", "google"]"#, r#"login = ["email"]"#));
-    house.start_again().await;
-    ann.fetch("/").await.expect(401);
-    bob.fetch("/").await.expect(200);
+    let issuer = format!("issuer = \"{}\"", liar.issuer());
+    assert!(config.contains(&issuer), "{config}");
+    for (change, ann_may, bob_may) in [
+        (config.clone(), true, true),
+        // The provider stays, for other apps; this one lets nobody in by it any more.
+        (config.replace(r#"login = ["email", "google"]"#, r#"login = ["email"]"#), false, true),
+        // Under its name there is another provider now.
+        (config.replace(&issuer, "issuer = \"http://127.0.0.1:9\""), false, true),
+        // It speaks for Bob's address from now on, and mail does no more.
+        (config.replace(&issuer, &format!("{issuer}\nemail_domains = [\"example.com\"]")), true, false),
+    ] {
+        house.terminate();
+        house.ended().await;
+        house.write("vestibule.toml", change);
+        house.start_again().await;
+        ann.fetch("/").await.expect(if ann_may { 200 } else { 401 });
+        bob.fetch("/").await.expect(if bob_may { 200 } else { 401 });
+    }
 }
 
 #[tokio::test]
