@@ -468,4 +468,20 @@ mod tests {
     fn secrets_do_not_print() {
         assert!(!format!("{:?}", flow(1, at(0), "/")).contains("\"v\""));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_we_did_not_seal_opens(text in "\\PC{0,80}|[A-Za-z0-9_-]{0,200}") {
+            let seal = Seal::new([3; 32]);
+            proptest::prop_assert!(HubRequest::open(&seal, &host("login.test"), &text, at(0)).is_none());
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::try_from(format!("__Host-access-flow-AAAAAAAA={text}")) {
+                headers.insert(header::COOKIE, value);
+            }
+            let flows = Flows::of_domain(&seal, &host("orders.test"));
+            let id = FlowId::parse("AAAAAAAA").expect("a name");
+            proptest::prop_assert!(flows.find_by_id::<AtDomain>(&headers, &id, at(0)).is_none());
+            let _ = FlowId::parse(&text);
+        }
+    }
 }

@@ -130,4 +130,17 @@ mod tests {
         assert_eq!(problem_of_error("temporarily_unavailable"), ProviderProblem::Unreachable);
         assert_eq!(problem_of_error("<script>"), ProviderProblem::Failed);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_query_is_read_or_refused(
+            pairs in proptest::collection::vec(("state|code|error|iss|error_description|\\PC{0,8}", "\\PC{0,60}|[A-Za-z0-9_-]{43}"), 0..7)
+        ) {
+            let count = |name: &str| pairs.iter().filter(|(key, _)| key == name).count();
+            match Returned::read(&pairs) {
+                Ok(_) => proptest::prop_assert_eq!((count("state"), count("code") + count("error")), (1, 1)),
+                Err(Malformed) => {}
+            }
+        }
+    }
 }
