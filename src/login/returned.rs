@@ -137,9 +137,8 @@ mod tests {
             pairs in proptest::collection::vec(("state|code|error|iss|error_description|\\PC{0,8}", "\\PC{0,60}|[A-Za-z0-9_-]{43}"), 0..7)
         ) {
             let count = |name: &str| pairs.iter().filter(|(key, _)| key == name).count();
-            match Returned::read(&pairs) {
-                Ok(_) => proptest::prop_assert_eq!((count("state"), count("code") + count("error")), (1, 1)),
-                Err(Malformed) => {}
+            if Returned::read(&pairs).is_ok() {
+                proptest::prop_assert_eq!((count("state"), count("code") + count("error")), (1, 1));
             }
         }
     }
