@@ -10,7 +10,8 @@ use super::test_house::{House, eager, eventually, name};
 use super::test_provider::{Fault, Key, Script};
 use super::*;
 use crate::config::WhenDown;
-use crate::session::Token;
+use crate::session::{SessionRecord, Token};
+use crate::state::ports::{Opening, Replaces};
 
 const EVERY: Duration = Duration::from_secs(600);
 const LONG: Duration = Duration::from_secs(3600);
@@ -112,6 +113,33 @@ async fn attack_25_a_client_that_goes_away_loses_no_token() {
     assert_ne!(tokens.refresh_token, before);
     assert!(link.next_check.expect("a moment") > Clock.now());
     good(house.party.recheck(session, &link).await);
+    assert_eq!(refreshes(&house), 1);
+}
+
+#[tokio::test]
+async fn attack_25_a_session_with_a_new_id_while_it_is_refreshed_sends_no_token_twice() {
+    let house = House::with(rechecked, eager()).await;
+    let (session, link) = house.due_session().await;
+    let go_on = Arc::new(Notify::new());
+    house.provider.script(|script| drop(script.faults.insert("token", Fault::Waits(Arc::clone(&go_on)))));
+    let ask = |session| {
+        let (party, link) = (Arc::clone(&house.party), link.clone());
+        tokio::spawn(async move { party.recheck(session, &link).await })
+    };
+    let old = ask(session);
+    eventually("the provider was asked", || house.provider.asked("/token") == 2).await;
+    // A customer is chosen: the session goes on under another id, with the token that is under way.
+    let renamed = Token::generate().hash();
+    let record = house.store.session(session).await.expect("read").expect("there");
+    let opening =
+        Opening { session: SessionRecord { id: renamed, ..record }, replaces: Replaces::Only(session), tokens: None };
+    assert!(house.store.open_session(&opening).await.expect("stored"));
+    let new = ask(renamed);
+    go_on.notify_one();
+    let (old, new) = (good(old.await.expect("answered")), good(new.await.expect("answered")));
+    assert_eq!((refreshes(&house), &old), (1, &new), "the token went out once");
+    assert_eq!(house.stored(renamed).await.0, new, "what came of it is the new id's");
+    good(house.party.recheck(renamed, &link).await);
     assert_eq!(refreshes(&house), 1);
 }
 
