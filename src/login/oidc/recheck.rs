@@ -147,10 +147,8 @@ async fn renew(
     let name = provider.name.as_str();
     let fresh = match exchange::refresh(contact, &known, &refresh_token).await {
         Ok(fresh) => fresh,
-        Err(NoTokens::Grant) => {
-            tracing::info!(provider = name, session = session.public(), "the provider has ended a session");
-            return Ok(Rechecked::Ended);
-        }
+        // The audit log tells of it.
+        Err(NoTokens::Grant) => return Ok(Rechecked::Ended),
         Err(NoTokens::Unavailable(cause)) => {
             contact.rest_refreshes(&cause);
             return Ok(when_down(contact, cause, clock));
