@@ -327,7 +327,7 @@ async fn not_every_provider_has_a_way_out() {
     assert_eq!(house.party.end_session_url(&name(), &id_token, "https://orders.example.com/", None), None);
 }
 
-/// A CA, and what a server needs whose certificate for `localhost` is by it.
+/// A CA, and what a server needs whose certificate for `127.0.0.1` is by it.
 fn authority() -> (String, Arc<rustls::ServerConfig>) {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
@@ -335,7 +335,7 @@ fn authority() -> (String, Arc<rustls::ServerConfig>) {
     let pem = params.self_signed(&key).expect("signed").pem();
     let issuer = Issuer::new(params, key);
     let key = KeyPair::generate().expect("a key");
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
     let leaf = leaf.signed_by(&key, &issuer).expect("signed").pem();
     let certificate = CertificateDer::from_pem_slice(leaf.as_bytes()).expect("PEM");
     let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).expect("PEM");

@@ -233,10 +233,10 @@ impl TestProvider {
         Self { issuer: shared.issuer.clone(), shared, task }
     }
 
-    /// Serves over TLS, as `localhost`.
+    /// Serves over TLS, as `127.0.0.1`.
     pub(super) async fn start_tls(tls: Arc<rustls::ServerConfig>) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
-        let issuer = format!("https://localhost:{}", socket.local_addr().expect("bound").port());
+        let issuer = format!("https://127.0.0.1:{}", socket.local_addr().expect("bound").port());
         let (shared, router) = shared(issuer);
         let socket = TlsSocket { socket, acceptor: TlsAcceptor::from(tls) };
         let task = tokio::spawn(async move { axum::serve(socket, router).await.expect("served") });
