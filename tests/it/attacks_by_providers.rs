@@ -450,10 +450,11 @@ async fn attack_18_nobody_gets_a_mail_at_an_address_that_a_provider_speaks_for()
 #[tokio::test]
 async fn attack_17_the_operators_list_of_signatures_is_not_the_providers_to_widen() {
     let liar = HostileProvider::start().await;
-    let house = house(&liar, "algorithms = [\"RS256\"]").await;
+    // Before the gateway first looks, which it does by itself.
     liar.conduct(|conduct| {
         conduct.discovery = json!({ "id_token_signing_alg_values_supported": ["RS256", "ES256"] });
     });
+    let house = house(&liar, "algorithms = [\"RS256\"]").await;
     let (person, answer) = try_it(&house).await;
     assert!(answer.status >= 400, "{}", answer.status);
     assert_eq!(person.cookie(SESSION), None);
