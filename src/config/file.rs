@@ -177,7 +177,7 @@ pub(super) struct LoginFile {
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProviderFile {
-    /// Its issuer identifier, such as "https://accounts.google.com".
+    /// Its issuer identifier, such as `https://accounts.google.com`.
     pub(super) issuer: Text,
     /// The client id it gave us.
     pub(super) client_id: Text,

@@ -48,7 +48,7 @@ pub(super) fn write(arrived: &Arrived) -> Option<Secret> {
     serde_json::to_string(&stored).ok().map(Secret::new)
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub(super) fn read(text: &Secret) -> Option<Arrived> {
     let stored: Stored = serde_json::from_str(text.expose()).ok()?;
     let provider = ProviderName::parse(&stored.provider).ok()?;

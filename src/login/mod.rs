@@ -1,12 +1,12 @@
 //! Side door: logging in.
 //!
-//! By mail ([`by_mail`]): the person types an address; whatever it is, an attempt is stored and the same page comes back. Only afterwards, in
+//! By mail (`by_mail`): the person types an address; whatever it is, an attempt is stored and the same page comes back. Only afterwards, in
 //! [`answer`], is the table asked, and a mail sent to those who may enter: so neither answer nor time tells who is known.
 //! Link and code stand for each other, work once, and give the session to the browser that asked, which holds a cookie
 //! bound to the attempt.
 //!
-//! By an OpenID provider ([`by_provider`]): the browser goes there and comes back, through the [`hub`] where there is one. Every way
-//! ends in [`enter`]. The log-in page here offers what an app allows.
+//! By an OpenID provider (`by_provider`): the browser goes there and comes back, through the [`hub`] where there is one. Every way
+//! ends in `enter`. The log-in page here offers what an app allows.
 
 pub mod answer;
 mod arrival;
