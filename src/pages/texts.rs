@@ -150,6 +150,7 @@ pub(super) struct AccountTexts {
     pub(super) end_which: &'static str,
     pub(super) end_others: &'static str,
     pub(super) everywhere: &'static str,
+    pub(super) everywhere_heading: &'static str,
     pub(super) everywhere_lead: &'static str,
 }
 
@@ -382,6 +383,7 @@ pub static ENGLISH: Texts = Texts {
         end_which: "the session on {device}, since {started}",
         end_others: "End all other sessions",
         everywhere: "Log out everywhere",
+        everywhere_heading: "Lost a device?",
         everywhere_lead: "If you lost a device, or somebody else may be using your account, log out of everything at once: here, on \
                           your other devices, and wherever else you are logged in with this address.",
     },
@@ -421,7 +423,7 @@ pub static ENGLISH: Texts = Texts {
         log_in: "Log in with a passkey",
         add: "Add a passkey",
         offer_heading: "Log in faster next time",
-        offer: "With a passkey you log in with your fingerprint, your face or your screen lock. There is no mail to wait for, and nothing that could be stolen from you by a copied page.",
+        offer: "With a passkey you log in with your fingerprint, your face or your screen lock. There is no mail to wait for, and no false page can take it from you.",
         required_heading: "Add a passkey to go on",
         required: "What you may do here asks for a passkey, and you have none yet. You make one with your fingerprint, your face or your screen lock, and log in with it from then on.",
         no_script: "This browser cannot add a passkey: that takes JavaScript, and a device or a program that keeps passkeys.",
