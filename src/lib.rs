@@ -3,7 +3,7 @@
 //! A request walks one straight corridor ([`proxy`]); whatever feeds it lives in a room of its own. Modules are listed in
 //! reading order, and each may use only those above it:
 //!
-//! - core, values and functions without clock or I/O: [`types`], [`policy`], [`session`];
+//! - core, values and functions without clock or I/O: [`types`], [`policy`], [`session`], [`filters`];
 //! - our own pages, and the config that brands them: [`pages`], [`config`];
 //! - where the planes meet: [`state`];
 //! - the data plane: [`proxy`], with its side doors [`login`] and [`portal`];
@@ -15,6 +15,7 @@
 pub mod types;
 pub mod policy;
 pub mod session;
+pub mod filters;
 pub mod pages;
 pub mod config;
 

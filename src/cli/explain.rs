@@ -14,8 +14,8 @@ use crate::config::nearest::did_you_mean;
 use crate::config::{App, Config};
 use crate::directory::{ListTrace, RowTrace, TableDirectory, Trace};
 use crate::policy::{
-    Access, Choice, ConditionFacts, CustomerList, Decision, Grant, ListRole, Reason, Standing, Value, Verdict, choose,
-    decide,
+    Access, Choice, ConditionFacts, CustomerList, Decision, Grant, ListRole, Reason, Request, Standing, Subject, Value,
+    Verdict, choose, decide,
 };
 use crate::state::clock::Clock;
 use crate::types::{CustomerId, Email, HostName, RequestPath, RequiredWay};
@@ -265,7 +265,12 @@ impl Story<'_> {
         {
             return format!("from column `{}`", tame(column.as_str()));
         }
-        let facts = ConditionFacts { row: &found.row, customer: grant.customer.as_ref(), now: self.now };
+        let facts = ConditionFacts::of_row(
+            Subject::Row(&found.row),
+            grant.customer.as_ref(),
+            self.now,
+            &self.app.policy.time_zone,
+        );
         let assigned = list.assign.iter().find(|assign| assign.when.verdict(facts) == Verdict::True);
         match (assigned, &list.role) {
             (Some(assign), _) => format!("assigned because `{}` is true", tame(assign.when.source())),
@@ -392,7 +397,7 @@ impl Story<'_> {
 
     fn rules(&mut self, grant: &Grant, access: &Access, matching: Option<usize>) {
         let rules: Vec<(String, String)> =
-            access.rules().map(|(role, text)| (tame(text), format!("role {role}"))).collect();
+            access.rules().map(|rule| (tame(rule.text), format!("role {}", rule.role))).collect();
         self.text.push('\n');
         if rules.is_empty() {
             self.line(2, format!("role `{}` has no rules, so it may do everything", grant.role));
@@ -450,10 +455,23 @@ impl Story<'_> {
                 return Outcome { lines, matching: None, is_allowed: false };
             }
         };
-        let matching = access.first_match(method, &path);
-        let why = access.explain(method, &path);
+        let headers = http::HeaderMap::new();
+        let Some(domain) = self.app.domains.first() else {
+            return Outcome { lines, matching: None, is_allowed: false };
+        };
+        let request = Request {
+            method,
+            path: &path,
+            query: None,
+            headers: &headers,
+            host: &domain.host,
+            client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            now: self.now,
+        };
+        let matching = access.first_match(&request);
+        let why = access.explain(&request);
         let role = access.grant().role.clone();
-        let (lines, is_allowed) = match decide(&Standing::Access(Arc::new(access)), method, &path) {
+        let (lines, is_allowed) = match decide(&Standing::Access(Arc::new(access)), &request) {
             Decision::Allow(permit) => {
                 lines.push(paint.good(format!("{method} {} is allowed: {why}", tame(permit.path().as_str()))));
                 (lines, true)
@@ -514,6 +532,16 @@ fn show(value: &Value) -> String {
         Value::Int(value) => value.to_string(),
         Value::Float(value) => format!("{value:?}"),
         Value::Text(text) => format!("\"{}\"", cut(&tame(text), MOST_SHOWN)),
+        Value::Decimal(digits) => digits.clone(),
+        Value::Date(day) => day.to_string(),
+        Value::DateTime(time) => time.to_string(),
+        Value::Timestamp(time) => time.to_string(),
+        Value::List(values) => format!("[{}]", values.iter().map(show).collect::<Vec<_>>().join(", ")),
+        Value::Map(values) => {
+            let members =
+                values.iter().map(|(name, value)| format!("{}: {}", cut(&tame(name), MOST_SHOWN), show(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 

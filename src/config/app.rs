@@ -8,16 +8,15 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::builder::{Builder, lift};
+use super::either::{DaysFromFile, DaysOfRoleFile, RoleFromFile};
 use super::error::Problem;
-use super::file::{
-    AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, RoleFile, RoleFromFile, RuleFile, Text,
-};
+use super::file::{AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, RoleFile, Text};
 use super::nearest::did_you_mean;
-use super::{App, Domain, Limits, Provider, Source, SourceKind, Upstream, Ways, ways};
+use super::{App, Domain, Limits, Provider, Source, SourceKind, Upstream, Ways, rules, ways};
 use crate::pages::Brand;
 use crate::policy::{
-    AppPolicy, Assign, Condition, CustomerList, Effect, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, Role,
-    Roles, Rule, Template, WorkspaceGroups, WorkspaceUser,
+    AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, Role, Roles,
+    Scope, Template, WorkspaceGroups, WorkspaceUser,
 };
 use crate::types::{
     Ambiguity, AppName, Color, ColumnName, CustomerId, DisplayName, Email, HostName, PathAllowances, RoleName,
@@ -272,9 +271,12 @@ impl AppBuilder<'_> {
         for (name, file) in &self.file.role {
             let role = Role {
                 includes: file.includes.iter().filter_map(|name| self.role(builder, name)).collect(),
-                when: file.when.as_ref().and_then(|text| condition(builder, text)),
+                when: file.when.as_ref().and_then(|text| rules::condition(builder, text, Scope::Table)),
                 require: ways::requirement(builder, file.require.as_deref(), &self.name.value, &self.ways),
-                rules: file.rules.iter().filter_map(|rule| parse_rule(builder, rule)).collect(),
+                rules: file.rules.iter().filter_map(|rule| rules::rule(builder, rule)).collect(),
+                level: file.level,
+                irrevocable: file.irrevocable,
+                days_back: file.days_back.as_ref().and_then(|days| days_of_role(builder, days)),
             };
             if let Some(name) = builder.keep_named(name, RoleName::parse(&name.value)) {
                 roles.0.insert(name, role);
@@ -311,7 +313,10 @@ impl AppBuilder<'_> {
             (Some(SourceKind::Csv(_)), Some(table)) => {
                 builder.problem(&table.span, "a CSV file has one table, which has no name", "remove `table`");
             }
-            (Some(SourceKind::Sqlite(_)), None) => {
+            (Some(SourceKind::Web(_)), Some(table)) => {
+                builder.problem(&table.span, "a table on the web has no name", "remove `table`");
+            }
+            (Some(SourceKind::Sqlite(_) | SourceKind::Postgres { .. } | SourceKind::MySql { .. }), None) => {
                 let what = format!("source `{}` has many tables", file.source.value);
                 builder.problem(&list.span, what, "add `table = \"NAME\"`");
             }
@@ -328,9 +333,16 @@ impl AppBuilder<'_> {
             optional(&file.customer_name),
             optional(&file.person),
             optional(&file.language),
-            optional(&file.days_back),
             optional(&file.notes),
         );
+        let attributes: Vec<_> = file
+            .attributes
+            .iter()
+            .map(|(name, text)| {
+                Some((attribute_name(builder, name)?, builder.keep_named(text, ColumnName::parse(&text.value))?))
+            })
+            .collect();
+        let days_back = file.days_back.as_ref().map(|days| days_of_list(builder, days));
         let table = file.table.as_ref().map(|text| builder.keep_named(text, TableName::parse(&text.value)));
         let role = match &file.role {
             None => Some(ListRole::Default),
@@ -353,17 +365,18 @@ impl AppBuilder<'_> {
                 format!("add `role` to the list, or `roles_default` to `[app.{}]`", self.name.value),
             );
         }
-        let condition = file.condition.as_ref().map(|text| condition(builder, text));
+        let condition = file.condition.as_ref().map(|text| rules::condition(builder, text, Scope::Table));
         let assign: Vec<_> = file
             .assign
             .iter()
             .map(|assign| {
                 let role = self.role(builder, &assign.role);
-                let when = self::condition(builder, &assign.when);
+                let when = rules::condition(builder, &assign.when, Scope::Table);
                 Some(Assign { role: role?, when: when? })
             })
             .collect();
         let name = file.name.as_ref().map_or_else(|| file.source.value.clone(), |name| name.value.clone());
+        let (days_column, days_back) = lift(days_back)?.unwrap_or_default();
         Some(CustomerList {
             name,
             source: source?.name.clone(),
@@ -374,13 +387,45 @@ impl AppBuilder<'_> {
                 customer_name: columns.1?,
                 person: columns.2?,
                 language: columns.3?,
-                days_back: columns.4?,
-                notes: columns.5?,
+                days_back: days_column,
+                notes: columns.4?,
+                attributes: attributes.into_iter().collect::<Option<_>>()?,
             },
+            days_back,
             role: role?,
             condition: lift(condition)?,
             assign: assign.into_iter().collect::<Option<_>>()?,
         })
+    }
+
+    /// A text with fields; an attribute in it has to come from some list.
+    fn template(&self, builder: &mut Builder<'_>, text: &Text) -> Option<Template> {
+        let template = Template::parse(&text.value)
+            .map_err(|error| Problem::new(error.to_string(), "write text with fields, such as \"{customer.id}\""));
+        let template = builder.keep(&text.span, template)?;
+        let known: Vec<&str> = self
+            .file
+            .customers
+            .iter()
+            .flat_map(|list| list.value.attributes.keys())
+            .map(|name| name.value.as_str())
+            .collect();
+        if let Some(name) = template.attributes().find(|name| !known.contains(name)) {
+            let otherwise = format!("add `attributes = {{ {name} = \"COLUMN\" }}` to a customer list");
+            let help = did_you_mean(name, known, &otherwise);
+            builder.problem(&text.span, format!("no customer list has the attribute `{name}`"), help);
+        }
+        Some(template)
+    }
+
+    fn claim(&self, builder: &mut Builder<'_>, name: &Text, value: &Text) -> Option<(String, Template)> {
+        let template = self.template(builder, value);
+        if JwtPlan::OWN_CLAIMS.contains(&name.value.as_str()) || name.value.is_empty() {
+            let what = format!("the claim `{}` is set already", name.value);
+            builder.problem(&name.span, what, "choose another name");
+            return None;
+        }
+        Some((name.value.clone(), template?))
     }
 
     fn time_zone(&self, builder: &mut Builder<'_>) -> jiff::tz::TimeZone {
@@ -430,9 +475,7 @@ impl AppBuilder<'_> {
         let mut extra = Vec::new();
         for (name, value) in &file.extra {
             let header = header_name(builder, name);
-            let template = Template::parse(&value.value)
-                .map_err(|error| Problem::new(error.to_string(), "write text with fields, such as \"{customer.id}\""));
-            let template = builder.keep(&value.span, template);
+            let template = self.template(builder, value);
             if let (Some(header), Some(template)) = (header, template) {
                 extra.push((header, template));
             }
@@ -456,34 +499,57 @@ impl AppBuilder<'_> {
                     "write a duration such as \"5m\"",
                 );
             }
-            Some(JwtPlan { header: header?, audience: audience?, lifetime })
+            let claims: Vec<_> = jwt.claims.iter().map(|(name, value)| self.claim(builder, name, value)).collect();
+            let claims = claims.into_iter().collect::<Option<_>>();
+            Some(JwtPlan { header: header?, audience: audience?, lifetime, claims: claims? })
         });
         Some(IdentityPlan { preset: preset?, extra, jwt: lift(jwt)? })
     }
 }
 
-fn condition(builder: &mut Builder<'_>, text: &Text) -> Option<Condition> {
-    let help = "conditions are CEL over row, customer and now, such as row.status == \"active\"; see docs/access.md";
-    let compiled = Condition::compile(&text.value).map_err(|error| Problem::new(error.to_string(), help));
-    builder.keep(&text.span, compiled)
+fn attribute_name(builder: &mut Builder<'_>, name: &Text) -> Option<String> {
+    let is_name = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    };
+    if is_name(&name.value) {
+        return Some(name.value.clone());
+    }
+    let what = format!("`{}` is no name for an attribute", name.value);
+    builder.problem(&name.span, what, "write letters, digits, `_` and `-`, such as region = \"REGION\"");
+    None
 }
 
-fn parse_rule(builder: &mut Builder<'_>, rule: &At<RuleFile>) -> Option<Rule> {
-    let (effect, text) = match (&rule.value.allow, &rule.value.deny) {
-        (Some(text), None) => (Effect::Allow, text),
-        (None, Some(text)) => (Effect::Deny, text),
-        _ => {
-            builder.problem(
-                &rule.span,
-                "a rule has either `allow` or `deny`",
-                "write { allow = \"GET /orders/**\" } or { deny = \"* /admin/**\" }",
-            );
-            return None;
+fn days(builder: &mut Builder<'_>, number: i64, span: &Range<usize>) -> Option<DaysBack> {
+    let days = u32::try_from(number).ok().filter(|days| *days <= CustomerList::MOST_DAYS_BACK);
+    if days.is_none() {
+        builder.problem(span, format!("days back is {number}, not 0 to 36500"), "write a whole number of days");
+    }
+    days.map(DaysBack::Days)
+}
+
+/// The column and what holds where it is empty.
+fn days_of_list(builder: &mut Builder<'_>, file: &At<DaysFromFile>) -> Option<(Option<ColumnName>, Option<DaysBack>)> {
+    match &file.value {
+        DaysFromFile::Number(number) => Some((None, Some(days(builder, *number, &file.span)?))),
+        DaysFromFile::Column { column, default } => {
+            let text = At { value: column.clone(), span: file.span.clone() };
+            let column = builder.keep_named(&text, ColumnName::parse(column));
+            let default = default.map(|number| days(builder, number, &file.span));
+            Some((Some(column?), lift(default)?))
         }
-    };
-    let help = "write methods and a path, such as \"GET /orders/**\"; see docs/access.md";
-    let parsed = Rule::parse(effect, &text.value).map_err(|error| Problem::new(error.to_string(), help));
-    builder.keep(&text.span, parsed)
+    }
+}
+
+fn days_of_role(builder: &mut Builder<'_>, file: &At<DaysOfRoleFile>) -> Option<DaysBack> {
+    match &file.value {
+        DaysOfRoleFile::Number(number) => days(builder, *number, &file.span),
+        DaysOfRoleFile::Text(text) if text == "unlimited" => Some(DaysBack::Unlimited),
+        DaysOfRoleFile::Text(text) => {
+            let what = format!("days back is `{text}`, neither a number nor \"unlimited\"");
+            builder.problem(&file.span, what, "write a whole number of days, or \"unlimited\"");
+            None
+        }
+    }
 }
 
 /// Names that carry a message's framing or our own facts: no config sets them.

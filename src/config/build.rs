@@ -10,10 +10,10 @@ use toml::de::DeTable;
 
 use super::builder::{Builder, lift};
 use super::error::{ConfigError, ConfigErrors, Problem, line_of};
-use super::file::{At, ConfigFile, SecretFile, Text};
-use super::{Config, Limits, Login, Mail, Server, Source, SourceKind, Tls, app, file, scan, secret, ways};
+use super::file::{ConfigFile, Text};
+use super::{Config, Limits, Login, Mail, Server, Source, Tls, app, file, scan, sources, ways};
 use crate::session::SessionLimits;
-use crate::types::{HostName, SenderAddress, SmtpServer, SourceName};
+use crate::types::{HostName, SenderAddress, SmtpServer};
 
 /// Reads and builds the config of a file, with secrets from this process's environment.
 ///
@@ -98,7 +98,8 @@ impl Builder<'_> {
             idle: self.duration(file.session.idle.as_ref(), Duration::from_secs(12 * 3600)),
             absolute: self.duration(file.session.absolute.as_ref(), Duration::from_secs(7 * 24 * 3600)),
         };
-        let sources: Vec<Source> = file.source.iter().filter_map(|(name, source)| self.source(name, source)).collect();
+        let sources: Vec<Source> =
+            file.source.iter().filter_map(|(name, source)| sources::build(self, name, source)).collect();
         let names: Vec<String> = file.source.keys().map(|name| name.value.clone()).collect();
         let limits = server.as_ref().map_or_else(default_limits, |server| server.limits);
         let apps = app::build(self, &file, &names, &sources, &providers, limits);
@@ -123,6 +124,8 @@ impl Builder<'_> {
             header_read: self.duration(limits.header_read.as_ref(), standard.header_read),
             idle: self.duration(limits.idle.as_ref(), standard.idle),
             body_bytes: self.size(limits.body_bytes.as_ref(), standard.body_bytes),
+            row_bytes: usize::try_from(self.size(limits.row_bytes.as_ref(), standard.row_bytes as u64))
+                .unwrap_or(usize::MAX),
         };
         let grace = self.duration(server.grace.as_ref(), Duration::from_secs(30));
         Some(Server {
@@ -149,13 +152,7 @@ impl Builder<'_> {
     }
 
     fn mail(&mut self, mail: &file::MailFile) -> Option<Mail> {
-        let url = match &mail.smtp.value {
-            SecretFile::Text(text) => self.text(&At { value: text.clone(), span: mail.smtp.span.clone() }),
-            SecretFile::File(path) => {
-                let path = self.path(&At { value: path.clone(), span: mail.smtp.span.clone() });
-                path.and_then(|path| self.keep(&mail.smtp.span, secret::read(&path)))
-            }
-        };
+        let url = self.secret(&mail.smtp);
         // The text is a secret, so no message shows it.
         let help = "write smtp://, smtp+starttls:// or smtps://, then user:password@ where the server asks for them, then host:port";
         let smtp = url.and_then(|url| {
@@ -205,27 +202,6 @@ impl Builder<'_> {
             );
         }
     }
-
-    fn source(&mut self, name: &Text, source: &file::SourceFile) -> Option<Source> {
-        let source_name = self.keep_named(name, SourceName::parse(&name.value));
-        let url = self.text(&source.url)?;
-        let kind = match url.split_once(':') {
-            Some(("csv", path)) if !path.is_empty() => Some(SourceKind::Csv(self.folder.join(path))),
-            Some(("sqlite", path)) if !path.is_empty() => Some(SourceKind::Sqlite(self.folder.join(path))),
-            _ => {
-                let what = format!("`url` of source `{}` is neither csv: nor sqlite:", name.value);
-                self.problem(&source.url.span, &what, "write \"csv:people.csv\" or \"sqlite:crm.db\"");
-                None
-            }
-        };
-        let refresh = self.duration(source.refresh.as_ref(), Duration::from_secs(30));
-        let max_stale = self.duration(source.max_stale.as_ref(), Duration::from_secs(900));
-        if max_stale < refresh {
-            let span = source.max_stale.as_ref().map_or(&source.url.span, |text| &text.span).clone();
-            self.problem(&span, "`max_stale` is shorter than `refresh`", "make it at least as long, such as \"15m\"");
-        }
-        Some(Source { name: source_name?, kind: kind?, refresh, max_stale })
-    }
 }
 
 const fn default_limits() -> Limits {
@@ -236,6 +212,7 @@ const fn default_limits() -> Limits {
         header_read: Duration::from_secs(10),
         idle: Duration::from_secs(60),
         body_bytes: 100 * 1024 * 1024,
+        row_bytes: 1024 * 1024,
     }
 }
 

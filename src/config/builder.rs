@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::either::SecretFile;
 use super::error::Problem;
 use super::file::{At, Text};
 use super::{secret, units};
@@ -45,6 +46,18 @@ impl Builder<'_> {
     pub(super) fn text(&mut self, text: &Text) -> Option<String> {
         let filled = secret::fill(&text.value, self.environment);
         self.keep(&text.span, filled)
+    }
+
+    /// A secret, from the text or from its file. No message shows it.
+    pub(super) fn secret(&mut self, secret: &At<SecretFile>) -> Option<String> {
+        let span = &secret.span;
+        match &secret.value {
+            SecretFile::Text(text) => self.text(&At { value: text.clone(), span: span.clone() }),
+            SecretFile::File(path) => {
+                let path = self.path(&At { value: path.clone(), span: span.clone() })?;
+                self.keep(span, secret::read(&path))
+            }
+        }
     }
 
     pub(super) fn path(&mut self, text: &Text) -> Option<PathBuf> {

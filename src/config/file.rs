@@ -7,9 +7,10 @@ use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{Deserialize, Deserializer};
+
+use super::either::{ConstantFile, DaysFromFile, DaysOfRoleFile, RoleFromFile, RowsFile, SecretFile};
 
 /// A value and its place in the text.
 #[derive(Clone, Debug)]
@@ -125,6 +126,8 @@ pub(super) struct LimitsFile {
     pub(super) idle: Option<Text>,
     /// Size of a request's body, such as "100MiB".
     pub(super) body_bytes: Option<Text>,
+    /// Size of one row of a filtered answer, such as "1MiB".
+    pub(super) row_bytes: Option<Text>,
 }
 
 /// Where certificates come from.
@@ -229,12 +232,32 @@ pub(super) struct SessionFile {
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceFile {
-    /// "csv:people.csv" or "sqlite:crm.db", relative to this file.
-    pub(super) url: Text,
+    /// "csv:people.csv" or "sqlite:crm.db", relative to this file; "postgres://", "mysql://" or "https://".
+    pub(super) url: At<SecretFile>,
     /// How old an answer may be.
     pub(super) refresh: Option<Text>,
     /// How long known answers are good while the source cannot be read.
     pub(super) max_stale: Option<Text>,
+    /// How long a database or web server may take to answer.
+    pub(super) timeout: Option<Text>,
+    /// PostgreSQL: the channel whose notifications (NOTIFY) make changes count at once.
+    pub(super) notify: Option<Text>,
+    /// https: "csv" or "json"; as the answer says, when left out.
+    pub(super) format: Option<Text>,
+    /// https: header fields of the request, such as Authorization.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<Text, At<SecretFile>>,
+    /// https, JSON: pointer (RFC 6901) to the list of rows; the answer itself, when left out.
+    pub(super) rows: Option<Text>,
+    /// https, JSON: columns, each with the pointer to its value in a row; each member of a row is a column, when left out.
+    #[serde(default)]
+    pub(super) fields: BTreeMap<Text, Text>,
+    /// https, JSON: pointer to what names the next page: a URL, or the value of `next_param`.
+    pub(super) next: Option<Text>,
+    /// https, JSON: the query parameter that asks for the next page.
+    pub(super) next_param: Option<Text>,
+    /// https: PEM file of the CA of the server's certificate, where it is a private one.
+    pub(super) ca: Option<Text>,
 }
 
 /// One protected application.
@@ -330,6 +353,9 @@ pub(super) struct JwtFile {
     pub(super) audience: Option<Text>,
     /// How long one is good.
     pub(super) lifetime: Option<Text>,
+    /// Further claims, with fields such as "{attributes.region}".
+    #[serde(default)]
+    pub(super) claims: BTreeMap<Text, Text>,
 }
 
 /// A domain with a customer or branding of its own.
@@ -364,10 +390,13 @@ pub(super) struct CustomerListFile {
     pub(super) person: Option<Text>,
     /// Column of the person's language.
     pub(super) language: Option<Text>,
-    /// Column of how many days back the person may see.
-    pub(super) days_back: Option<Text>,
+    /// How many days back its people may see: a column, a number, or { column = "COLUMN", default = NUMBER }.
+    pub(super) days_back: Option<At<DaysFromFile>>,
     /// Column of remarks.
     pub(super) notes: Option<Text>,
+    /// Further columns for headers and claims, by the name of the attribute.
+    #[serde(default)]
+    pub(super) attributes: BTreeMap<Text, Text>,
     /// "NAME", { name = "NAME" } or { column = "COLUMN" }.
     pub(super) role: Option<At<RoleFromFile>>,
     /// Which rows may enter: a CEL condition.
@@ -402,9 +431,16 @@ pub(super) struct RoleFile {
     /// Rules; the first that matches decides.
     #[serde(default)]
     pub(super) rules: Vec<At<RuleFile>>,
+    /// Its number on the ladder, for headers.
+    pub(super) level: Option<u32>,
+    /// Whether nobody may take it away from who has it.
+    #[serde(default)]
+    pub(super) irrevocable: bool,
+    /// How many days back its holders may see, where neither row nor list says: a number, or "unlimited".
+    pub(super) days_back: Option<At<DaysOfRoleFile>>,
 }
 
-/// { allow = "GET /orders/**" } or { deny = "* /admin/**" }.
+/// { allow = "GET /orders/**" } or { deny = "* /admin/**" }, and what it narrows.
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleFile {
@@ -412,6 +448,30 @@ pub(super) struct RuleFile {
     pub(super) allow: Option<Text>,
     /// Methods and path that may not.
     pub(super) deny: Option<Text>,
+    /// Which requests: a CEL condition.
+    pub(super) when: Option<Text>,
+    /// Parameters that are set, whatever the client sends, with fields such as "{customer.id}".
+    #[serde(default)]
+    pub(super) query: BTreeMap<Text, Text>,
+    /// The only parameters of the client's own that go on.
+    pub(super) query_only: Option<Vec<Text>>,
+    /// Further parameters whose value names members, beside "sort" and the like: a hidden one there is refused.
+    #[serde(default)]
+    pub(super) field_params: Vec<Text>,
+    /// Members that are removed: names, or ways such as "rows[].price".
+    #[serde(default)]
+    pub(super) hide: Vec<Text>,
+    /// Members whose value is replaced.
+    #[serde(default)]
+    pub(super) set: BTreeMap<Text, At<ConstantFile>>,
+    /// Which rows are kept: a CEL condition, or { at = "data.rows", keep = "CONDITION" }.
+    pub(super) rows: Option<At<RowsFile>>,
+    /// CSS selectors of HTML elements that are removed.
+    #[serde(default)]
+    pub(super) remove: Vec<Text>,
+    /// Content types that are let through as they are, such as "image/*".
+    #[serde(default)]
+    pub(super) pass: Vec<Text>,
 }
 
 /// The platform's own people.
@@ -460,111 +520,6 @@ pub(super) struct WorkspaceUserFile {
     /// A role per app.
     #[serde(default)]
     pub(super) roles: BTreeMap<Text, Text>,
-}
-
-/// A secret: a text, or a file that holds it.
-#[derive(Debug)]
-pub(super) enum SecretFile {
-    Text(String),
-    File(String),
-}
-
-/// Where a list's role comes from.
-#[derive(Debug)]
-pub(super) enum RoleFromFile {
-    Name(String),
-    Column(String),
-}
-
-/// `serde`'s `untagged` would blur the message, so these two say themselves that they are a text or a table.
-trait TextOrTable: Sized {
-    const EXPECTED: &'static str;
-    fn from_text(text: String) -> Self;
-    fn from_table(key: &str, value: String) -> Option<Self>;
-}
-
-struct TextOrTableVisitor<T>(std::marker::PhantomData<T>);
-
-impl<'de, T: TextOrTable> Visitor<'de> for TextOrTableVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(T::EXPECTED)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        Ok(T::from_text(text.to_owned()))
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<T, M::Error> {
-        let table = BTreeMap::<String, String>::deserialize(MapAccessDeserializer::new(map))?;
-        let mut entries = table.into_iter();
-        match (entries.next(), entries.next()) {
-            (Some((key, value)), None) => T::from_table(&key, value),
-            _ => None,
-        }
-        .ok_or_else(|| de::Error::custom(format!("expected {}", T::EXPECTED)))
-    }
-}
-
-impl TextOrTable for SecretFile {
-    const EXPECTED: &'static str = r#"a text or { file = "path" }"#;
-    fn from_text(text: String) -> Self {
-        Self::Text(text)
-    }
-    fn from_table(key: &str, value: String) -> Option<Self> {
-        (key == "file").then_some(Self::File(value))
-    }
-}
-
-impl TextOrTable for RoleFromFile {
-    const EXPECTED: &'static str = r#"a role's name, { name = "role" } or { column = "column" }"#;
-    fn from_text(text: String) -> Self {
-        Self::Name(text)
-    }
-    fn from_table(key: &str, value: String) -> Option<Self> {
-        match key {
-            "name" => Some(Self::Name(value)),
-            "column" => Some(Self::Column(value)),
-            _ => None,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretFile {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextOrTableVisitor(std::marker::PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for RoleFromFile {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextOrTableVisitor(std::marker::PhantomData))
-    }
-}
-
-impl JsonSchema for SecretFile {
-    fn schema_name() -> Cow<'static, str> {
-        "Secret".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"oneOf": [
-            {"type": "string"},
-            {"type": "object", "properties": {"file": {"type": "string"}}, "required": ["file"], "additionalProperties": false},
-        ]})
-    }
-}
-
-impl JsonSchema for RoleFromFile {
-    fn schema_name() -> Cow<'static, str> {
-        "RoleFrom".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"oneOf": [
-            {"type": "string"},
-            {"type": "object", "properties": {"name": {"type": "string"}, "column": {"type": "string"}}, "additionalProperties": false},
-        ]})
-    }
 }
 
 /// The JSON Schema of the config file, for editors.

@@ -6,11 +6,14 @@
 mod app;
 mod build;
 mod builder;
+mod either;
 mod error;
 mod file;
 pub(crate) mod nearest;
+mod rules;
 mod scan;
 mod secret;
+mod sources;
 mod units;
 mod ways;
 
@@ -30,8 +33,8 @@ use crate::pages::{Brand, Logo};
 use crate::policy::{AppPolicy, IdentityPlan};
 use crate::session::{Link, SessionLimits};
 use crate::types::{
-    AppName, CustomerId, Email, HostName, PathAllowances, ProviderName, Secret, SenderAddress, SmtpServer, SourceName,
-    Way,
+    AppName, ColumnName, CustomerId, Email, HostName, PathAllowances, ProviderName, Secret, SenderAddress, SmtpServer,
+    SourceName, Way,
 };
 
 /// A whole configuration.
@@ -87,6 +90,8 @@ pub struct Limits {
     pub idle: Duration,
     /// Bytes of a request's body.
     pub body_bytes: u64,
+    /// Bytes of one row of a filtered answer.
+    pub row_bytes: usize,
 }
 
 /// `[tls]`
@@ -296,15 +301,68 @@ pub struct Source {
     pub refresh: Duration,
     /// How long answers are good while the source cannot be read.
     pub max_stale: Duration,
+    /// How long a database or web server may take to answer.
+    pub timeout: Duration,
 }
 
 /// What a source is.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
     /// A CSV file.
     Csv(PathBuf),
     /// An SQLite database.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres {
+        /// Where it is, and as whom it is asked.
+        url: Secret,
+        /// The channel whose notifications make changes count at once.
+        notify: Option<String>,
+    },
+    /// A MySQL or MariaDB database.
+    MySql {
+        /// Where it is, and as whom it is asked.
+        url: Secret,
+    },
+    /// A table that a web server gives out.
+    Web(Box<WebSource>),
+}
+
+/// A table that a web server gives out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebSource {
+    /// Where it is: https, or http on loopback. A secret, for some carry a token.
+    pub url: Secret,
+    /// What it is; as the answer says, when left out.
+    pub format: Option<WebFormat>,
+    /// Header fields of the request.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// JSON: the pointer to the list of rows (RFC 6901); empty for the answer itself.
+    pub rows: String,
+    /// JSON: columns, each with the pointer to its value in a row; each member of a row is one, when empty.
+    pub fields: Vec<(ColumnName, String)>,
+    /// JSON: how the next page is asked for.
+    pub next: Option<NextPage>,
+    /// The CA of its certificate, where it is a private one.
+    pub ca: Option<PathBuf>,
+}
+
+/// What a web server's table is written in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WebFormat {
+    /// CSV with a header row.
+    Csv,
+    /// JSON.
+    Json,
+}
+
+/// How the next page of a table is asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NextPage {
+    /// The pointer to what names it; nothing there, `null`, `false` or an empty text end the table.
+    pub pointer: String,
+    /// The parameter that is set to it; without one it is a URL on the same server.
+    pub parameter: Option<String>,
 }
 
 /// `[app.NAME]`

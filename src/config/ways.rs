@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::app::role_of;
 use super::builder::{Builder, lift};
+use super::either::SecretFile;
 use super::error::Problem;
-use super::file::{AppFile, At, ConfigFile, ProviderFile, SecretFile, Text, WorkspaceOidcFile};
+use super::file::{AppFile, At, ConfigFile, ProviderFile, Text, WorkspaceOidcFile};
 use super::nearest::did_you_mean;
-use super::{Provider, SigningAlgorithm, Ways, WhenDown, secret};
+use super::{Provider, SigningAlgorithm, Ways, WhenDown};
 use crate::policy::WorkspaceGroups;
 use crate::types::{HostName, ProviderName, RequiredWay, Requirement, RoleName, Secret, Way};
 
@@ -120,13 +121,7 @@ fn issuer(builder: &mut Builder<'_>, text: &Text) -> Option<String> {
 }
 
 fn client_secret(builder: &mut Builder<'_>, text: &At<SecretFile>) -> Option<Secret> {
-    let filled = match &text.value {
-        SecretFile::Text(text_value) => builder.text(&At { value: text_value.clone(), span: text.span.clone() }),
-        SecretFile::File(path) => {
-            let path = builder.path(&At { value: path.clone(), span: text.span.clone() });
-            path.and_then(|path| builder.keep(&text.span, secret::read(&path)))
-        }
-    }?;
+    let filled = builder.secret(text)?;
     if filled.is_empty() {
         builder.problem(&text.span, "the client secret is empty", "leave `client_secret` out for a public client");
         return None;

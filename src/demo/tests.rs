@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::config::{self, Config};
 use crate::policy::{
-    Access, AppPolicy, Choice, Decision, Grant, Reason, Row, Settled, Standing, Value, choose, decide,
+    Access, AppPolicy, Choice, Decision, Grant, Reason, Request, Row, Settled, Standing, Value, choose, decide,
 };
 use crate::types::{CustomerId, Email, PathAllowances, RequestPath};
 
@@ -56,7 +56,16 @@ fn reach(config: &Config, grant: &Grant, path: &str) -> bool {
     let app = config.app("orders").expect("the app");
     let access = Access::compile(&app.policy, &app.identity, Arc::new(grant.clone()), Timestamp::UNIX_EPOCH);
     let path = RequestPath::parse(path.as_bytes(), &PathAllowances::default()).expect("a path");
-    matches!(decide(&Standing::Access(Arc::new(access)), &Method::GET, &path), Decision::Allow(_))
+    let request = Request {
+        method: &Method::GET,
+        path: &path,
+        query: None,
+        headers: &http::HeaderMap::new(),
+        host: &app.domains.first().expect("a domain").host,
+        client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        now: Timestamp::UNIX_EPOCH,
+    };
+    matches!(decide(&Standing::Access(Arc::new(access)), &request), Decision::Allow(_))
 }
 
 #[test]

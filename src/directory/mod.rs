@@ -215,6 +215,10 @@ impl Directory for TableDirectory {
         self.known_at(app, email, self.clock.now()).await
     }
 
+    fn epoch(&self, app: &AppName) -> u64 {
+        self.apps.get(app).map_or(0, |lists| lists.generations().fold(0, u64::wrapping_add))
+    }
+
     fn is_available(&self, app: &AppName) -> bool {
         self.is_available_at(app, self.clock.now())
     }

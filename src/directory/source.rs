@@ -21,6 +21,8 @@ pub(super) const MOST_ROWS_FOR_ONE: usize = 200;
 pub(super) enum Source {
     Csv(Box<CsvFile>),
     Sqlite(Database),
+    /// A kind that is being built.
+    Unbuilt(Terms),
 }
 
 /// What config says of a source, whatever its kind.
@@ -103,6 +105,7 @@ impl Source {
                 let tables = lists.filter_map(|list| list.table.clone()).collect();
                 Self::Sqlite(Database::new(terms, path.clone(), tables))
             }
+            SourceKind::Postgres { .. } | SourceKind::MySql { .. } | SourceKind::Web(_) => Self::Unbuilt(terms),
         }
     }
 
@@ -110,6 +113,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.terms(),
             Self::Sqlite(database) => database.terms(),
+            Self::Unbuilt(terms) => terms,
         }
     }
 
@@ -118,6 +122,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.look_every(),
             Self::Sqlite(database) => database.look_every(),
+            Self::Unbuilt(terms) => terms.refresh,
         }
     }
 
@@ -126,6 +131,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.look(now).await,
             Self::Sqlite(database) => database.look(now).await,
+            Self::Unbuilt(_) => {}
         }
     }
 
@@ -134,6 +140,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.freshen(now).await,
             Self::Sqlite(database) => database.freshen(now).await,
+            Self::Unbuilt(_) => {}
         }
     }
 
@@ -148,6 +155,7 @@ impl Source {
         let found = match self {
             Self::Csv(file) => file.find(list, email, now)?,
             Self::Sqlite(database) => database.find(list, email, now, had_rows).await?,
+            Self::Unbuilt(_) => return Err("not built yet".to_owned()),
         };
         if found.rows.len() > MOST_ROWS_FOR_ONE {
             return Err(format!("one address has more than {MOST_ROWS_FOR_ONE} rows in list `{}`", list.name));
@@ -160,6 +168,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.serves(list, now),
             Self::Sqlite(database) => database.serves(list, now),
+            Self::Unbuilt(_) => false,
         }
     }
 
@@ -168,6 +177,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.shown().generation,
             Self::Sqlite(database) => database.generation(),
+            Self::Unbuilt(_) => 0,
         }
     }
 
@@ -175,6 +185,13 @@ impl Source {
         match self {
             Self::Csv(file) => file.health(now),
             Self::Sqlite(database) => database.health(now),
+            Self::Unbuilt(terms) => SourceHealth {
+                name: terms.name.clone(),
+                state: crate::state::health::SourceState::Down { since: now },
+                rows: None,
+                problem: None,
+                refused_rows: 0,
+            },
         }
     }
 
@@ -183,6 +200,7 @@ impl Source {
         match self {
             Self::Csv(_) => None,
             Self::Sqlite(database) => database.advice(list).await,
+            Self::Unbuilt(_) => None,
         }
     }
 
@@ -196,6 +214,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.walk(list, now, each).await,
             Self::Sqlite(database) => database.walk(list, now, each).await,
+            Self::Unbuilt(_) => Err("not built yet".to_owned()),
         }
     }
 }

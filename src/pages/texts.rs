@@ -605,6 +605,8 @@ pub fn reason(name: &str) -> &'static str {
     match name {
         "no-grant" => "Your address is no longer on the list of people who may use this service.",
         "other-customer" => "This address is reserved for the people of another organisation.",
+        "hidden-field" => "Your role does not include sorting or searching by this field.",
+        "cannot-filter" => "This page cannot be shown to your role.",
         _ => "Your role does not include this page.",
     }
 }

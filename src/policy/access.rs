@@ -2,39 +2,58 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::pattern::CompiledPattern;
-use super::{AppPolicy, Effect, FieldValues, Grant, IdentityPlan, MethodSet};
-use crate::types::{RequestPath, RoleName};
+use super::{
+    AppPolicy, CompiledFilters, Condition, ConditionFacts, Effect, Element, FieldValues, Grant, IdentityPlan,
+    MethodSet, Request, Subject, Verdict,
+};
+use crate::types::RoleName;
 
 /// The compiled result for one session; this is what is cached.
 #[derive(Clone, Debug)]
 pub struct Access {
     grant: Arc<Grant>,
     since: Option<Date>,
+    level: Option<u32>,
+    zone: TimeZone,
     rules: Vec<CompiledRule>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Clone, Debug)]
-struct CompiledRule {
-    effect: Effect,
+pub(super) struct CompiledRule {
+    pub(super) effect: Effect,
     methods: MethodSet,
     pattern: CompiledPattern,
-    role: RoleName,
-    text: String,
+    when: Option<Condition>,
+    pub(super) filters: Option<Arc<CompiledFilters>>,
+    pub(super) role: RoleName,
+    pub(super) text: String,
+}
+
+/// A rule of an access, for people.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleView<'a> {
+    /// The role it is from.
+    pub role: &'a RoleName,
+    /// The rule, as text.
+    pub text: &'a str,
+    /// What it narrows.
+    pub filters: Option<&'a Arc<CompiledFilters>>,
 }
 
 /// What the rules say of a request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Ruling<'a> {
     /// The role has no rules at all, so everything is allowed.
     Unrestricted,
-    /// This rule of this role matched first.
-    Rule { effect: Effect, role: &'a RoleName, text: &'a str },
+    /// This rule matched first.
+    Rule(&'a CompiledRule),
     /// No rule matched.
     NoRule,
 }
@@ -44,17 +63,28 @@ impl Access {
     #[must_use]
     pub fn compile(policy: &AppPolicy, identity: &IdentityPlan, grant: Arc<Grant>, now: Timestamp) -> Self {
         let since = policy.since(grant.days_back, now);
-        let values = FieldValues { grant: &grant, since };
-        let rules = policy.roles.effective(&grant.role).into_iter().map(|(role, rule)| CompiledRule {
-            effect: rule.effect,
-            methods: rule.methods.clone(),
-            pattern: rule.pattern.compile(values, rule.effect),
-            role: role.clone(),
-            text: rule.to_string(),
+        let level = policy.roles.role(&grant.role).and_then(|role| role.level);
+        let values = FieldValues { grant: &grant, since, level };
+        let rules = policy.roles.effective(&grant.role).into_iter().map(|(role, rule)| {
+            let filters = rule.filters.as_ref().map(|filters| filters.compile(values).map(Arc::new));
+            let pattern = match &filters {
+                // A forced parameter without a value: what it narrows cannot be asked for at all.
+                Some(None) => CompiledPattern::never(),
+                None | Some(Some(_)) => rule.pattern.compile(values, rule.effect),
+            };
+            CompiledRule {
+                effect: rule.effect,
+                methods: rule.methods.clone(),
+                pattern,
+                when: rule.when.clone(),
+                filters: filters.flatten(),
+                role: role.clone(),
+                text: rule.to_string(),
+            }
         });
         let rules = rules.collect();
         let headers = identity.headers(values);
-        Self { since, rules, headers, grant }
+        Self { since, level, zone: policy.time_zone.clone(), rules, headers, grant }
     }
 
     /// Whose access it is, and to what.
@@ -69,29 +99,75 @@ impl Access {
         self.since
     }
 
+    /// What fields of patterns, headers and claims are filled in with.
+    #[must_use]
+    pub fn values(&self) -> FieldValues<'_> {
+        FieldValues { grant: &self.grant, since: self.since, level: self.level }
+    }
+
     /// The identity headers for the upstream.
     #[must_use]
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
 
-    /// The rules in the order they are asked, as text with their role, for `explain`.
-    pub fn rules(&self) -> impl Iterator<Item = (&RoleName, &str)> {
-        self.rules.iter().map(|rule| (&rule.role, rule.text.as_str()))
+    /// The rules in the order they are asked.
+    pub fn rules(&self) -> impl Iterator<Item = RuleView<'_>> {
+        self.rules.iter().map(|rule| RuleView { role: &rule.role, text: &rule.text, filters: rule.filters.as_ref() })
     }
 
     /// Which of [`Self::rules`] matches a request first, for `explain`.
     #[must_use]
-    pub fn first_match(&self, method: &Method, path: &RequestPath) -> Option<usize> {
-        self.rules.iter().position(|rule| rule.methods.contains(method) && rule.pattern.matches(path, rule.effect))
+    pub fn first_match(&self, request: &Request<'_>) -> Option<usize> {
+        self.rules.iter().position(|rule| {
+            rule.methods.contains(request.method)
+                && rule.pattern.matches(request.path, rule.effect)
+                && rule.when.as_ref().is_none_or(|when| self.applies(when, rule.effect, request))
+        })
     }
 
-    pub(super) fn ruling(&self, method: &Method, path: &RequestPath) -> Ruling<'_> {
+    /// What each rule's `when` comes to where methods and path match, for `explain`: by the rule's number in [`Self::rules`].
+    pub fn conditions<'a>(&'a self, request: &'a Request<'a>) -> impl Iterator<Item = (usize, &'a Condition, Verdict)> {
+        self.rules.iter().enumerate().filter_map(|(number, rule)| {
+            let when = rule.when.as_ref()?;
+            let is_asked = rule.methods.contains(request.method) && rule.pattern.matches(request.path, rule.effect);
+            is_asked.then(|| {
+                (number, when, when.verdict(self.facts(Subject::Row(&self.grant.row), Some(request), request.now)))
+            })
+        })
+    }
+
+    /// Whether a row of an answer is for this person. What cannot be judged is not.
+    #[must_use]
+    pub fn judge(&self, keep: &Condition, row: &Element, now: Timestamp) -> Verdict {
+        keep.verdict(self.facts(Subject::Element(row), None, now))
+    }
+
+    pub(super) fn ruling(&self, request: &Request<'_>) -> Ruling<'_> {
         if self.rules.is_empty() {
             return Ruling::Unrestricted;
         }
-        self.first_match(method, path)
-            .and_then(|number| self.rules.get(number))
-            .map_or(Ruling::NoRule, |rule| Ruling::Rule { effect: rule.effect, role: &rule.role, text: &rule.text })
+        self.first_match(request).and_then(|number| self.rules.get(number)).map_or(Ruling::NoRule, Ruling::Rule)
+    }
+
+    /// What cannot be evaluated lets nobody in and keeps nobody's denial off.
+    fn applies(&self, when: &Condition, effect: Effect, request: &Request<'_>) -> bool {
+        match when.verdict(self.facts(Subject::Row(&self.grant.row), Some(request), request.now)) {
+            Verdict::True => true,
+            Verdict::False => false,
+            Verdict::Failed(_) => effect == Effect::Deny,
+        }
+    }
+
+    fn facts<'a>(&'a self, row: Subject<'a>, request: Option<&'a Request<'a>>, now: Timestamp) -> ConditionFacts<'a> {
+        let since = self.since.and_then(|day| self.zone.to_timestamp(day.at(0, 0, 0, 0)).ok());
+        ConditionFacts {
+            row,
+            customer: self.grant.customer.as_ref(),
+            grant: Some((&self.grant, since)),
+            request,
+            now,
+            zone: &self.zone,
+        }
     }
 }

@@ -68,7 +68,13 @@ impl AppPolicy {
         now: Timestamp,
         remarks: &mut Vec<Refusal>,
     ) -> Result<Grant, Refusal> {
-        let terms = Terms { app: &self.name, roles: &self.roles, default_role: self.default_role.as_ref(), now };
+        let terms = Terms {
+            app: &self.name,
+            roles: &self.roles,
+            default_role: self.default_role.as_ref(),
+            now,
+            zone: &self.time_zone,
+        };
         list.nominate(row, terms, remarks)
     }
 
@@ -93,10 +99,11 @@ impl AppPolicy {
             email: email.clone(),
             name,
             customer: None,
+            days_back: self.roles.days_back(&role),
             role,
-            days_back: None,
             language: None,
             notes: None,
+            attributes: BTreeMap::new(),
             origin: Origin::Workspace,
             row: Arc::new(Row::default()),
         }
@@ -136,6 +143,14 @@ impl AppPolicy {
             }
         }
         settled
+    }
+
+    /// When the app's next day begins: what hangs on `since` holds until then.
+    #[must_use]
+    pub fn next_midnight(&self, now: Timestamp) -> Timestamp {
+        let tomorrow = now.to_zoned_datetime(self.time_zone.clone()).date().tomorrow();
+        let begins = tomorrow.and_then(|day| self.time_zone.to_timestamp(day.at(0, 0, 0, 0)));
+        begins.unwrap_or(Timestamp::MAX)
     }
 
     /// The first day that a person may see: midnight `days_back` days before today, in the app's time zone.

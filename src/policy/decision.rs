@@ -1,15 +1,13 @@
 //! The decision: may this request go upstream?
 //!
-//! Pure: the same standing, method and path always give the same answer. [`Permit`] has private fields and is made here
+//! Pure: the same standing and request always give the same answer. [`Permit`] has private fields and is made here
 //! alone, so whatever holds one has been through [`decide`].
 
 use std::fmt;
 use std::sync::Arc;
 
-use http::Method;
-
 use super::access::Ruling;
-use super::{Access, Effect, Grant};
+use super::{Access, CompiledFilters, Effect, Grant, Request};
 use crate::types::{CustomerId, RequestPath, Requirement};
 
 /// What we know of the person behind a request.
@@ -53,6 +51,10 @@ pub enum Reason {
     NoGrant,
     /// The domain belongs to another customer.
     OtherCustomer,
+    /// The query sorts or selects by a field that the rule hides: the order of the answer would tell its values.
+    HiddenField,
+    /// The app's answer is of a kind that the rule's filters cannot read.
+    CannotFilter,
 }
 
 impl Reason {
@@ -64,6 +66,8 @@ impl Reason {
             Self::NoRule => "no-rule",
             Self::NoGrant => "no-grant",
             Self::OtherCustomer => "other-customer",
+            Self::HiddenField => "hidden-field",
+            Self::CannotFilter => "cannot-filter",
         }
     }
 }
@@ -74,18 +78,25 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Proof of an allow decision for one method and path.
+/// Proof of an allow decision for one request.
 #[derive(Debug)]
 pub struct Permit {
     access: Arc<Access>,
     path: RequestPath,
+    filters: Option<Arc<CompiledFilters>>,
 }
 
 impl Permit {
     /// Whose access allowed it.
     #[must_use]
-    pub fn access(&self) -> &Access {
+    pub fn access(&self) -> &Arc<Access> {
         &self.access
+    }
+
+    /// What the rule that allowed it narrows.
+    #[must_use]
+    pub fn filters(&self) -> Option<&Arc<CompiledFilters>> {
+        self.filters.as_ref()
     }
 
     /// The path that was decided on, and so the path that goes upstream.
@@ -97,29 +108,37 @@ impl Permit {
 
 /// Decides on one request.
 #[must_use]
-pub fn decide(standing: &Standing, method: &Method, path: &RequestPath) -> Decision {
+pub fn decide(standing: &Standing, request: &Request<'_>) -> Decision {
     match standing {
         Standing::Unknown => Decision::LogIn,
         Standing::Undecided => Decision::Choose,
         Standing::Weak(requirement) => Decision::StepUp(requirement.clone()),
         Standing::Refused(reason) => Decision::Deny(*reason),
-        Standing::Access(access) => match access.ruling(method, path) {
-            Ruling::Unrestricted | Ruling::Rule { effect: Effect::Allow, .. } => {
-                Decision::Allow(Permit { access: Arc::clone(access), path: path.clone() })
-            }
-            Ruling::Rule { effect: Effect::Deny, .. } => Decision::Deny(Reason::RuleDenies),
+        Standing::Access(access) => match access.ruling(request) {
+            Ruling::Unrestricted => allow(access, request, None),
+            Ruling::Rule(rule) => match (rule.effect, &rule.filters) {
+                (Effect::Deny, _) => Decision::Deny(Reason::RuleDenies),
+                (Effect::Allow, Some(filters)) if filters.asks_for_hidden(request.query) => {
+                    Decision::Deny(Reason::HiddenField)
+                }
+                (Effect::Allow, filters) => allow(access, request, filters.clone()),
+            },
             Ruling::NoRule => Decision::Deny(Reason::NoRule),
         },
     }
 }
 
+fn allow(access: &Arc<Access>, request: &Request<'_>, filters: Option<Arc<CompiledFilters>>) -> Decision {
+    Decision::Allow(Permit { access: Arc::clone(access), path: request.path.clone(), filters })
+}
+
 impl Access {
     /// In words, what the rules say of a request, for `explain`.
     #[must_use]
-    pub fn explain(&self, method: &Method, path: &RequestPath) -> String {
-        match self.ruling(method, path) {
+    pub fn explain(&self, request: &Request<'_>) -> String {
+        match self.ruling(request) {
             Ruling::Unrestricted => "the role has no rules, so it may do everything".to_owned(),
-            Ruling::Rule { role, text, .. } => format!("rule `{text}` of role `{role}` matches first"),
+            Ruling::Rule(rule) => format!("rule `{}` of role `{}` matches first", rule.text, rule.role),
             Ruling::NoRule => "no rule matches, and what no rule allows is denied".to_owned(),
         }
     }

@@ -4,8 +4,8 @@ use jiff::civil::Date;
 
 use super::Grant;
 
-/// A field of a grant that patterns and headers may name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// A field of a grant that patterns, headers, claims and forced parameters may name.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Field {
     /// `{email}`
     Email,
@@ -23,11 +23,17 @@ pub enum Field {
     Since,
     /// `{language}`
     Language,
+    /// `{level}`: the number that config gives the role.
+    Level,
+    /// `{notes}`
+    Notes,
+    /// `{attributes.NAME}`
+    Attribute(String),
 }
 
 impl Field {
-    /// All fields with their names.
-    pub const ALL: [(&str, Self); 8] = [
+    /// All fields with a name of their own.
+    pub const ALL: [(&str, Self); 10] = [
         ("email", Self::Email),
         ("name", Self::Name),
         ("customer.id", Self::CustomerId),
@@ -36,10 +42,15 @@ impl Field {
         ("days_back", Self::DaysBack),
         ("since", Self::Since),
         ("language", Self::Language),
+        ("level", Self::Level),
+        ("notes", Self::Notes),
     ];
 
     fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, field)| *field)
+        if let Some(attribute) = name.strip_prefix("attributes.").filter(|name| !name.is_empty()) {
+            return Some(Self::Attribute(attribute.to_owned()));
+        }
+        Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, field)| field)
     }
 }
 
@@ -50,12 +61,14 @@ pub struct FieldValues<'a> {
     pub grant: &'a Grant,
     /// The first day the person may see.
     pub since: Option<Date>,
+    /// The number of the person's role.
+    pub level: Option<u32>,
 }
 
 impl FieldValues<'_> {
     /// A field's value, where the grant has one.
     #[must_use]
-    pub fn value(&self, field: Field) -> Option<String> {
+    pub fn value(&self, field: &Field) -> Option<String> {
         let grant = self.grant;
         let customer = grant.customer.as_ref();
         match field {
@@ -67,13 +80,19 @@ impl FieldValues<'_> {
             Field::DaysBack => grant.days_back.map(|days| days.to_string()),
             Field::Since => self.since.map(|day| day.to_string()),
             Field::Language => grant.language.as_ref().map(ToString::to_string),
+            Field::Level => self.level.map(|level| level.to_string()),
+            Field::Notes => grant.notes.as_ref().map(ToString::to_string),
+            Field::Attribute(name) => grant.attributes.get(name).map(ToString::to_string),
         }
     }
 }
 
 /// A text with fields in braces.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Template(Vec<Piece>);
+pub struct Template {
+    source: String,
+    pieces: Vec<Piece>,
+}
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Piece {
@@ -89,7 +108,7 @@ pub enum InvalidTemplate {
     Brace,
     /// No field has this name.
     #[error(
-        "`{{{0}}}` is no field; fields are {{email}}, {{name}}, {{customer.id}}, {{customer.name}}, {{role}}, {{days_back}}, {{since}}, {{language}}"
+        "`{{{0}}}` is no field; fields are {{email}}, {{name}}, {{customer.id}}, {{customer.name}}, {{role}}, {{days_back}}, {{since}}, {{language}}, {{level}}, {{notes}}, {{attributes.NAME}}"
     )]
     UnknownField(String),
 }
@@ -116,24 +135,38 @@ impl Template {
         if !rest.is_empty() {
             pieces.push(Piece::Text(rest.to_owned()));
         }
-        Ok(Self(pieces))
+        Ok(Self { source: text.to_owned(), pieces })
+    }
+
+    /// The template as written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The attributes it names, which the customer lists have to bring.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Field(Field::Attribute(name)) => Some(name.as_str()),
+            Piece::Field(_) | Piece::Text(_) => None,
+        })
     }
 
     /// The text with its fields filled in; `None` when one of them has no value.
     #[must_use]
     pub fn fill(&self, values: FieldValues<'_>) -> Option<String> {
         let mut text = String::new();
-        for piece in &self.0 {
+        for piece in &self.pieces {
             match piece {
                 Piece::Text(literal) => text.push_str(literal),
-                Piece::Field(field) => text.push_str(&values.value(*field)?),
+                Piece::Field(field) => text.push_str(&values.value(field)?),
             }
         }
         Some(text)
     }
 
     pub(super) fn map_text<E>(mut self, mut change: impl FnMut(&str) -> Result<String, E>) -> Result<Self, E> {
-        for piece in &mut self.0 {
+        for piece in &mut self.pieces {
             if let Piece::Text(text) = piece {
                 *text = change(text)?;
             }

@@ -1,5 +1,6 @@
 //! A grant: one person's access for one customer in one app, as the tables give it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Row;
@@ -22,8 +23,10 @@ pub struct Grant {
     pub days_back: Option<u32>,
     /// The person's language (BCP 47), where the table has one.
     pub language: Option<DisplayName>,
-    /// Remarks of the table, shown to the platform's team alone.
+    /// Remarks of the table: for the platform's team, and for the upstream where config names them.
     pub notes: Option<DisplayName>,
+    /// Further columns that the list names, for headers and claims; only those with a value.
+    pub attributes: BTreeMap<String, DisplayName>,
     /// Where it comes from.
     pub origin: Origin,
     /// The row as the table has it, for conditions.

@@ -30,6 +30,31 @@ pub struct JwtPlan {
     pub audience: String,
     /// How long one is good.
     pub lifetime: Duration,
+    /// Further claims by name.
+    pub claims: Vec<(String, Template)>,
+}
+
+impl JwtPlan {
+    /// The claims that every assertion has; config adds others.
+    pub const OWN_CLAIMS: [&str; 17] = [
+        "iss",
+        "aud",
+        "sub",
+        "email",
+        "iat",
+        "nbf",
+        "exp",
+        "role",
+        "auth_time",
+        "amr",
+        "name",
+        "customer",
+        "customer_name",
+        "days_back",
+        "since",
+        "language",
+        "level",
+    ];
 }
 
 /// A set of header names that apps in the field read.
@@ -58,6 +83,7 @@ const ACCESS: Names = &[
     ("x-access-since", Field::Since),
     ("x-access-days-back", Field::DaysBack),
     ("x-access-language", Field::Language),
+    ("x-access-level", Field::Level),
 ];
 const FORWARDED: Names = &[
     ("x-forwarded-user", Field::Email),
@@ -112,7 +138,7 @@ impl IdentityPlan {
             .preset
             .names()
             .iter()
-            .filter_map(|(name, field)| Some((HeaderName::from_static(name), encode(&values.value(*field)?))));
+            .filter_map(|(name, field)| Some((HeaderName::from_static(name), encode(&values.value(field)?))));
         let extra =
             self.extra.iter().filter_map(|(name, template)| Some((name.clone(), encode(&template.fill(values)?))));
         preset.chain(extra).collect()

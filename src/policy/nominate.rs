@@ -1,10 +1,11 @@
 //! Customer lists: which rows of a table may enter, and what each row grants.
 
-use super::{Condition, ConditionFacts, Customer, Grant, Origin, Roles, Row, Value, Verdict};
+use super::{Condition, ConditionFacts, Customer, DaysBack, Grant, Origin, Roles, Row, Subject, Value, Verdict};
 use crate::types::{
     AppName, ColumnName, CustomerId, DisplayName, Email, InvalidEmail, RoleName, SourceName, TableName,
 };
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 /// One `[[app.NAME.customers]]`.
@@ -18,6 +19,8 @@ pub struct CustomerList {
     pub table: Option<TableName>,
     /// Which column means what.
     pub columns: ListColumns,
+    /// How many days back its people may see, where the row does not say.
+    pub days_back: Option<DaysBack>,
     /// Where the role comes from.
     pub role: ListRole,
     /// Which rows may enter; all, when left out.
@@ -43,6 +46,8 @@ pub struct ListColumns {
     pub days_back: Option<ColumnName>,
     /// Remarks.
     pub notes: Option<ColumnName>,
+    /// Attributes: their names, each with its column.
+    pub attributes: Vec<(String, ColumnName)>,
 }
 
 impl ListColumns {
@@ -50,7 +55,8 @@ impl ListColumns {
     pub fn all(&self) -> impl Iterator<Item = &ColumnName> {
         let optional =
             [&self.customer, &self.customer_name, &self.person, &self.language, &self.days_back, &self.notes];
-        std::iter::once(&self.email).chain(optional.into_iter().flatten())
+        let attributes = self.attributes.iter().map(|(_, column)| column);
+        std::iter::once(&self.email).chain(optional.into_iter().flatten()).chain(attributes)
     }
 }
 
@@ -151,9 +157,13 @@ pub(super) struct Terms<'a> {
     pub(super) roles: &'a Roles,
     pub(super) default_role: Option<&'a RoleName>,
     pub(super) now: Timestamp,
+    pub(super) zone: &'a TimeZone,
 }
 
 impl CustomerList {
+    /// The most days back that can be asked for.
+    pub const MOST_DAYS_BACK: u32 = 36_500;
+
     /// The address in a row, normalised.
     ///
     /// # Errors
@@ -182,19 +192,25 @@ impl CustomerList {
             column.as_ref().and_then(|column| row.text(column.as_str())).and_then(|text| DisplayName::new(&text))
         };
         let customer = Customer { id: self.customer(row, &email)?, name: display(&self.columns.customer_name) };
-        let facts = ConditionFacts { row, customer: Some(&customer), now: terms.now };
+        let facts = ConditionFacts::of_row(Subject::Row(row), Some(&customer), terms.now, terms.zone);
         match self.condition.as_ref().map(|condition| condition.verdict(facts)) {
             None | Some(Verdict::True) => {}
             Some(Verdict::False) => return Err(Refusal::Where),
             Some(Verdict::Failed(why)) => return Err(Refusal::WhereFailed(why)),
         }
         let role = self.role(row, facts, terms, remarks)?;
-        let days_back = self.days_back(row)?;
+        let days_back = self.days_back(row, &role, terms.roles)?;
+        let attribute = |(name, column): &(String, ColumnName)| {
+            let text = row.text(column.as_str())?;
+            Some((name.clone(), DisplayName::new(&text)?))
+        };
+        let attributes = self.columns.attributes.iter().filter_map(attribute).collect();
         Ok(Grant {
             app: terms.app.clone(),
             name: display(&self.columns.person),
             language: display(&self.columns.language),
             notes: display(&self.columns.notes),
+            attributes,
             origin: Origin::List(self.name.clone()),
             row: Arc::clone(row),
             email,
@@ -212,15 +228,25 @@ impl CustomerList {
         CustomerId::parse(&text).map_err(|_| Refusal::BadCustomer)
     }
 
-    fn days_back(&self, row: &Row) -> Result<Option<u32>, Refusal> {
-        const MOST_DAYS: u32 = 36_500;
-        let Some(text) = self.columns.days_back.as_ref().and_then(|column| row.text(column.as_str())) else {
-            return Ok(None);
+    /// The row's own days, else the list's, else the role's.
+    fn days_back(&self, row: &Row, role: &RoleName, roles: &Roles) -> Result<Option<u32>, Refusal> {
+        let column = self.columns.days_back.as_ref();
+        if let Some(column) = column
+            && matches!(row.0.get(column.as_str()), Some(Value::List(_) | Value::Map(_)))
+        {
+            return Err(Refusal::BadDaysBack("a list".to_owned()));
+        }
+        let Some(text) = column.and_then(|column| row.text(column.as_str())) else {
+            return Ok(match self.days_back {
+                Some(DaysBack::Days(days)) => Some(days),
+                Some(DaysBack::Unlimited) => None,
+                None => roles.days_back(role),
+            });
         };
         // Some tables keep whole numbers as floats.
         let digits = text.strip_suffix(".0").unwrap_or(&text);
         match digits.parse::<u32>() {
-            Ok(days) if days <= MOST_DAYS && !digits.starts_with('+') => Ok(Some(days)),
+            Ok(days) if days <= Self::MOST_DAYS_BACK && !digits.starts_with('+') => Ok(Some(days)),
             _ => Err(Refusal::BadDaysBack(text.chars().take(40).collect())),
         }
     }
@@ -262,11 +288,5 @@ impl CustomerList {
             Some(Verdict::False) => Err(Refusal::RoleWhen(name)),
             Some(Verdict::Failed(why)) => Err(Refusal::RoleWhenFailed(name, why)),
         }
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
     }
 }

@@ -122,6 +122,11 @@ fn decode(text: &str) -> Result<String, InvalidPattern> {
 }
 
 impl CompiledPattern {
+    /// A pattern that covers nothing.
+    pub(super) fn never() -> Self {
+        Self(vec![CompiledSegment::Never])
+    }
+
     /// Whether the pattern covers a path. With a path that has two readings, a deny need cover but one of them and an allow
     /// must cover both, for we cannot know which one the upstream takes.
     pub(super) fn matches(&self, path: &RequestPath, effect: Effect) -> bool {
@@ -199,7 +204,7 @@ mod tests {
 
     fn matches(pattern: &str, path: &str) -> bool {
         let grant = grant("ann@example.com", "a b");
-        let values = FieldValues { grant: &grant, since: None };
+        let values = FieldValues { grant: &grant, since: None, level: None };
         let allowed = PathAllowances::new(crate::types::Ambiguity::ALLOWABLE);
         let path = RequestPath::parse(path.as_bytes(), &allowed).expect("a path");
         PathPattern::parse(pattern).expect("a pattern").compile(values, Effect::Allow).matches(&path, Effect::Allow)
@@ -235,7 +240,7 @@ mod tests {
     #[test]
     fn a_path_with_two_readings_is_denied_by_either_and_allowed_by_both() {
         let grant = grant("ann@example.com", "42");
-        let values = FieldValues { grant: &grant, since: None };
+        let values = FieldValues { grant: &grant, since: None, level: None };
         let allowed = PathAllowances::new(crate::types::Ambiguity::ALLOWABLE);
         let check = |effect, pattern: &str, path: &str| {
             let path = RequestPath::parse(path.as_bytes(), &allowed).expect("a path");
@@ -262,7 +267,7 @@ mod tests {
     fn a_missing_value_admits_nobody() {
         let mut grant = grant("ann@example.com", "42");
         grant.customer = None;
-        let values = FieldValues { grant: &grant, since: None };
+        let values = FieldValues { grant: &grant, since: None, level: None };
         let path = RequestPath::parse(b"/c/42/x", &PathAllowances::default()).expect("a path");
         let pattern = PathPattern::parse("/c/{customer.id}/x").expect("a pattern");
         assert!(!pattern.compile(values, Effect::Allow).matches(&path, Effect::Allow));

@@ -16,6 +16,21 @@ pub struct Role {
     pub require: Requirement,
     /// Its own rules, in order.
     pub rules: Vec<Rule>,
+    /// Its number on the ladder, for headers.
+    pub level: Option<u32>,
+    /// Whether nobody may take it away from who has it.
+    pub irrevocable: bool,
+    /// How many days back its holders may see, where neither row nor list says.
+    pub days_back: Option<DaysBack>,
+}
+
+/// How many days back somebody may see.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DaysBack {
+    /// So many.
+    Days(u32),
+    /// Without limit, whatever an included role says.
+    Unlimited,
 }
 
 /// The roles of an app. Every included role exists and no role includes itself: `config` sees to it.
@@ -52,6 +67,18 @@ impl Roles {
         let mut seen = Vec::new();
         self.walk(name, &mut seen);
         seen.into_iter().map(|(_, role)| &role.require).find(|require| !require.is_met_by(ways.clone()))
+    }
+
+    /// How many days back holders of a role may see: as the role says, else the first that it includes and that says; so a role
+    /// that is built on a limited one is limited too, unless it lifts that itself. `None` is without limit.
+    #[must_use]
+    pub fn days_back(&self, name: &RoleName) -> Option<u32> {
+        let mut seen = Vec::new();
+        self.walk(name, &mut seen);
+        match seen.into_iter().find_map(|(_, role)| role.days_back)? {
+            DaysBack::Days(days) => Some(days),
+            DaysBack::Unlimited => None,
+        }
     }
 
     /// A role and all that it includes, depth first, each once.

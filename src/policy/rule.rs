@@ -1,8 +1,10 @@
 //! Rules: allow or deny, for methods and a path pattern.
 
+use std::sync::Arc;
+
 use http::Method;
 
-use super::{InvalidPattern, PathPattern};
+use super::{Condition, Filters, InvalidPattern, PathPattern};
 
 /// What a rule does with a request it matches.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,7 +16,7 @@ pub enum Effect {
 }
 
 /// One rule of a role.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// Allow or deny.
     pub effect: Effect,
@@ -22,6 +24,10 @@ pub struct Rule {
     pub methods: MethodSet,
     /// Which paths.
     pub pattern: PathPattern,
+    /// Which requests; all, when left out.
+    pub when: Option<Condition>,
+    /// What it narrows.
+    pub filters: Option<Arc<Filters>>,
 }
 
 /// The methods of a rule.
@@ -57,7 +63,8 @@ impl Rule {
         let (Some(methods), Some(pattern), None) = (words.next(), words.next(), words.next()) else {
             return Err(InvalidRule::Shape);
         };
-        Ok(Self { effect, methods: MethodSet::parse(methods)?, pattern: PathPattern::parse(pattern)? })
+        let (methods, pattern) = (MethodSet::parse(methods)?, PathPattern::parse(pattern)?);
+        Ok(Self { effect, methods, pattern, when: None, filters: None })
     }
 }
 
@@ -101,7 +108,11 @@ impl std::fmt::Display for Rule {
                 }
             }
         }
-        write!(formatter, " {}", self.pattern.source())
+        write!(formatter, " {}", self.pattern.source())?;
+        if let Some(when) = &self.when {
+            write!(formatter, " when {}", when.source())?;
+        }
+        Ok(())
     }
 }
 

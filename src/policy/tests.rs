@@ -20,9 +20,19 @@ pub(super) fn grant(email: &str, customer: &str) -> Grant {
         days_back: None,
         language: None,
         notes: None,
+        attributes: std::collections::BTreeMap::new(),
         origin: Origin::List("list".to_owned()),
         row: Arc::new(Row::default()),
     }
+}
+
+/// A request without header fields.
+fn a_request<'a>(method: &'a Method, path: &'a RequestPath, query: Option<&'a str>) -> Request<'a> {
+    static HEADERS: std::sync::LazyLock<http::HeaderMap> = std::sync::LazyLock::new(http::HeaderMap::new);
+    static HOST: std::sync::LazyLock<crate::types::HostName> =
+        std::sync::LazyLock::new(|| crate::types::HostName::parse("orders.example.com").expect("valid"));
+    let client = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    Request { method, path, query, headers: &HEADERS, host: &HOST, client, now: Timestamp::UNIX_EPOCH }
 }
 
 fn role(name: &str) -> RoleName {
@@ -67,7 +77,7 @@ fn outcome(roles_text: &str, request: &str) -> String {
     let identity = IdentityPlan { preset: Preset::Access, extra: Vec::new(), jwt: None };
     let grant = Arc::new(grant("ann@example.com", "42"));
     let access = Access::compile(&policy(roles(roles_text)), &identity, grant, Timestamp::UNIX_EPOCH);
-    match decide(&Standing::Access(Arc::new(access)), &method, &path) {
+    match decide(&Standing::Access(Arc::new(access)), &a_request(&method, &path, None)) {
         Decision::Allow(permit) => {
             assert_eq!(permit.path(), &path, "what was decided on is what goes upstream");
             "allow".to_owned()
@@ -151,7 +161,9 @@ fn list(extra: impl FnOnce(&mut CustomerList)) -> CustomerList {
             language: None,
             days_back: Some(column("days")),
             notes: None,
+            attributes: vec![("plan".to_owned(), column("level"))],
         },
+        days_back: None,
         role: ListRole::Column(column("level")),
         condition: None,
         assign: Vec::new(),
@@ -178,6 +190,86 @@ fn a_row_becomes_a_grant() {
 }
 
 #[test]
+fn days_back_come_from_the_row_then_the_list_then_the_role() {
+    let mut roles = roles("base:\nlead < base:\nboss < lead:\nfree < base:");
+    let mut set = |name: &str, days| {
+        if let Some(role) = roles.0.get_mut(&role(name)) {
+            role.days_back = Some(days);
+        }
+    };
+    set("base", DaysBack::Days(7));
+    set("free", DaysBack::Unlimited);
+    let days = |level: &str, cell: &str, of_list: Option<DaysBack>| {
+        let cells = [ANN[0], ANN[1], ("days", cell), ("level", level)];
+        let list = list(|list| list.days_back = of_list);
+        let grant = policy(roles.clone()).nominate(&list, &row(&cells), Timestamp::UNIX_EPOCH, &mut Vec::new());
+        grant.expect("a grant").days_back
+    };
+    assert_eq!(days("boss", "30", Some(DaysBack::Days(90))), Some(30));
+    assert_eq!(days("boss", "", Some(DaysBack::Days(90))), Some(90));
+    assert_eq!(days("boss", "", None), Some(7), "who includes a limited role is limited");
+    assert_eq!(days("free", "", None), None);
+}
+
+fn rule(text: &str, when: Option<&str>, filters: Filters) -> Rule {
+    let (effect, text) = text.split_once(' ').expect("allow or deny");
+    let effect = if effect == "allow" { Effect::Allow } else { Effect::Deny };
+    let when = when.map(|when| Condition::compile(when, Scope::Request).expect("it compiles"));
+    Rule { when, filters: Some(Arc::new(filters)), ..Rule::parse(effect, text).expect("a rule") }
+}
+
+fn decision(rules: Vec<Rule>, target: &str) -> String {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let path = RequestPath::parse(path.as_bytes(), &PathAllowances::default()).expect("a path");
+    let roles = Roles([(role("user"), Role { rules, ..Role::default() })].into());
+    let identity = IdentityPlan { preset: Preset::Access, extra: Vec::new(), jwt: None };
+    let access =
+        Access::compile(&policy(roles), &identity, Arc::new(grant("ann@example.com", "42")), Timestamp::UNIX_EPOCH);
+    match decide(&Standing::Access(Arc::new(access)), &a_request(&Method::GET, &path, query)) {
+        Decision::Allow(permit) => {
+            let query = permit.filters().map(|filters| filters.query().to_vec()).unwrap_or_default();
+            format!("allow {query:?}")
+        }
+        Decision::Deny(reason) => reason.name().to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_rule_with_a_condition_matches_only_where_it_holds() {
+    let rules = || {
+        vec![
+            rule("deny GET /**", Some(r#"request.query.debug == "1""#), Filters::default()),
+            rule("allow GET /a", Some(r#"request.query.page != "9""#), Filters::default()),
+        ]
+    };
+    assert_eq!(decision(rules(), "/a?debug=0&page=1"), "allow []");
+    assert_eq!(decision(rules(), "/a?debug=1&page=1"), "rule-denies");
+    assert_eq!(decision(rules(), "/a?debug=0&page=9"), "no-rule");
+    // What cannot be judged denies where the rule denies, and allows nothing where it allows.
+    assert_eq!(decision(rules(), "/a?page=1"), "rule-denies");
+    assert_eq!(decision(rules(), "/a?debug=0"), "no-rule");
+    assert_eq!(decision(rules(), "/a?debug=0&debug=1&page=1"), "rule-denies");
+}
+
+#[test]
+fn a_forced_parameter_without_a_value_lets_nothing_through() {
+    let forced = |template: &str| {
+        let query = vec![("company".to_owned(), Template::parse(template).expect("a template"))];
+        vec![rule("allow GET /a", None, Filters { query, ..Filters::default() })]
+    };
+    assert_eq!(decision(forced("{customer.id}"), "/a"), r#"allow [("company", "42")]"#);
+    assert_eq!(decision(forced("{customer.name}"), "/a"), "no-rule");
+}
+
+#[test]
+fn attack_26_a_hidden_field_is_not_sorted_by() {
+    let hide = || Filters { hide: vec![MemberPath::parse("price").expect("a path")], ..Filters::default() };
+    assert_eq!(decision(vec![rule("allow GET /a", None, hide())], "/a?sort=price"), "hidden-field");
+    assert_eq!(decision(vec![rule("allow GET /a", None, hide())], "/a?sort=id"), "allow []");
+}
+
+#[test]
 fn without_a_customer_column_each_email_is_its_own_customer() {
     let grant = nominate(&list(|list| list.columns.customer = None), &row(&ANN), "user:\nboss:").expect("a grant");
     assert_eq!(grant.customer_id().map(CustomerId::as_str), Some("ann@example.com"));
@@ -186,7 +278,7 @@ fn without_a_customer_column_each_email_is_its_own_customer() {
 #[test]
 fn a_role_comes_from_the_row_then_from_assign_then_from_the_default() {
     let assign = |list: &mut CustomerList| {
-        let when = Condition::compile(r#"row.company == "42""#).expect("it compiles");
+        let when = Condition::compile(r#"row.company == "42""#, Scope::Table).expect("it compiles");
         list.assign.push(Assign { role: role("lead"), when });
     };
     let mut cells = ANN;
@@ -213,7 +305,7 @@ fn every_fault_of_a_row_has_its_name() {
     assert!(with("days", "many").contains("days back"));
     assert!(with("level", "king").contains("`king` is none of the app's"));
     let condition = |source: &str| {
-        let list = list(|list| list.condition = Some(Condition::compile(source).expect("it compiles")));
+        let list = list(|list| list.condition = Some(Condition::compile(source, Scope::Table).expect("it compiles")));
         nominate(&list, &row(&ANN), "user:\nboss:")
     };
     assert_eq!(condition("row.days == 'x'"), Err(Refusal::Where));
@@ -262,7 +354,8 @@ proptest! {
     fn nobody_without_access_gets_a_permit(path in "(/[ab]){1,3}") {
         let path = RequestPath::parse(path.as_bytes(), &PathAllowances::default()).expect("a path");
         for standing in [Standing::Unknown, Standing::Undecided, Standing::Refused(Reason::NoGrant)] {
-            prop_assert!(!matches!(decide(&standing, &Method::GET, &path), Decision::Allow(_)));
+            let decision = decide(&standing, &a_request(&Method::GET, &path, None));
+            prop_assert!(!matches!(decision, Decision::Allow(_)));
         }
     }
 }

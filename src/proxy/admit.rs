@@ -10,7 +10,7 @@ use super::ctx::RequestCtx;
 use super::decision;
 use super::route::{Facts, HubFacts};
 use crate::pages::Reply;
-use crate::policy::{Decision, Permit, Standing, decide};
+use crate::policy::{Decision, Permit, Request, Standing, decide};
 use crate::session::{CookieName, cookie};
 use crate::state::clock::Clock;
 use crate::state::sessions::{Live, Sessions, Trouble};
@@ -76,7 +76,16 @@ impl Corridor {
         }
         let unknown = Standing::Unknown;
         let standing = ctx.live.as_ref().map_or(&unknown, |live| &live.standing);
-        match decide(standing, &facts.method, &facts.path) {
+        let request = Request {
+            method: &facts.method,
+            path: &facts.path,
+            query: facts.query.as_deref(),
+            headers,
+            host: &facts.site.domain.host,
+            client: facts.client,
+            now,
+        };
+        match decide(standing, &request) {
             Decision::Allow(permit) => {
                 ctx.decided("allow", "rule");
                 Admission::Forward(permit)

@@ -1,5 +1,6 @@
 //! Signed assertions (RFC 7519, ES256) that tell an upstream who asks, and the keys to check them (RFC 7517).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -67,6 +68,10 @@ struct Claims<'a> {
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<u32>,
+    #[serde(flatten)]
+    further: BTreeMap<&'a str, String>,
 }
 
 impl Signer {
@@ -144,6 +149,12 @@ impl Signer {
             days_back: grant.days_back,
             since: access.since().map(|day| day.to_string()),
             language: grant.language.as_ref().map(|language| language.as_str()),
+            level: access.values().level,
+            further: plan
+                .claims
+                .iter()
+                .filter_map(|(name, template)| Some((name.as_str(), template.fill(access.values())?)))
+                .collect(),
         };
         let invalid = |error: String| InvalidKey(error);
         let text =

@@ -169,6 +169,7 @@ mod tests {
                 days_back: None,
                 language: None,
                 notes: None,
+                attributes: std::collections::BTreeMap::new(),
                 origin: crate::policy::Origin::Workspace,
                 row: Arc::default(),
             })

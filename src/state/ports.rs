@@ -323,6 +323,8 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// When a source cannot be read and what is known of this person is older than `max_stale`.
     async fn known(&self, app: &AppName, email: &Email) -> Result<Arc<Known>, Unavailable>;
+    /// A number that is another one whenever an app's tables have changed at once, and so answers from before count no more.
+    fn epoch(&self, app: &AppName) -> u64;
     /// Whether the tables of an app can be asked at all, whoever the person is.
     fn is_available(&self, app: &AppName) -> bool;
 }

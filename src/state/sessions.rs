@@ -45,6 +45,8 @@ pub struct Live {
     /// What it was compiled from; with another config it is compiled anew.
     app: Arc<App>,
     fresh_until: Timestamp,
+    /// The tables' epoch that it was compiled in.
+    epoch: u64,
     last_used: AtomicI64,
     last_stored: AtomicI64,
 }
@@ -137,7 +139,7 @@ impl Sessions {
         if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
             return Ok(None);
         }
-        if live.as_ref().is_some_and(|live| !live.is_fresh(site, now)) {
+        if live.as_ref().is_some_and(|live| !live.is_fresh(site, self.directory.epoch(&site.app.name), now)) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
             live = self.fill(id, site, now, None).await?;
@@ -249,6 +251,8 @@ impl Sessions {
         }
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
+        // Read before the tables: a change that comes meanwhile makes this old at once.
+        let epoch = self.directory.epoch(&app.name);
         let (grants, fresh_until) = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
         let standing = match choose(&grants, pinned, record.customer.as_ref()) {
@@ -261,6 +265,8 @@ impl Sessions {
             Choice::Several => Standing::Undecided,
             Choice::None(reason) => Standing::Refused(reason),
         };
+        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
+        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
         Ok(Some(Live {
             record,
             standing,
@@ -268,6 +274,7 @@ impl Sessions {
             assertion: ArcSwapOption::empty(),
             app: Arc::clone(app),
             fresh_until,
+            epoch,
             last_used: AtomicI64::new(used.as_second()),
             last_stored: AtomicI64::new(stored.as_second()),
         }))
@@ -499,7 +506,9 @@ impl Sessions {
         let Some(live) = self.cache.get(&id).await else { return false };
         // A request under way is a use: only its age ends such a session.
         live.last_used.store(now.as_second(), Ordering::Relaxed);
-        let is_fresh = current.site(&live.record.host).is_some_and(|site| live.is_fresh(site, now));
+        let is_fresh = current
+            .site(&live.record.host)
+            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name), now));
         if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
             return false;
         }
@@ -579,8 +588,8 @@ impl Drop for Look {
 
 impl Live {
     /// Whether it may be used without asking anybody again.
-    fn is_fresh(&self, site: &Site, now: Timestamp) -> bool {
-        self.fresh_until > now && Arc::ptr_eq(&self.app, &site.app)
+    fn is_fresh(&self, site: &Site, epoch: u64, now: Timestamp) -> bool {
+        self.fresh_until > now && self.epoch == epoch && Arc::ptr_eq(&self.app, &site.app)
     }
 
     fn last_used(&self) -> Timestamp {

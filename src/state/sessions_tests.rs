@@ -85,11 +85,16 @@ impl Directory for Table {
             days_back: None,
             language: None,
             notes: None,
+            attributes: std::collections::BTreeMap::new(),
             origin: Origin::Workspace,
             row: Arc::default(),
         };
         let fresh_until = *self.now.lock().expect("not poisoned") + Duration::from_secs(1);
         Ok(Arc::new(Known { grants: is_there.then(|| Arc::new(grant)).into_iter().collect(), fresh_until }))
+    }
+
+    fn epoch(&self, _: &AppName) -> u64 {
+        0
     }
 
     fn is_available(&self, _: &AppName) -> bool {

@@ -1,0 +1,126 @@
+//! Whether a query tells by its order or its choice what an answer hides.
+//!
+//! Who may not see prices must not sort by them either, nor ask which orders cost more than 100: the answer would tell. So a
+//! parameter whose *name* speaks of a hidden member is refused, in every way that apps in the field write it, and so is a
+//! parameter that names members in its *value*, such as `sort`. A parameter that the rule lists in `query_only` may bear a hidden
+//! name: whoever wrote the rule has vouched for it.
+
+use super::Filters;
+use super::request::parameters;
+
+/// Parameters that name members in their value, in apps of the field. `field_params` adds to them.
+const FIELD_PARAMS: [&str; 26] = [
+    "sort",
+    "_sort",
+    "_sort_desc",
+    "sort_by",
+    "sortby",
+    "sort_desc",
+    "order",
+    "_order",
+    "order_by",
+    "orderby",
+    "ordering",
+    "fields",
+    "select",
+    "columns",
+    "_col",
+    "_nocol",
+    "_facet",
+    "_facet_array",
+    "_facet_date",
+    "facet",
+    "group",
+    "group_by",
+    "groupby",
+    "filter",
+    "where",
+    "_where",
+];
+
+/// Whether a query asks by something hidden.
+pub(super) fn asks(filters: &Filters, query: &str) -> bool {
+    let hidden: Vec<&str> = filters.hide.iter().filter_map(|path| path.name()).collect();
+    if hidden.is_empty() {
+        return false;
+    }
+    // Some apps take `;` for `&`.
+    query.split(';').flat_map(parameters).any(|(name, value)| {
+        if filters.query.iter().any(|(forced, _)| *forced == name) {
+            return false;
+        }
+        let is_vouched = filters.query_only.as_ref().is_some_and(|only| only.contains(&name));
+        let is_dropped = filters.query_only.is_some() && !is_vouched;
+        let names_members = FIELD_PARAMS.iter().any(|known| name.eq_ignore_ascii_case(known))
+            || filters.field_params.iter().any(|known| name.eq_ignore_ascii_case(known));
+        !is_dropped
+            && hidden
+                .iter()
+                .any(|hidden| (!is_vouched && speaks_of(&name, hidden)) || (names_members && speaks_of(&value, hidden)))
+    })
+}
+
+/// Whether a text holds a name as a word of its own; `_` divides words here, for `price_gt` speaks of `price`.
+fn speaks_of(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_lowercase(), name.to_lowercase());
+    let mut from = 0;
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find(&name)).map(|at| from + at) {
+        let before = text.get(..at).and_then(|text| text.chars().next_back());
+        let after = text.get(at + name.len()..).and_then(|text| text.chars().next());
+        let is_edge = |character: Option<char>| character.is_none_or(|character| !character.is_alphanumeric());
+        if is_edge(before) && is_edge(after) {
+            return true;
+        }
+        from = at + name.len().max(1);
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{MemberPath, Template};
+    use super::*;
+
+    fn filters() -> Filters {
+        let hide = ["price", "rows[].unit_cost"].map(|text| MemberPath::parse(text).expect("a path"));
+        Filters {
+            hide: hide.to_vec(),
+            query: vec![("price_list".to_owned(), Template::parse("1").expect("a template"))],
+            field_params: vec!["by".to_owned()],
+            ..Filters::default()
+        }
+    }
+
+    #[test]
+    fn attack_26_nobody_sorts_or_selects_by_what_is_hidden() {
+        for (query, expected) in [
+            ("page=2&q=price", false),
+            ("price=5", true),
+            ("PRICE=5", true),
+            ("price__gt=5", true),
+            ("min_price=5", true),
+            ("filter[price]=5", true),
+            ("filter%5Bprice%5D=5", true),
+            ("orders.price.gt=5", true),
+            ("_sort=price", true),
+            ("_sort=-Price", true),
+            ("by=price", true),
+            ("_sort=id;price=1", true),
+            ("a=1&sort=id,unit_cost:desc", true),
+            ("_where=price%3E5", true),
+            ("prices=5", false),
+            ("sort=pricey", false),
+            ("price_list=7", false),
+        ] {
+            assert_eq!(asks(&filters(), query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_the_rule_lists_may_bear_the_name() {
+        let filters = Filters { query_only: Some(vec!["price_range".to_owned(), "sort".to_owned()]), ..filters() };
+        for (query, expected) in [("price_range=1", false), ("sort=price", true), ("price=1", false)] {
+            assert_eq!(asks(&filters, query), expected, "{query}");
+        }
+    }
+}
