@@ -8,6 +8,7 @@
 //! lines), [`csv`] or [`html`] does the work. [`query`] narrows the request on its way there.
 
 pub mod html;
+pub mod json;
 
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct Work {
     pub now: Timestamp,
     /// The most bytes of one row.
     pub most_row_bytes: usize,
+    /// Whether the answer is an error (status 400 and up): then a document without any array is no row, but says what went wrong.
+    pub is_error: bool,
 }
 
 impl Work {
