@@ -42,7 +42,7 @@ pub(super) fn work(filters: Filters) -> Work {
     let identity = IdentityPlan { preset: Preset::Access, extra: Vec::new(), jwt: None };
     let access = Arc::new(Access::compile(&policy, &identity, Arc::new(grant), Timestamp::UNIX_EPOCH));
     let filters = access.rules().find_map(|rule| rule.filters.cloned()).expect("the rule has filters");
-    Work { filters, access, now: Timestamp::UNIX_EPOCH, most_row_bytes: 4096 }
+    Work { filters, access, now: Timestamp::UNIX_EPOCH, most_row_bytes: 4096, is_error: false }
 }
 
 /// Filters that hide members.

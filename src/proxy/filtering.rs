@@ -110,7 +110,10 @@ pub(super) fn escapes(permit: &Permit, headers: &HeaderMap) -> bool {
 /// The query that goes upstream.
 pub(super) fn query(permit: &Permit, query: Option<&str>) -> Option<String> {
     match permit.filters() {
-        Some(filters) if filters.filters().touches_query() => crate::filters::query::shape(filters, query),
+        // Some apps take off a second `?` that stands before a name, as the URL standard does.
+        Some(filters) if filters.filters().touches_query() => {
+            crate::filters::query::shape(filters, query.map(|query| query.trim_start_matches('?')))
+        }
         _ => query.map(str::to_owned),
     }
 }

@@ -16,6 +16,7 @@ mod provider_pages;
 mod hostile_provider;
 mod wire;
 mod wire_h2;
+mod filters_house;
 
 mod abuse;
 mod account_sessions;
@@ -30,6 +31,10 @@ mod demo;
 mod disk_full;
 mod every_way_out;
 mod event_stream_ends_when_removed_from_table;
+mod filters_in_little_memory;
+mod filters_on_requests;
+mod filters_on_the_wire;
+mod filters_that_refuse;
 mod graceful_stop;
 mod headers_by_preset;
 mod https_upstream_with_own_ca;
