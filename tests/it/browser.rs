@@ -264,7 +264,11 @@ impl Browser {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => answer.body.extend_from_slice(&chunk),
-                end => return Got { answer, is_whole: end.is_ok() },
+                Ok(None) => return Got { answer, is_whole: true },
+                Err(error) => {
+                    eprintln!("{path} was broken off: {error:?}");
+                    return Got { answer, is_whole: false };
+                }
             }
         }
     }

@@ -127,7 +127,7 @@ async fn attack_26_what_no_filter_reads_is_refused_unless_it_is_named() {
         "text/plain",
         "text/html",
         "application/xml",
-        "image/svg",
+        "audio/x",
         "application/vnd.sqlite3",
         "multipart/byteranges; boundary=x",
         "text/event-stream",
