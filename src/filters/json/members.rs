@@ -10,7 +10,7 @@ pub(super) enum Action {
     /// It goes, with its name.
     Hide,
     /// The constant of this number takes its place.
-    Set(usize),
+    Set(u32),
 }
 
 impl Action {
@@ -68,7 +68,7 @@ impl Members {
             members.add(path, Action::Hide);
         }
         for (path, value) in &filters.set {
-            let number = members.constants.len();
+            let number = u32::try_from(members.constants.len()).unwrap_or(u32::MAX);
             members.constants.push(value.to_string().into_bytes());
             members.add(path, Action::Set(number));
         }
@@ -182,8 +182,8 @@ impl Members {
     }
 
     /// A constant of `set`, as JSON.
-    pub(super) fn constant(&self, number: usize) -> &[u8] {
-        self.constants.get(number).map_or(b"null", Vec::as_slice)
+    pub(super) fn constant(&self, number: u32) -> &[u8] {
+        self.constants.get(number as usize).map_or(b"null", Vec::as_slice)
     }
 }
 

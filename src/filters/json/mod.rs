@@ -50,7 +50,7 @@ pub struct JsonFilter {
     /// The place of the value that comes next.
     place: Place,
     /// The constant that takes the place of the value that comes next.
-    constant: Option<usize>,
+    constant: Option<u32>,
     /// What is dropped ends with the value that ends this deep; otherwise [`NOWHERE`].
     drop_ends: usize,
     is_line_dropped: bool,
@@ -72,6 +72,7 @@ pub struct JsonFilter {
 }
 
 const NOWHERE: usize = usize::MAX;
+const NO_VALUE: &str = "no value where one must be";
 
 /// Where the rows are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -230,40 +231,13 @@ impl JsonFilter {
         let mut at = 0;
         while let Some(&byte) = chunk.get(at) {
             at = match self.state {
-                State::Text => match self.text.read(chunk, at) {
-                    Ok(Some(end)) => {
-                        self.value_ends(chunk, end, out)?;
-                        end
-                    }
-                    Ok(None) => chunk.len(),
-                    Err(what) => return Err(self.malformed(at, what)),
-                },
-                State::Name => match self.text.read(chunk, at) {
-                    Ok(Some(end)) => {
-                        self.name_ends(chunk, end, out)?;
-                        end
-                    }
-                    Ok(None) => chunk.len(),
-                    Err(what) => return Err(self.malformed(at, what)),
-                },
-                State::Number(mut number) => {
-                    let end = number.read(chunk, at);
-                    self.state = State::Number(number);
-                    if end < chunk.len() {
-                        if !number.is_whole() {
-                            return Err(self.malformed(end, "a number is cut short"));
-                        }
-                        self.value_ends(chunk, end, out)?;
-                    }
-                    end
-                }
+                State::Text => self.text(chunk, at, out)?,
+                State::Name => self.name(chunk, at, out)?,
+                State::Number(number) => self.number(chunk, at, number, out)?,
                 State::Literal(rest) => match rest.split_first() {
                     Some((&expected, rest)) if expected == byte => {
                         self.state = State::Literal(rest);
-                        if rest.is_empty() {
-                            self.value_ends(chunk, at + 1, out)?;
-                        }
-                        at + 1
+                        if rest.is_empty() { self.value_ends(chunk, at + 1, out)? } else { at + 1 }
                     }
                     _ => return Err(self.malformed(at, "an unknown word")),
                 },
@@ -291,8 +265,7 @@ impl JsonFilter {
                     if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
                         self.space(chunk, at)?
                     } else {
-                        self.sign(chunk, at, byte, out)?;
-                        at + 1
+                        self.sign(chunk, at, byte, out)?
                     }
                 }
             };
@@ -324,66 +297,126 @@ impl JsonFilter {
         Ok(at)
     }
 
-    /// A byte between tokens that is no white space.
-    fn sign(&mut self, chunk: &[u8], at: usize, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
+    /// A byte between tokens that is no white space, and what can be read together with it: each look at [`State`] costs as much
+    /// as ten bytes. Answers the first place that is not yet read.
+    #[inline]
+    fn sign(&mut self, chunk: &[u8], at: usize, byte: u8, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
         match (self.state, byte) {
-            (State::Colon, b':') => self.state = State::Value,
-            (State::FirstName | State::NextName, b'"') => {
-                if let Some(item) = &mut self.item {
-                    item.name = self.pending.len() + (at + 1 - item.start);
-                }
-                self.text = Text::START;
-                self.state = State::Name;
-            }
             (State::AfterValue, b',') => {
                 let Some(frame) = self.stack.last() else { return Err(self.malformed(at, "a comma at the top")) };
                 self.state = if frame.is_array { State::Value } else { State::NextName };
                 if frame.may_drop() && !self.is_dropping() {
                     self.item = Some(Item { start: at, has_comma: true, name: 0 });
                 }
+                match chunk.get(at + 1) {
+                    Some(b'"') if matches!(self.state, State::NextName) => self.name_starts(chunk, at + 1, out),
+                    _ => Ok(at + 1),
+                }
             }
+            (State::FirstName | State::NextName, b'"') => self.name_starts(chunk, at, out),
+            (State::Colon, b':') => self.colon(chunk, at, out),
             (State::FirstName, b'}') | (State::FirstElement, b']') => {
                 if self.item.take().is_some() {
                     self.held.emit(&self.pending, out);
                     self.pending.clear();
                 }
-                self.closes(chunk, at, out)?;
+                self.closes(chunk, at, out)
             }
+            (State::Value | State::FirstElement, _) => self.value(chunk, at, byte, out),
             (State::AfterValue, b'}' | b']') => {
                 if self.stack.last().is_none_or(|frame| frame.is_array != (byte == b']')) {
                     return Err(self.malformed(at, "an array or object ends that did not begin"));
                 }
-                self.closes(chunk, at, out)?;
+                self.closes(chunk, at, out)
             }
-            (State::Value | State::FirstElement, _) => {
-                self.value_starts(chunk, at, byte, out)?;
-                match byte {
-                    b'"' => {
-                        self.text = Text::START;
-                        self.state = State::Text;
-                    }
-                    b'{' | b'[' => self.opens(chunk, at, byte == b'[', out)?,
-                    b't' => self.state = State::Literal(b"rue"),
-                    b'f' => self.state = State::Literal(b"alse"),
-                    b'n' => self.state = State::Literal(b"ull"),
-                    _ => match Number::start(byte) {
-                        Some(number) => self.state = State::Number(number),
-                        None => return Err(self.malformed(at, "no value where one must be")),
-                    },
-                }
-            }
-            (State::End, _) => return Err(self.malformed(at, "something behind its end")),
-            (State::Colon, _) => return Err(self.malformed(at, "no colon behind a name")),
-            (State::AfterValue, _) => return Err(self.malformed(at, "no comma between two values")),
-            _ => return Err(self.malformed(at, "no name where one must be")),
+            (State::End, _) => Err(self.malformed(at, "something behind its end")),
+            (State::Colon, _) => Err(self.malformed(at, "no colon behind a name")),
+            (State::AfterValue, _) => Err(self.malformed(at, "no comma between two values")),
+            _ => Err(self.malformed(at, "no name where one must be")),
         }
-        Ok(())
     }
 
+    fn name_starts(&mut self, chunk: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
+        if let Some(item) = &mut self.item {
+            item.name = self.pending.len() + (at + 1 - item.start);
+        }
+        self.text = Text::START;
+        self.state = State::Name;
+        self.name(chunk, at + 1, out)
+    }
+
+    #[inline]
+    fn name(&mut self, chunk: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
+        match self.text.read(chunk, at) {
+            Ok(Some(end)) => {
+                self.name_ends(chunk, end, out)?;
+                if chunk.get(end) == Some(&b':') { self.colon(chunk, end, out) } else { Ok(end) }
+            }
+            Ok(None) => Ok(chunk.len()),
+            Err(what) => Err(self.malformed(at, what)),
+        }
+    }
+
+    #[inline]
+    fn colon(&mut self, chunk: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
+        self.state = State::Value;
+        let next = at + 1 + usize::from(chunk.get(at + 1) == Some(&b' '));
+        match chunk.get(next) {
+            Some(&byte) if byte > b' ' => self.value(chunk, next, byte, out),
+            _ => Ok(next),
+        }
+    }
+
+    #[inline]
+    fn value(&mut self, chunk: &[u8], at: usize, byte: u8, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
+        self.value_starts(chunk, at, byte, out)?;
+        match byte {
+            b'"' => {
+                self.text = Text::START;
+                self.state = State::Text;
+                return self.text(chunk, at + 1, out);
+            }
+            b'{' | b'[' => self.opens(chunk, at, byte == b'[', out)?,
+            b't' => self.state = State::Literal(b"rue"),
+            b'f' => self.state = State::Literal(b"alse"),
+            b'n' => self.state = State::Literal(b"ull"),
+            _ => match Number::start(byte) {
+                Some(number) => return self.number(chunk, at + 1, number, out),
+                None => return Err(self.malformed(at, NO_VALUE)),
+            },
+        }
+        Ok(at + 1)
+    }
+
+    #[inline]
+    fn text(&mut self, chunk: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
+        match self.text.read(chunk, at) {
+            Ok(Some(end)) => self.value_ends(chunk, end, out),
+            Ok(None) => Ok(chunk.len()),
+            Err(what) => Err(self.malformed(at, what)),
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, chunk: &[u8], at: usize, start: Number, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
+        let mut number = start;
+        let end = number.read(chunk, at);
+        if end >= chunk.len() {
+            self.state = State::Number(number);
+            Ok(end)
+        } else if number.is_whole() {
+            self.value_ends(chunk, end, out)
+        } else {
+            Err(self.malformed(end, "a number is cut short"))
+        }
+    }
+
+    #[inline]
     fn is_dropping(&self) -> bool {
         self.drop_ends != NOWHERE
     }
 
+    #[inline]
     fn name_ends(&mut self, chunk: &[u8], end: usize, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
         self.state = State::Colon;
         let Some(mut item) = self.item.take() else { return Ok(()) };
@@ -427,6 +460,7 @@ impl JsonFilter {
     }
 
     /// The item at hand leaves: what was held of it goes, without its comma where nothing stands before it.
+    #[inline]
     fn take_in(&mut self, item: Item, needs_comma: bool, chunk: &[u8], out: &mut Vec<u8>) {
         let skipped = usize::from(item.has_comma && !needs_comma);
         if !self.pending.is_empty() {
@@ -453,6 +487,7 @@ impl JsonFilter {
         self.sent = end;
     }
 
+    #[inline]
     fn value_starts(&mut self, chunk: &[u8], at: usize, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
         if self.is_dropping() {
             return Ok(());
@@ -585,12 +620,14 @@ impl JsonFilter {
         Unfilterable::RowsElsewhere(path)
     }
 
-    fn closes(&mut self, chunk: &[u8], at: usize, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
+    fn closes(&mut self, chunk: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
         self.stack.pop();
         self.value_ends(chunk, at + 1, out)
     }
 
-    fn value_ends(&mut self, chunk: &[u8], end: usize, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
+    /// A value ends before this place; answers the place.
+    #[inline]
+    fn value_ends(&mut self, chunk: &[u8], end: usize, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
         let depth = self.stack.len();
         self.state = if depth == 0 { State::End } else { State::AfterValue };
         if self.drop_ends == depth {
@@ -600,7 +637,7 @@ impl JsonFilter {
         if self.held.ends_at(depth) {
             self.row_ends(chunk, end, out)?;
         }
-        Ok(())
+        Ok(end)
     }
 
     fn row_ends(&mut self, chunk: &[u8], end: usize, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
