@@ -76,17 +76,11 @@ async fn an_address_book_is_its_owners_by_our_header_alone() {
     ann.send("PROPFIND", "/ann/", &[("depth", "1")], "").await.expect(207);
 
     // Bob is somebody else to Radicale, and to the rules: whatever he says of himself.
-    for headers in
-        [[("x-remote-user", "ann")], [("x_remote_user", "ann")], [("accept", "*/*")]]
-    {
+    for headers in [[("x-remote-user", "ann")], [("x_remote_user", "ann")], [("accept", "*/*")]] {
         let answer = bob.send("GET", "/ann/book/1.vcf", &headers, "").await.expect(403);
         assert!(!answer.text().contains("Private"));
     }
-    for path in [
-        "/%61nn/book/1.vcf",
-        "/ANN/book/1.vcf",
-        "/bob/../ann/book/1.vcf",
-    ] {
+    for path in ["/%61nn/book/1.vcf", "/ANN/book/1.vcf", "/bob/../ann/book/1.vcf"] {
         assert_ne!(bob.fetch(path).await.status, 200, "{path}");
     }
     // A reader writes nothing, not even into books of his own.
