@@ -160,6 +160,14 @@ impl Condition {
         &self.0.source
     }
 
+    pub(super) fn expression(&self) -> &IdedExpr {
+        &self.0.expression
+    }
+
+    pub(super) fn names(&self) -> &[&'static str] {
+        &self.0.names
+    }
+
     /// Holds the condition against what is known.
     #[must_use]
     pub fn verdict(&self, facts: ConditionFacts<'_>) -> Verdict {
@@ -347,7 +355,7 @@ fn standard_library() -> Arc<Env> {
     Arc::clone(ENV.get_or_init(|| Arc::new(Env::stdlib())))
 }
 
-fn value_of(name: &str, facts: ConditionFacts<'_>) -> cel::Value {
+pub(super) fn value_of(name: &str, facts: ConditionFacts<'_>) -> cel::Value {
     match name {
         "row" => match facts.row {
             Subject::Row(row) => row_value(row, facts.zone),
