@@ -10,6 +10,7 @@ use super::facts::{
 use super::question::{Asked, Question};
 use super::rows::condition_facts;
 use crate::config::App;
+use crate::filters::query::shape;
 use crate::policy::{
     Access, CompiledFilters, Decision, Grant, Reason, Request, RowsAt, Standing, decide,
 };
@@ -27,24 +28,22 @@ pub(super) fn facts(question: &Question<'_>, grant: &Arc<Grant>) -> AccessFacts 
         (Some(asked), Some(Ok(path))) => Some(asked.as_request(path, question.at)),
         _ => None,
     };
+    let rules = rules(app, &access, request.as_ref());
     let decided = request.as_ref().map(|request| decision(app, &access, request));
-    let (request_facts, filters) = match (path.as_ref(), decided) {
-        (_, Some((told, filters))) => (Some(told), Some(filters)),
-        (Some(Err(_)), None) => (path.and_then(Result::err), None),
-        _ => (None, None),
+    let (mut request_facts, answers) = match decided {
+        Some((told, answers)) => (Some(told), answers),
+        None => (path.and_then(Result::err), None),
     };
-    let mut request_facts = request_facts;
     if let (Some(told), Some(asked)) = (&mut request_facts, &question.request)
         && asked.had_fragment
     {
         told.notes.push("no fragment ever reaches a server, so it was cut off".to_owned());
     }
-    let text = |value: Option<String>| value;
     let customer = grant.customer.as_ref();
     let role = app.policy.roles.role(&grant.role);
     AccessFacts {
         customer: customer.map(|customer| customer.id.to_string()),
-        customer_name: text(customer.and_then(|customer| customer.name.as_ref()).map(ToString::to_string)),
+        customer_name: customer.and_then(|customer| customer.name.as_ref()).map(ToString::to_string),
         role: grant.role.to_string(),
         level: access.level(),
         irrevocable: role.is_some_and(|role| role.irrevocable),
@@ -54,13 +53,13 @@ pub(super) fn facts(question: &Question<'_>, grant: &Arc<Grant>) -> AccessFacts 
         language: grant.language.as_ref().map(ToString::to_string),
         notes: grant.notes.as_ref().map(ToString::to_string),
         attributes: grant.attributes.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
-        rules: rules(app, &access, request.as_ref()),
+        rules,
         headers: headers(&access),
         assertion: assertion(app, &access),
         response: question
             .sample
             .as_ref()
-            .map(|sample| answer::facts(sample, filters, &access, question.at, question.most_row_bytes)),
+            .map(|sample| answer::facts(sample, answers, &access, question.at, question.most_row_bytes)),
         request: request_facts,
     }
 }
@@ -139,8 +138,8 @@ pub(super) struct Answers(pub(super) Option<Arc<CompiledFilters>>);
 
 /// Path and query as they go to the app.
 fn upstream(path: &str, query: Option<&str>, filters: Option<&Arc<CompiledFilters>>) -> String {
-    let query = match filters {
-        Some(_filters) => query.map(str::to_owned),
+    let query = match filters.filter(|filters| filters.filters().touches_query()) {
+        Some(filters) => shape(filters, query),
         None => query.map(str::to_owned),
     };
     match query {

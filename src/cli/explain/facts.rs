@@ -10,7 +10,7 @@ pub(super) const FORMAT: u32 = 1;
 
 /// The whole answer.
 #[derive(Debug, Serialize)]
-pub(super) struct Explanation {
+pub(in super::super) struct Explanation {
     pub(super) format: u32,
     pub(super) app: String,
     pub(super) email: String,

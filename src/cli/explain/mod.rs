@@ -24,8 +24,9 @@ use crate::policy::{Choice, Grant, Reason, choose};
 use crate::state::clock::Clock;
 use crate::types::Email;
 use facts::{DomainFacts, Explanation, FORMAT, ListFacts, RequestOutcome, ResponseOutcome, VerdictFacts};
-pub(super) use question::app as named_app;
 use question::Question;
+pub(super) use text::tell;
+
 
 /// Exit code for a person who may not enter, a request that is refused, or an answer that cannot be filtered.
 const REFUSED: u8 = 3;
@@ -40,7 +41,7 @@ pub(super) async fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     }
     super::print(&match args.json {
         true => explanation.json()?,
-        false => text::tell(&explanation, Paint::for_stdout()),
+        false => tell(&explanation, Paint::for_stdout()),
     })?;
     Ok(if explanation.is_yes() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
 }

@@ -143,7 +143,7 @@ fn guess(extension: Option<&str>) -> Option<&'static str> {
 }
 
 /// The app of that name; the only one, where none is named.
-pub(in super::super) fn app<'a>(name: Option<&str>, config: &'a Config) -> Result<&'a App, Failure> {
+pub(super) fn app<'a>(name: Option<&str>, config: &'a Config) -> Result<&'a App, Failure> {
     let known: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
     let otherwise = format!("the config has {}", known.join(", "));
     match (name, config.apps.as_slice()) {
