@@ -162,19 +162,19 @@ fn write_faults(text: &mut String, found: &ListReport) {
 }
 
 /// A progress bar that shows itself only on a terminal, and only to those who have waited.
-struct Bar {
+pub(super) struct Bar {
     bar: ProgressBar,
     begun: Instant,
     is_terminal: bool,
 }
 
 impl Bar {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         Self { bar, begun: Instant::now(), is_terminal: std::io::stderr().is_terminal() }
     }
 
-    fn show(&mut self, list: &CustomerList, read: u64, total: Option<u64>) {
+    pub(super) fn show(&mut self, list: &CustomerList, read: u64, total: Option<u64>) {
         if !self.is_terminal || !read.is_multiple_of(ROWS_A_TICK) || self.begun.elapsed() < PATIENCE {
             return;
         }
@@ -196,7 +196,7 @@ impl Bar {
         self.bar.set_position(read);
     }
 
-    fn end(self) {
+    pub(super) fn end(self) {
         self.bar.finish_and_clear();
     }
 }
