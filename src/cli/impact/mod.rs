@@ -97,3 +97,6 @@ pub(super) async fn told(folder: &std::path::Path, old: &str, new: &str) -> (Str
     let json = serde_json::to_value(&impact).expect("JSON");
     (text::tell(&impact, false, Paint::plain()), json, impact.has_problems())
 }
+
+#[cfg(test)]
+mod tests;
