@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
+use super::looks::unknown_member;
 use super::request::parameters;
 use super::{Customer, Element, Grant, Request, Row, Value};
 
@@ -147,8 +148,11 @@ impl Condition {
         if let Some(name) = references.functions().iter().find(|name| !has_function(name)) {
             return Err(InvalidCondition::UnknownFunction((*name).to_owned()));
         }
-        let names = known.iter().copied().filter(|name| references.has_variable(name)).collect();
+        let names: Vec<&'static str> = known.iter().copied().filter(|name| references.has_variable(name)).collect();
         drop(references);
+        if let Some((name, known)) = unknown_member(program.expression(), &names) {
+            return Err(InvalidCondition::UnknownName(name, known));
+        }
         let mut expression = program.expression().clone();
         let reads_moments = read_moments(&mut expression);
         Ok(Self(Arc::new(Compiled { source: source.to_owned(), expression, names, reads_moments })))

@@ -34,6 +34,26 @@ impl Condition {
     }
 }
 
+/// What our names have for members; a row's are the table's.
+const MEMBERS: [(&str, &[&str]); 4] = [
+    ("customer", &["id", "name"]),
+    ("access", &["email", "role", "days_back", "since"]),
+    ("grant", &["email", "name", "role", "days_back", "language", "notes", "attributes"]),
+    ("request", &["method", "path", "query", "header", "host", "ip", "time"]),
+];
+
+/// A member that one of our names does not have, with those that it has: it would never be there.
+pub(super) fn unknown_member(expression: &IdedExpr, names: &[&'static str]) -> Option<(String, String)> {
+    let mut ways = Vec::new();
+    gather(expression, names, &mut ways);
+    ways.iter().find_map(|way| {
+        let (root, members) = MEMBERS.iter().find(|(root, _)| *root == way.root)?;
+        let member = way.members.first().filter(|member| !members.contains(member))?;
+        let known = members.iter().map(|member| format!("{root}.{member}")).collect::<Vec<_>>().join(", ");
+        Some((format!("{root}.{member}"), known))
+    })
+}
+
 /// A name of ours and the members behind it.
 struct Way<'a> {
     root: &'a str,
