@@ -164,7 +164,8 @@ fn rules(app: &App, access: &Access, request: Option<&Request<'_>>) -> Vec<RuleF
         let when = whens.iter().position(|(of, _)| *of == number);
         RuleFacts {
             role: view.role.to_string(),
-            rule: view.text.to_owned(),
+            rule: view.when.map_or(view.text, |when| without_when(view.text, when.source())).to_owned(),
+            condition: view.when.map(|when| when.source().to_owned()),
             when: when.map(|place| whens.swap_remove(place).1),
             filters: view.filters.map(|filters| filter_facts(filters)),
             never: (is_narrowed && view.filters.is_none()).then(|| never.to_owned()),
@@ -172,6 +173,11 @@ fn rules(app: &App, access: &Access, request: Option<&Request<'_>>) -> Vec<RuleF
         }
     };
     access.rules().enumerate().map(rule).collect()
+}
+
+/// A rule's text without its condition, which is told apart.
+fn without_when<'a>(text: &'a str, condition: &str) -> &'a str {
+    text.strip_suffix(condition).and_then(|text| text.strip_suffix(" when ")).unwrap_or(text)
 }
 
 fn filter_facts(compiled: &CompiledFilters) -> FilterFacts {

@@ -168,6 +168,8 @@ pub(super) struct AccessFacts {
 pub(super) struct RuleFacts {
     pub(super) role: String,
     pub(super) rule: String,
+    /// Its `when`.
+    pub(super) condition: Option<String>,
     /// What its `when` came to, where methods and path of the request match.
     pub(super) when: Option<ConditionFacts>,
     pub(super) filters: Option<FilterFacts>,

@@ -253,9 +253,16 @@ impl Story {
             format!("  {}", self.paint.quiet(line))
         };
         self.line(2, line);
-        if let Some(when) = &rule.when {
-            let text = self.condition(when);
-            self.line(8, text);
+        match (&rule.when, &rule.condition) {
+            (Some(when), _) => {
+                let text = format!("when {}", self.condition(when));
+                self.line(8, text);
+            }
+            (None, Some(condition)) => {
+                let text = self.paint.quiet(format!("when `{}`", tame(condition)));
+                self.line(8, text);
+            }
+            (None, None) => {}
         }
         if let Some(filters) = &rule.filters {
             let text = self.paint.quiet(tame(&filters.shown));

@@ -71,6 +71,7 @@ struct Comparison<'a> {
 struct ComparedRole {
     is_ruled_otherwise: bool,
     is_filtered_otherwise: bool,
+    /// Who has it, for one customer or another.
     holders: usize,
 }
 
@@ -208,13 +209,19 @@ impl<'a> Comparison<'a> {
 
     fn role_changes(&self) -> Vec<RoleChange> {
         let (Some(old), Some(new)) = (self.old.roles(), self.new.roles()) else { return Vec::new() };
-        let changed = self.roles.iter().filter(|(_, role)| role.is_ruled_otherwise || role.is_filtered_otherwise);
-        let change = |(name, role): (&&RoleName, &ComparedRole)| RoleChange {
-            role: name.to_string(),
-            holders: role.holders,
-            difference: unified(&rules_text(old, name), &rules_text(new, name)),
-        };
-        changed.map(change).collect()
+        let changed = old.0.keys().filter(|name| new.0.contains_key(*name)).filter_map(|name| {
+            let difference = unified(&own_text(old, name), &own_text(new, name));
+            let people = self.roles.iter().filter(|(holder, role)| {
+                (role.is_ruled_otherwise || role.is_filtered_otherwise)
+                    && (old.holds(holder, name) || new.holds(holder, name))
+            });
+            (!difference.is_empty()).then(|| RoleChange {
+                role: name.to_string(),
+                people: people.map(|(_, role)| role.holders).sum(),
+                difference,
+            })
+        });
+        changed.collect()
     }
 
     fn unread(&self) -> Vec<Unreadable> {
@@ -250,20 +257,21 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The rules of a role and what they narrow, a line each.
-fn rules_text(roles: &Roles, name: &RoleName) -> String {
-    let mut text = String::new();
-    for (from, rule) in roles.effective(name) {
-        text.push_str(&format!("{rule}"));
+/// A role's own includes, and its own rules with what they narrow, a line each.
+fn own_text(roles: &Roles, name: &RoleName) -> String {
+    let Some(role) = roles.role(name) else { return String::new() };
+    let mut lines: Vec<String> = role.includes.iter().map(|included| format!("includes {included}")).collect();
+    for rule in &role.rules {
+        let mut line = rule.to_string();
         if let Some(filters) = &rule.filters {
-            text.push_str(&format!("; {filters}"));
+            line.push_str(&format!("; {filters}"));
             if !filters.field_params.is_empty() {
-                text.push_str(&format!("; field params {}", filters.field_params.join(", ")));
+                line.push_str(&format!("; field params {}", filters.field_params.join(", ")));
             }
         }
-        text.push_str(&format!("  (role {from})\n"));
+        lines.push(line);
     }
-    if text.is_empty() { "everything\n".to_owned() } else { text }
+    lines.join("\n")
 }
 
 fn member_facts((customer, member): Who<'_>) -> MemberFacts {

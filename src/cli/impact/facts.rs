@@ -29,7 +29,7 @@ pub(super) struct AppImpact {
     pub(super) problems: Vec<String>,
     pub(super) notes: Vec<String>,
     pub(super) unread: Vec<Unreadable>,
-    /// Roles that change what they allow.
+    /// Roles whose own rules, filters or includes change.
     pub(super) roles: Vec<RoleChange>,
     pub(super) changes: Vec<Change>,
 }
@@ -85,11 +85,12 @@ pub(super) enum SideName {
     New,
 }
 
-/// A role whose rules or filters change: as a difference, line by line.
+/// A role whose own rules, filters or includes change: as a difference, line by line.
 #[derive(Debug, Serialize)]
 pub(super) struct RoleChange {
     pub(super) role: String,
-    pub(super) holders: usize,
+    /// How many people have other rules or filters for it: those who have it, or one that includes it.
+    pub(super) people: usize,
     pub(super) difference: String,
 }
 

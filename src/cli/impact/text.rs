@@ -37,14 +37,13 @@ fn tell_app(text: &mut String, app: &AppImpact, all: bool, paint: Paint) {
     }
     if app.changes.is_empty() {
         let _ = writeln!(text, "  {}", paint.good("nothing changes for anybody"));
-        return;
     }
     let width = app.counts.keys().map(|kind| heading(*kind).len()).max().unwrap_or(0);
     for (kind, number) in &app.counts {
         let _ = writeln!(text, "  {:width$}  {number:>7}", heading(*kind));
     }
     for role in &app.roles {
-        let _ = writeln!(text, "\n  role {}, of {}, allows other things:", role.role, people(role.holders));
+        let _ = writeln!(text, "\n  role {} is another one, for {}:", role.role, people(role.people));
         for line in role.difference.lines().filter(|line| !line.starts_with("@@")) {
             let line = tame(line);
             let line = match line.chars().next() {
