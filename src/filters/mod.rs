@@ -15,6 +15,9 @@ pub mod media;
 pub mod query;
 pub mod unpack;
 
+#[cfg(test)]
+mod sample;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;

@@ -5,8 +5,9 @@
 //! the filter piece by piece, each written before the next is read.
 //!
 //! What cannot be filtered must not leave, nor may half of it look like the whole. So the head of a filtered answer is held back
-//! until the filter lets the first bytes go: until then there is time to answer 403 in its place. After that, an answer that turns
-//! bad is cut off: chunks without their last one, a stream that is reset, TLS without its good-bye (RFC 9112, section 8).
+//! until the filter has let the first bytes go, of documents a few kilobytes: until then there is time to answer 403 in its place.
+//! After that, an answer that turns bad is cut off: chunks without their last one, a stream that is reset, TLS without its good-bye
+//! (RFC 9112, section 8).
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use pingora::{Error, ErrorType};
 
 use super::ctx::RequestCtx;
 use crate::filters::answer::AnswerFilter;
-use crate::filters::media::{self, ContentType, Treatment};
+use crate::filters::media::{self, ContentType, Media, Treatment};
 use crate::filters::unpack::Coding;
 use crate::filters::{Unfilterable, Work};
 use crate::policy::Permit;
@@ -65,6 +66,10 @@ const NOT_TRUE: [&str; 18] = [
     "x-accel-expires",
 ];
 
+/// How many filtered bytes of a document are held back at first: most of what is wrong with an answer shows by then. Of lines each
+/// leaves at once, for somebody may be waiting for it.
+const HELD_BYTES: usize = 8 * 1024;
+
 /// The status of a head that Pingora writes nowhere. Codes below 200 are for heads that an answer's own follows.
 const NO_HEAD: u16 = 199;
 
@@ -74,6 +79,10 @@ pub(super) struct Filtering {
     way: Way,
     /// The head, until the first bytes leave.
     head: Option<Box<ResponseHeader>>,
+    /// Filtered bytes that wait with it.
+    held: Vec<u8>,
+    /// How many of them may.
+    most_held: usize,
     progress: Progress,
 }
 
@@ -110,7 +119,10 @@ pub(super) fn escapes(permit: &Permit, headers: &HeaderMap) -> bool {
 /// The query that goes upstream.
 pub(super) fn query(permit: &Permit, query: Option<&str>) -> Option<String> {
     match permit.filters() {
-        Some(filters) if filters.filters().touches_query() => crate::filters::query::shape(filters, query),
+        // Some apps take off a second `?` that stands before a name, as the URL standard does.
+        Some(filters) if filters.filters().touches_query() => {
+            crate::filters::query::shape(filters, query.map(|query| query.trim_start_matches('?')))
+        }
         _ => query.map(str::to_owned),
     }
 }
@@ -142,15 +154,16 @@ pub(super) fn begin(
     let way = match plan(permit, response, body, terms) {
         Ok(Plan::Pass) => return Ok(Ok(())),
         Ok(Plan::HeadOnly) => None,
-        Ok(Plan::Body(way)) => Some(way),
+        Ok(Plan::Body(way, most_held)) => Some((way, most_held)),
         Err(cause) => return Ok(Err(cause)),
     };
-    if matches!(way, Some(Way::Empty)) {
+    if matches!(way, Some((Way::Empty, _))) {
         response.remove_header(&header::CONTENT_TYPE);
     }
     shape(session, response, body)?;
-    if let (Some(way), Body::Follows) = (way, body) {
-        ctx.filtering = Some(Box::new(Filtering { way, head: None, progress: Progress::UnderWay }));
+    if let (Some((way, most_held)), Body::Follows) = (way, body) {
+        let (head, held, progress) = (None, Vec::new(), Progress::UnderWay);
+        ctx.filtering = Some(Box::new(Filtering { way, head, held, most_held, progress }));
     }
     Ok(Ok(()))
 }
@@ -161,8 +174,8 @@ enum Plan {
     Pass,
     /// It has no body; its head is made true.
     HeadOnly,
-    /// Its body goes this way.
-    Body(Way),
+    /// Its body goes this way, with so many bytes held back at first.
+    Body(Way, usize),
 }
 
 fn plan(
@@ -201,11 +214,13 @@ fn plan(
                 most_row_bytes,
                 is_error: status.as_u16() >= 400,
             };
-            Ok(Plan::Body(Way::Filter(AnswerFilter::new(&work, &media, Coding::of(&response.headers)?)?)))
+            let most_held = if media == Media::JsonLines { 1 } else { HELD_BYTES };
+            let filter = AnswerFilter::new(&work, &media, Coding::of(&response.headers)?)?;
+            Ok(Plan::Body(Way::Filter(filter), most_held))
         }
         // Nobody reads what stands in a redirect, and many apps put some text there.
         Err(_) if status.is_redirection() && response.headers.contains_key(header::LOCATION) => {
-            Ok(Plan::Body(Way::Empty))
+            Ok(Plan::Body(Way::Empty, HELD_BYTES))
         }
         // An empty answer shows nothing.
         Err(_) if body == Body::Unsent && is_empty(response) => Ok(Plan::HeadOnly),
@@ -234,13 +249,17 @@ pub(super) fn piece(
     ctx: &mut RequestCtx,
 ) -> pingora::Result<Result<(), Unfilterable>> {
     let Some(filtering) = &mut ctx.filtering else { return Ok(Ok(())) };
-    let mut out = Vec::new();
+    let mut out = std::mem::take(&mut filtering.held);
     let given = body.take();
     if let Err(cause) = filtering.take(given.as_deref().unwrap_or_default(), is_end, &mut out) {
         filtering.progress = Progress::Refused;
         return Ok(Err(cause));
     }
-    if let Some(head) = filtering.head.take_if(|_| is_end || !out.is_empty()) {
+    if filtering.head.is_some() && !is_end && out.len() < filtering.most_held {
+        filtering.held = out;
+        return Ok(Ok(()));
+    }
+    if let Some(head) = filtering.head.take() {
         // It fits into what our stream gathers, and HTTP/2 queues it: neither waits, unless a client reads nothing at all.
         let written = session.as_downstream_mut().write_response_header(head).now_or_never();
         written.unwrap_or_else(|| Err(Error::explain(ErrorType::WriteError, "the head found no room")))?;

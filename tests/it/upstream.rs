@@ -308,7 +308,7 @@ impl App {
         };
         let script = self.scripts.lock().expect("no test panics with the lock held").get(path).cloned();
         if let Some(script) = script {
-            return perform(stream, script).await;
+            return perform(stream, script, seen.method == "HEAD").await;
         }
         match path {
             "/rows" => return self.rows(stream, number("n")).await,
@@ -400,9 +400,10 @@ impl App {
     }
 }
 
-/// Writes the pieces of a script, each by itself: the pause lets one be read before the next is there.
-async fn perform(stream: &mut (impl AsyncWrite + Unpin), script: Script) -> Option<()> {
-    for piece in script.pieces {
+/// Writes the pieces of a script, each by itself: the pause lets one be read before the next is there. HEAD gets the first.
+async fn perform(stream: &mut (impl AsyncWrite + Unpin), script: Script, is_head: bool) -> Option<()> {
+    let count = if is_head { 1 } else { script.pieces.len() };
+    for piece in script.pieces.into_iter().take(count) {
         stream.write_all(&piece).await.ok()?;
         stream.flush().await.ok()?;
         tokio::time::sleep(Duration::from_millis(2)).await;
