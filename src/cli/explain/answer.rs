@@ -28,7 +28,7 @@ pub(super) fn facts(
     most_row_bytes: usize,
 ) -> ResponseFacts {
     let content_type = ContentType::parse(sample.content_type.as_bytes());
-    let media = content_type.as_ref().ok().and_then(|content_type| content_type.media.as_ref().ok());
+    let media = content_type.as_ref().ok().map(|content_type| &content_type.media);
     let mut told = ResponseFacts {
         file: sample.file.display().to_string(),
         content_type: sample.content_type.clone(),
