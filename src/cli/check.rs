@@ -97,6 +97,10 @@ pub(super) fn write_report(text: &mut String, app: &App, report: &AppReport, pai
     for (list, found) in app.policy.lists.iter().zip(&report.lists) {
         write_list(text, list, found, paint);
     }
+    for role in &report.unheld_roles {
+        let note = format!("note: nobody has the role `{role}`, which is irrevocable, nor one that includes it");
+        let _ = writeln!(text, "  {}", paint.quiet(note));
+    }
     for role in &report.unused_roles {
         let _ = writeln!(text, "  {}", paint.quiet(format!("note: nobody has the role `{role}`")));
     }

@@ -121,12 +121,7 @@ fn filters(builder: &mut Builder<'_>, rule: &At<RuleFile>, attributes: &[&str]) 
     Some(filters)
 }
 
-fn forced(
-    builder: &mut Builder<'_>,
-    name: &Text,
-    value: &Text,
-    attributes: &[&str],
-) -> Option<(String, Template)> {
+fn forced(builder: &mut Builder<'_>, name: &Text, value: &Text, attributes: &[&str]) -> Option<(String, Template)> {
     let help = "write text with fields, such as \"{customer.id}\"";
     let template = Template::parse(&value.value).map_err(|error| Problem::new(error.to_string(), help));
     let template = builder.keep(&value.span, template)?;

@@ -68,10 +68,7 @@ pub async fn census(
             }
         }
     }
-    counts
-        .into_iter()
-        .map(|apps| apps.into_iter().map(|(name, count)| (name, count.finish())).collect())
-        .collect()
+    counts.into_iter().map(|apps| apps.into_iter().map(|(name, count)| (name, count.finish())).collect()).collect()
 }
 
 /// A table, and the lists that read it.
@@ -112,13 +109,7 @@ fn tables<'a>(sides: &[(&'a Config, &'a TableDirectory)]) -> Vec<Table<'a>> {
                 };
                 match tables.iter_mut().find(is_same) {
                     Some(table) => table.readers.push(reader),
-                    None => tables.push(Table {
-                        definition,
-                        directory,
-                        source,
-                        list,
-                        readers: vec![reader],
-                    }),
+                    None => tables.push(Table { definition, directory, source, list, readers: vec![reader] }),
                 }
             }
         }

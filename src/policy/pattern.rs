@@ -83,10 +83,14 @@ impl PathPattern {
 
     /// The attributes it names, which the customer lists have to bring.
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().flat_map(|segment| match segment {
-            Segment::Text(template) => Some(template.attributes()),
-            Segment::One | Segment::Any => None,
-        }.into_iter().flatten())
+        self.segments.iter().flat_map(|segment| {
+            match segment {
+                Segment::Text(template) => Some(template.attributes()),
+                Segment::One | Segment::Any => None,
+            }
+            .into_iter()
+            .flatten()
+        })
     }
 
     /// Fills in one grant's values. A value that the grant does not have makes an allow match nothing and a deny match any

@@ -11,9 +11,7 @@ use super::question::{Asked, Question};
 use super::rows::condition_facts;
 use crate::config::App;
 use crate::filters::query::shape;
-use crate::policy::{
-    Access, CompiledFilters, Decision, Grant, Reason, Request, RowsAt, Standing, decide,
-};
+use crate::policy::{Access, CompiledFilters, Decision, Grant, Reason, Request, RowsAt, Standing, decide};
 use crate::types::{Ambiguity, RequestPath};
 
 /// One grant: who, which rules, which headers, and the decision on the request.
@@ -110,7 +108,8 @@ fn decision(app: &App, access: &Arc<Access>, request: &Request<'_>) -> (RequestF
     };
     let role = &access.grant().role;
     let rule = format!("{{ allow = \"{method} {path}\" }}");
-    let add = |place: &str| format!("add `{rule}` {place} `[app.{}.role.{role}]`, or give the person another role", app.name);
+    let add =
+        |place: &str| format!("add `{rule}` {place} `[app.{}.role.{role}]`, or give the person another role", app.name);
     match decide(&Standing::Access(Arc::clone(access)), request) {
         Decision::Allow(permit) => {
             told.outcome = RequestOutcome::Allow;
@@ -123,7 +122,8 @@ fn decision(app: &App, access: &Arc<Access>, request: &Request<'_>) -> (RequestF
                 Reason::RuleDenies => add("before that rule in"),
                 Reason::HiddenField => {
                     told.why.push_str(", but the query asks by a member that it hides: the order or the choice of what comes back would tell its values");
-                    "leave that parameter out; or, if what it names tells nothing, list it in the rule's `query_only`".to_owned()
+                    "leave that parameter out; or, if what it names tells nothing, list it in the rule's `query_only`"
+                        .to_owned()
                 }
                 _ => add("to"),
             });
@@ -139,7 +139,8 @@ pub(super) struct Answers(pub(super) Option<Arc<CompiledFilters>>);
 /// Path and query as they go to the app.
 fn upstream(path: &str, query: Option<&str>, filters: Option<&Arc<CompiledFilters>>) -> String {
     let query = match filters.filter(|filters| filters.filters().touches_query()) {
-        Some(filters) => shape(filters, query),
+        // As the gateway does: some apps take off a second `?`.
+        Some(filters) => shape(filters, query.map(|query| query.trim_start_matches('?'))),
         None => query.map(str::to_owned),
     };
     match query {
@@ -212,9 +213,8 @@ fn headers(access: &Access) -> Vec<HeaderFacts> {
 
 fn assertion(app: &App, access: &Access) -> Option<AssertionFacts> {
     let jwt = app.identity.jwt.as_ref()?;
-    let claim = |(name, template): &(String, crate::policy::Template)| {
-        Some((name.clone(), template.fill(access.values())?))
-    };
+    let claim =
+        |(name, template): &(String, crate::policy::Template)| Some((name.clone(), template.fill(access.values())?));
     Some(AssertionFacts {
         header: title_case(jwt.header.as_str()),
         audience: jwt.audience.clone(),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::super::diff::unified;
 use super::access::Answers;
 use super::facts::{Counts, ResponseFacts, ResponseOutcome};
+use super::judged::unjudged;
 use super::question::Sample;
 use crate::filters::answer::AnswerFilter;
 use crate::filters::media::{ContentType, Media, Treatment, plan};
@@ -38,6 +39,8 @@ pub(super) fn facts(
         why: None,
         before: count(media, &sample.bytes),
         after: None,
+        unjudged_rows: 0,
+        unjudged_why: None,
         diff: None,
         bytes: Vec::new(),
     };
@@ -47,6 +50,9 @@ pub(super) fn facts(
         Some(filters) => {
             let is_error = sample.status.as_u16() >= 400;
             let work = Work { filters, access: Arc::clone(access), now, most_row_bytes, is_error };
+            if let Some(media) = media {
+                (told.unjudged_rows, told.unjudged_why) = unjudged(&work, media, &sample.bytes);
+            }
             match content_type.clone().and_then(|content_type| filter(&work, &content_type, &sample.bytes)) {
                 Ok(None) => (ResponseOutcome::Passed, sample.bytes.clone()),
                 Ok(Some(bytes)) => (ResponseOutcome::Filtered, bytes),
@@ -190,7 +196,8 @@ mod tests {
     #[test]
     fn json_is_unfolded_without_being_read() {
         let text = r#"{"a":[1.50,{"b":"x, {y\"}"}],"a":{},"c":[]}"#;
-        let expected = "{\n  \"a\": [\n    1.50,\n    {\n      \"b\": \"x, {y\\\"}\"\n    }\n  ],\n  \"a\": {},\n  \"c\": []\n}\n";
+        let expected =
+            "{\n  \"a\": [\n    1.50,\n    {\n      \"b\": \"x, {y\\\"}\"\n    }\n  ],\n  \"a\": {},\n  \"c\": []\n}\n";
         assert_eq!(unfold(text), expected);
         assert_eq!(unfold(expected), expected, "what is in lines stays so");
         assert_eq!(unfold("]]}"), "\n]\n]\n}\n");

@@ -254,6 +254,9 @@ pub(super) struct ResponseFacts {
     pub(super) why: Option<String>,
     pub(super) before: Counts,
     pub(super) after: Option<Counts>,
+    /// Rows that `rows` cannot judge, so that they do not pass; and why the first cannot be judged.
+    pub(super) unjudged_rows: usize,
+    pub(super) unjudged_why: Option<String>,
     /// What changed, line by line; nothing where the answer is long.
     pub(super) diff: Option<String>,
     #[serde(skip)]

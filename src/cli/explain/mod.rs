@@ -6,6 +6,7 @@
 mod access;
 mod answer;
 mod facts;
+mod judged;
 mod question;
 mod rows;
 mod text;
@@ -26,7 +27,6 @@ use crate::types::Email;
 use facts::{DomainFacts, Explanation, FORMAT, ListFacts, RequestOutcome, ResponseOutcome, VerdictFacts};
 use question::Question;
 pub(super) use text::tell;
-
 
 /// Exit code for a person who may not enter, a request that is refused, or an answer that cannot be filtered.
 const REFUSED: u8 = 3;
@@ -91,12 +91,12 @@ pub(super) async fn explain(
 impl Explanation {
     /// Whether the person may enter, the request is allowed, and its answer can be filtered.
     pub(super) fn is_yes(&self) -> bool {
-        let is_refused = |access: &facts::AccessFacts| {
-            access.response.as_ref().is_some_and(|response| response.outcome == ResponseOutcome::Refused)
-        };
-        self.verdict.may_enter
-            && self.verdict.is_allowed.unwrap_or(true)
-            && !self.accesses.iter().any(is_refused)
+        self.verdict.may_enter && self.verdict.is_allowed.unwrap_or(true) && !self.is_answer_refused()
+    }
+
+    fn is_answer_refused(&self) -> bool {
+        let mut responses = self.accesses.iter().filter_map(|access| access.response.as_ref());
+        responses.any(|response| response.outcome == ResponseOutcome::Refused)
     }
 
     pub(super) fn json(&self) -> Result<String, Failure> {
@@ -170,6 +170,10 @@ fn verdict(question: &Question<'_>, explanation: &Explanation) -> VerdictFacts {
         (true, some) if some < customers => {
             (Some(true), format!("it depends: the request is allowed for {some} of {customers} customers"))
         }
+        (true, _) if explanation.is_answer_refused() => (
+            Some(true),
+            "the person may enter, and this request goes upstream, but such an answer is refused".to_owned(),
+        ),
         (true, _) => (Some(true), "the person may enter, and this request goes upstream".to_owned()),
     };
     VerdictFacts { may_enter: true, is_allowed, what, advice: None }
@@ -192,17 +196,15 @@ fn nothing_left(question: &Question<'_>, trace: &Trace, lists: &[ListFacts], rea
                 _ if trace.lists.iter().any(|list| !list.alike.is_empty()) => {
                     "mend the row that is written much alike, if it is theirs, or add one".to_owned()
                 }
-                Some(list) => format!(
-                    "add a row with the address in column `{}` to source `{}`",
-                    list.email_column, list.source
-                ),
+                Some(list) => {
+                    format!("add a row with the address in column `{}` to source `{}`", list.email_column, list.source)
+                }
                 None => format!("add `[[app.{}.customers]]`", question.app.name),
             },
         ),
-        _ => (
-            "the person may not enter: no row counts".to_owned(),
-            "do what stands at one of the rows above".to_owned(),
-        ),
+        _ => {
+            ("the person may not enter: no row counts".to_owned(), "do what stands at one of the rows above".to_owned())
+        }
     };
     VerdictFacts { may_enter: false, is_allowed: question.request.as_ref().map(|_| false), what, advice: Some(advice) }
 }

@@ -58,9 +58,10 @@ impl<'a> Question<'a> {
             None => app.domains.first(),
             Some(host) => Some(domain_of(host, app, config)?),
         };
-        let chosen = args.customer.as_deref().map(|text| {
-            CustomerId::parse(text).map_err(|error| Failure::Usage(format!("`{}`: {error}", tame(text))))
-        });
+        let chosen = args
+            .customer
+            .as_deref()
+            .map(|text| CustomerId::parse(text).map_err(|error| Failure::Usage(format!("`{}`: {error}", tame(text)))));
         let request = match (&args.path, domain) {
             (Some(path), Some(domain)) => Some(Asked::read(args, path, &domain.host)?),
             _ => None,

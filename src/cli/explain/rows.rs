@@ -82,13 +82,12 @@ fn row_facts(app: &App, list: &CustomerList, found: &RowTrace, trace: &Trace, at
         shown: found.row.0.iter().map(|(column, value)| (name_in_conditions(column), show(value))).collect(),
         conditions: conditions(app, list, found, at),
         customer,
-        role: grant.map(|grant| Sourced {
-            name: grant.role.to_string(),
-            from: origin_of_role(app, list, found, grant, at),
-        }),
+        role: grant
+            .map(|grant| Sourced { name: grant.role.to_string(), from: origin_of_role(app, list, found, grant, at) }),
         days_back: grant
             .map(|grant| DaysFacts { days: grant.days_back, from: origin_of_days_back(app, list, found, grant) }),
-        requires: requires.map(|ways| ways.0.iter().map(RequiredWay::as_str).map(str::to_owned).collect())
+        requires: requires
+            .map(|ways| ways.0.iter().map(RequiredWay::as_str).map(str::to_owned).collect())
             .unwrap_or_default(),
     }
 }

@@ -36,7 +36,7 @@ pub(in super::super) fn tell(told: &Explanation, paint: Paint) -> String {
         }
     }
     let verdict = &told.verdict;
-    let text = match verdict.may_enter && verdict.is_allowed != Some(false) {
+    let text = match told.is_yes() {
         true => paint.good(&verdict.what),
         false => paint.bad(&verdict.what),
     };
@@ -325,7 +325,9 @@ impl Story {
             parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
         };
         let line = match told.outcome {
-            ResponseOutcome::NotAsked => self.paint.quiet(format!("{what} would not come back: the request is refused")),
+            ResponseOutcome::NotAsked => {
+                self.paint.quiet(format!("{what} would not come back: the request is refused"))
+            }
             ResponseOutcome::Passed => self.paint.good(format!("{what} passes as it is: {}", size(&told.before))),
             ResponseOutcome::Refused => {
                 let why = tame(told.why.as_deref().unwrap_or_default());
@@ -339,6 +341,11 @@ impl Story {
         self.line(2, line);
         if told.outcome != ResponseOutcome::Filtered {
             return;
+        }
+        if let Some(why) = &told.unjudged_why {
+            let rows = count(told.unjudged_rows, "row", "rows");
+            let text = self.paint.bad(format!("{rows} cannot be judged by `rows`, and so do not pass: {}", tame(why)));
+            self.line(2, text);
         }
         match told.diff.as_deref() {
             Some("") => self.line(2, "nothing in it changes"),
@@ -355,7 +362,8 @@ impl Story {
                 }
             }
             None => {
-                let text = self.paint.quiet("it is too long to be shown line by line; --output FILE writes what would leave");
+                let text =
+                    self.paint.quiet("it is too long to be shown line by line; --output FILE writes what would leave");
                 self.line(2, text);
             }
         }

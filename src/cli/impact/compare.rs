@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::diff::unified;
-use super::facts::{
-    AppImpact, AppState, Change, FORMAT, Impact, Kind, MemberFacts, RoleChange, SideName, Unreadable,
-};
+use super::facts::{AppImpact, AppState, Change, FORMAT, Impact, Kind, MemberFacts, RoleChange, SideName, Unreadable};
 use crate::config::{App, Config};
 use crate::directory::{Census, Member};
 use crate::policy::{AppPolicy, Roles};
@@ -181,8 +179,10 @@ impl<'a> Comparison<'a> {
             new.zip(self.new.roles()).is_some_and(|(new, roles)| roles.holds(&new.1.role, role))
         };
         let irrevocable = roles.0.iter().filter(|(_, role)| role.irrevocable).map(|(name, _)| name);
-        let lost: Vec<_> =
-            irrevocable.filter(|name| roles.holds(&old.1.role, name) && !is_kept(name)).map(ToString::to_string).collect();
+        let lost: Vec<_> = irrevocable
+            .filter(|name| roles.holds(&old.1.role, name) && !is_kept(name))
+            .map(ToString::to_string)
+            .collect();
         for role in lost {
             let customer = old.0.map_or_else(String::new, |customer| format!(" for customer `{customer}`"));
             self.problems.push(format!("{email} would lose the role `{role}`{customer}, which is irrevocable"));
@@ -199,8 +199,8 @@ impl<'a> Comparison<'a> {
             };
             let is_ruled_otherwise = rules(&old) != rules(&new);
             // Of rules that are other ones, the filters are too, but that says nothing more.
-            let is_filtered_otherwise = !is_ruled_otherwise
-                && old.iter().zip(&new).any(|((_, old), (_, new))| old.filters != new.filters);
+            let is_filtered_otherwise =
+                !is_ruled_otherwise && old.iter().zip(&new).any(|((_, old), (_, new))| old.filters != new.filters);
             ComparedRole { is_ruled_otherwise, is_filtered_otherwise, holders: 0 }
         });
         compared.holders += 1;

@@ -63,9 +63,8 @@ fn old(args: &ImpactArgs, new: &Config) -> Result<(PathBuf, Config), Failure> {
     if let Some(path) = &args.against {
         return Ok((path.clone(), crate::config::load(path)?));
     }
-    running::recall(&new.server.data, &|name| std::env::var(name).ok()).map_err(|error| {
-        Failure::Usage(format!("{error}\n  help: name the config as it is with --against OLD"))
-    })
+    running::recall(&new.server.data, &|name| std::env::var(name).ok())
+        .map_err(|error| Failure::Usage(format!("{error}\n  help: name the config as it is with --against OLD")))
 }
 
 fn check_app(name: Option<&str>, old: &Config, new: &Config) -> Result<(), Failure> {

@@ -63,7 +63,12 @@ fn holds(text: &str, lines: &[&str]) {
 #[tokio::test]
 async fn the_same_config_changes_nothing() {
     let (text, json, is_problem) = change("[source.crm]", "# a comment\n[source.crm]").await;
-    holds(&text, &["new.toml in place of old.toml\n\napp orders: 5 people may enter, as before\n  nothing changes for anybody\n"]);
+    holds(
+        &text,
+        &[
+            "new.toml in place of old.toml\n\napp orders: 5 people may enter, as before\n  nothing changes for anybody\n",
+        ],
+    );
     assert_eq!((is_problem, json["apps"][0]["changes"].as_array().map(Vec::len)), (false, Some(0)));
 }
 
@@ -139,7 +144,8 @@ async fn a_role_above_an_irrevocable_one_keeps_it() {
     let new = old.replace("orders = \"owner\"", "orders = \"chief\"");
     let (text, _, is_problem) = told(folder.path(), &old, &new).await;
     assert!(!is_problem, "{text}");
-    let (text, _, is_problem) = told(folder.path(), &new, &OLD.replace("orders = \"owner\"", "orders = \"buyer\"")).await;
+    let (text, _, is_problem) =
+        told(folder.path(), &new, &OLD.replace("orders = \"owner\"", "orders = \"buyer\"")).await;
     assert!(is_problem, "a chief was an owner too: {text}");
 }
 

@@ -107,7 +107,11 @@ async fn a_trace_shows_every_row_and_what_is_spelled_alike() {
     assert!(
         house
             .directory
-            .trace(&AppName::parse("none").expect("a name"), &Email::parse("a@b.cc").expect("an address"), jiff::Timestamp::UNIX_EPOCH)
+            .trace(
+                &AppName::parse("none").expect("a name"),
+                &Email::parse("a@b.cc").expect("an address"),
+                jiff::Timestamp::UNIX_EPOCH
+            )
             .await
             .is_none()
     );
