@@ -142,7 +142,7 @@ impl CsvFile {
                             let limit = "`max_stale` is over, so the table is believed as it is now";
                             tracing::warn!(source = %self.terms.name, problem = %what, "{limit}");
                         }
-                        tracing::info!(source = %self.terms.name, rows = table.len(), bad_rows = table.bad_count, "table read");
+                        tracing::info!(source = %self.terms.name, rows = table.len(), bad_rows = table.bad_count, bytes = table.bytes(), "table read");
                         self.tell_bad_rows(&table);
                         next.table = Some(Arc::from(table));
                         next.generation += 1;
@@ -360,7 +360,9 @@ impl Examiner<'_> {
 
 fn read(path: &Path) -> std::io::Result<(Stat, Vec<u8>)> {
     let file = std::fs::File::open(path)?;
-    let mut text = Vec::new();
+    // Its length is known, and a text that grows by doubling would take up to twice its room.
+    let length = usize::try_from(file.metadata()?.len().min(MOST_BYTES)).unwrap_or(0);
+    let mut text = Vec::with_capacity(length.saturating_add(1));
     (&file).take(MOST_BYTES + 1).read_to_end(&mut text)?;
     // By name, not by handle: a file that was replaced meanwhile is another one.
     Ok((Stat::of(&std::fs::metadata(path)?), text))

@@ -2,6 +2,7 @@
 
 mod csv;
 mod report;
+mod several;
 mod sqlite;
 
 use std::path::PathBuf;
