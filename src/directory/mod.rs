@@ -8,6 +8,9 @@
 mod csv;
 mod file;
 mod index;
+mod json;
+mod memory;
+mod pointer;
 mod question;
 mod report;
 mod source;

@@ -19,7 +19,7 @@ pub(super) const MOST_ROWS_FOR_ONE: usize = 200;
 
 /// A source of customer tables. The kinds are a closed set.
 pub(super) enum Source {
-    Csv(Box<CsvFile>),
+    Csv(Arc<CsvFile>),
     Sqlite(Database),
     /// A kind that is being built.
     Unbuilt(Terms),
@@ -57,8 +57,15 @@ pub enum Place {
     Line(u64),
     /// The rowid of an SQLite table.
     RowId(i64),
-    /// The how-manieth row of a view, counted from 1.
+    /// The how-manieth row of a view or an answer, counted from 1.
     Number(u64),
+    /// The how-manieth row of the how-manieth page of an answer, both counted from 1.
+    OfPage {
+        /// Which page.
+        page: u32,
+        /// Which row of it.
+        row: u32,
+    },
 }
 
 impl std::fmt::Display for Place {
@@ -67,6 +74,7 @@ impl std::fmt::Display for Place {
             Self::Line(line) => write!(formatter, "line {line}"),
             Self::RowId(id) => write!(formatter, "rowid {id}"),
             Self::Number(number) => write!(formatter, "row {number}"),
+            Self::OfPage { page, row } => write!(formatter, "row {row} of page {page}"),
         }
     }
 }
@@ -99,7 +107,7 @@ impl Source {
                     needed.emails.insert(list.columns.email.clone());
                     needed.columns.extend(columns_of(list).cloned());
                 }
-                Self::Csv(Box::new(CsvFile::new(terms, path.clone(), needed)))
+                Self::Csv(Arc::new(CsvFile::new(terms, path.clone(), needed)))
             }
             SourceKind::Sqlite(path) => {
                 let tables = lists.filter_map(|list| list.table.clone()).collect();
