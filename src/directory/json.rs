@@ -280,7 +280,9 @@ impl Table {
     }
 
     fn row_at(&self, spot: Spot) -> Option<Row> {
-        let Value::List(values) = read_first(self.text.get(usize::try_from(spot.offset).ok()?..)?)? else { return None };
+        let Value::List(values) = read_first(self.text.get(usize::try_from(spot.offset).ok()?..)?)? else {
+            return None;
+        };
         let values = values.into_iter().chain(std::iter::repeat(Value::Null));
         Some(Row(self.columns.iter().cloned().zip(values).collect()))
     }

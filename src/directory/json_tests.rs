@@ -51,11 +51,15 @@ fn each_member_of_a_row_is_a_column_and_keeps_its_kind() {
     let table = table(&source("", &[], None), &[text]).expect("fine");
     assert_eq!(
         found(&table, "ann@example.com"),
-        [r#"row 1: b=Bool(true) big=Decimal("18446744073709551615") email=Text(" Ann@Example.COM ") f=Float(1.0) n=Int(1) role=Text("boss") tags=Null"#]
+        [
+            r#"row 1: b=Bool(true) big=Decimal("18446744073709551615") email=Text(" Ann@Example.COM ") f=Float(1.0) n=Int(1) role=Text("boss") tags=Null"#
+        ]
     );
     assert_eq!(
         found(&table, "bob@example.com"),
-        [r#"row 2: b=Null big=Null email=Text("bob@example.com") f=Null n=Null role=Text("user") tags=List([Text("a"), Map({"x": Null})])"#]
+        [
+            r#"row 2: b=Null big=Null email=Text("bob@example.com") f=Null n=Null role=Text("user") tags=List([Text("a"), Map({"x": Null})])"#
+        ]
     );
     assert!(found(&table, "eve@example.com").is_empty());
     assert_eq!((table.len(), table.bad_count, table.missing.len()), (2, 0, 0));

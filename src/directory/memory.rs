@@ -66,9 +66,7 @@ impl Table {
     /// Rows that could not be read, the first ones.
     fn bad_rows(&self) -> Vec<(Place, &str)> {
         match self {
-            Self::Csv(table) => {
-                table.bad_rows.iter().map(|row| (Place::Line(row.line), row.what.as_str())).collect()
-            }
+            Self::Csv(table) => table.bad_rows.iter().map(|row| (Place::Line(row.line), row.what.as_str())).collect(),
             Self::Json(table) => table.bad_rows().collect(),
         }
     }

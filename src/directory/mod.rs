@@ -17,6 +17,8 @@ mod source;
 mod sqlite;
 mod standing;
 mod trace;
+mod web;
+mod web_fetch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::csv::Needed;
 use super::file::CsvFile;
 use super::sqlite::Database;
-use crate::config::{self, Config, SourceKind};
+use super::web::WebTable;
+use crate::config::{self, Config, SourceKind, WebSource};
 use crate::policy::{CustomerList, ListRole, Row};
 use crate::state::health::SourceHealth;
 use crate::types::{ColumnName, Email, SourceName};
@@ -21,6 +22,7 @@ pub(super) const MOST_ROWS_FOR_ONE: usize = 200;
 pub(super) enum Source {
     Csv(Arc<CsvFile>),
     Sqlite(Database),
+    Web(Arc<WebTable>),
     /// A kind that is being built.
     Unbuilt(Terms),
 }
@@ -101,19 +103,15 @@ impl Source {
         let terms = Terms { name: source.name.clone(), refresh: source.refresh, max_stale: source.max_stale };
         let lists = config.apps.iter().flat_map(|app| &app.policy.lists).filter(|list| list.source == source.name);
         match &source.kind {
-            SourceKind::Csv(path) => {
-                let mut needed = Needed::default();
-                for list in lists {
-                    needed.emails.insert(list.columns.email.clone());
-                    needed.columns.extend(columns_of(list).cloned());
-                }
-                Self::Csv(Arc::new(CsvFile::new(terms, path.clone(), needed)))
+            SourceKind::Csv(path) => Self::Csv(Arc::new(CsvFile::new(terms, path.clone(), needed(lists)))),
+            SourceKind::Web(web) => {
+                Self::Web(Arc::new(WebTable::new(terms, source.timeout, WebSource::clone(web), needed(lists))))
             }
             SourceKind::Sqlite(path) => {
                 let tables = lists.filter_map(|list| list.table.clone()).collect();
                 Self::Sqlite(Database::new(terms, path.clone(), tables))
             }
-            SourceKind::Postgres { .. } | SourceKind::MySql { .. } | SourceKind::Web(_) => Self::Unbuilt(terms),
+            SourceKind::Postgres { .. } | SourceKind::MySql { .. } => Self::Unbuilt(terms),
         }
     }
 
@@ -121,6 +119,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.terms(),
             Self::Sqlite(database) => database.terms(),
+            Self::Web(table) => table.terms(),
             Self::Unbuilt(terms) => terms,
         }
     }
@@ -130,6 +129,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.look_every(),
             Self::Sqlite(database) => database.look_every(),
+            Self::Web(table) => table.look_every(),
             Self::Unbuilt(terms) => terms.refresh,
         }
     }
@@ -139,6 +139,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.look(now).await,
             Self::Sqlite(database) => database.look(now).await,
+            Self::Web(table) => table.look(now).await,
             Self::Unbuilt(_) => {}
         }
     }
@@ -148,6 +149,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.freshen(now).await,
             Self::Sqlite(database) => database.freshen(now).await,
+            Self::Web(table) => table.freshen(now).await,
             Self::Unbuilt(_) => {}
         }
     }
@@ -163,6 +165,7 @@ impl Source {
         let found = match self {
             Self::Csv(file) => file.find(list, email, now)?,
             Self::Sqlite(database) => database.find(list, email, now, had_rows).await?,
+            Self::Web(table) => table.find(list, email, now)?,
             Self::Unbuilt(_) => return Err("not built yet".to_owned()),
         };
         if found.rows.len() > MOST_ROWS_FOR_ONE {
@@ -176,6 +179,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.serves(list, now),
             Self::Sqlite(database) => database.serves(list, now),
+            Self::Web(table) => table.serves(list, now),
             Self::Unbuilt(_) => false,
         }
     }
@@ -185,6 +189,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.shown().generation,
             Self::Sqlite(database) => database.generation(),
+            Self::Web(table) => table.shown().generation,
             Self::Unbuilt(_) => 0,
         }
     }
@@ -193,6 +198,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.health(now),
             Self::Sqlite(database) => database.health(now),
+            Self::Web(table) => table.health(now),
             Self::Unbuilt(terms) => SourceHealth {
                 name: terms.name.clone(),
                 state: crate::state::health::SourceState::Down { since: now },
@@ -206,7 +212,7 @@ impl Source {
     /// How to make the question for an address quick, where it is not.
     pub(super) async fn advice(&self, list: &CustomerList) -> Option<String> {
         match self {
-            Self::Csv(_) => None,
+            Self::Csv(_) | Self::Web(_) => None,
             Self::Sqlite(database) => database.advice(list).await,
             Self::Unbuilt(_) => None,
         }
@@ -222,9 +228,20 @@ impl Source {
         match self {
             Self::Csv(file) => file.walk(list, now, each).await,
             Self::Sqlite(database) => database.walk(list, now, each).await,
+            Self::Web(table) => table.walk(list, now, each).await,
             Self::Unbuilt(_) => Err("not built yet".to_owned()),
         }
     }
+}
+
+/// What the lists of a source need of its table.
+fn needed<'a>(lists: impl Iterator<Item = &'a CustomerList>) -> Needed {
+    let mut needed = Needed::default();
+    for list in lists {
+        needed.emails.insert(list.columns.email.clone());
+        needed.columns.extend(columns_of(list).cloned());
+    }
+    needed
 }
 
 /// All columns that a list names.

@@ -293,12 +293,7 @@ impl Sessions {
     }
 
     /// What a person has: as staff by a provider's groups, or else by the tables.
-    async fn granted(
-        &self,
-        site: &Site,
-        email: &Email,
-        links: &[Link],
-    ) -> Result<Granted, Unavailable> {
+    async fn granted(&self, site: &Site, email: &Email, links: &[Link]) -> Result<Granted, Unavailable> {
         let app = &site.app;
         let in_config = app.policy.workspace_grant(email).is_some();
         let by_group = |link: &Link| app.policy.group_grant(email, &link.provider, &link.groups);

@@ -90,7 +90,11 @@ impl Directory for Table {
             row: Arc::default(),
         };
         let fresh_until = *self.now.lock().expect("not poisoned") + Duration::from_secs(1);
-        Ok(Arc::new(Known { grants: is_there.then(|| Arc::new(grant)).into_iter().collect(), fresh_until, missing: None }))
+        Ok(Arc::new(Known {
+            grants: is_there.then(|| Arc::new(grant)).into_iter().collect(),
+            fresh_until,
+            missing: None,
+        }))
     }
 
     fn epoch(&self, _: &AppName) -> u64 {

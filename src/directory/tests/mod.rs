@@ -4,6 +4,7 @@ mod csv;
 mod report;
 mod several;
 mod sqlite;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;
