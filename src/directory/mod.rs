@@ -6,7 +6,11 @@
 //! verdicts. Strangers can fill only the first memory.
 
 mod csv;
+mod database;
+mod decode;
+mod engine;
 mod file;
+mod pool;
 mod question;
 mod report;
 mod source;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::csv::Needed;
+use super::database::Database;
 use super::file::CsvFile;
-use super::sqlite::Database;
+use super::sqlite::Sqlite;
 use crate::config::{self, Config, SourceKind};
 use crate::policy::{CustomerList, ListRole, Row};
 use crate::state::health::SourceHealth;
@@ -20,7 +21,8 @@ pub(super) const MOST_ROWS_FOR_ONE: usize = 200;
 /// A source of customer tables. The kinds are a closed set.
 pub(super) enum Source {
     Csv(Box<CsvFile>),
-    Sqlite(Database),
+    /// SQLite, PostgreSQL, MySQL or MariaDB.
+    Database(Box<Database>),
     /// A kind that is being built.
     Unbuilt(Terms),
 }
@@ -31,6 +33,8 @@ pub(super) struct Terms {
     pub(super) name: SourceName,
     pub(super) refresh: Duration,
     pub(super) max_stale: Duration,
+    /// How long a database or web server may take to answer.
+    pub(super) timeout: Duration,
 }
 
 /// The rows of one person.
@@ -57,6 +61,8 @@ pub enum Place {
     Line(u64),
     /// The rowid of an SQLite table.
     RowId(i64),
+    /// The key of a row whose table has one whole number for its primary key.
+    Key(i64),
     /// The how-manieth row of a view, counted from 1.
     Number(u64),
 }
@@ -66,6 +72,7 @@ impl std::fmt::Display for Place {
         match self {
             Self::Line(line) => write!(formatter, "line {line}"),
             Self::RowId(id) => write!(formatter, "rowid {id}"),
+            Self::Key(key) => write!(formatter, "key {key}"),
             Self::Number(number) => write!(formatter, "row {number}"),
         }
     }
@@ -90,7 +97,12 @@ impl Source {
     }
 
     fn new(source: &config::Source, config: &Config) -> Self {
-        let terms = Terms { name: source.name.clone(), refresh: source.refresh, max_stale: source.max_stale };
+        let terms = Terms {
+            name: source.name.clone(),
+            refresh: source.refresh,
+            max_stale: source.max_stale,
+            timeout: source.timeout,
+        };
         let lists = config.apps.iter().flat_map(|app| &app.policy.lists).filter(|list| list.source == source.name);
         match &source.kind {
             SourceKind::Csv(path) => {
@@ -103,7 +115,7 @@ impl Source {
             }
             SourceKind::Sqlite(path) => {
                 let tables = lists.filter_map(|list| list.table.clone()).collect();
-                Self::Sqlite(Database::new(terms, path.clone(), tables))
+                Self::Database(Box::new(Database::new(terms, Box::new(Sqlite::new(path.clone())), tables)))
             }
             SourceKind::Postgres { .. } | SourceKind::MySql { .. } | SourceKind::Web(_) => Self::Unbuilt(terms),
         }
@@ -112,7 +124,7 @@ impl Source {
     pub(super) fn terms(&self) -> &Terms {
         match self {
             Self::Csv(file) => file.terms(),
-            Self::Sqlite(database) => database.terms(),
+            Self::Database(database) => database.terms(),
             Self::Unbuilt(terms) => terms,
         }
     }
@@ -121,7 +133,7 @@ impl Source {
     pub(super) fn look_every(&self) -> Duration {
         match self {
             Self::Csv(file) => file.look_every(),
-            Self::Sqlite(database) => database.look_every(),
+            Self::Database(database) => database.look_every(),
             Self::Unbuilt(terms) => terms.refresh,
         }
     }
@@ -130,7 +142,7 @@ impl Source {
     pub(super) async fn look(&self, now: Timestamp) {
         match self {
             Self::Csv(file) => file.look(now).await,
-            Self::Sqlite(database) => database.look(now).await,
+            Self::Database(database) => database.look(now).await,
             Self::Unbuilt(_) => {}
         }
     }
@@ -139,7 +151,7 @@ impl Source {
     pub(super) async fn freshen(&self, now: Timestamp) {
         match self {
             Self::Csv(file) => file.freshen(now).await,
-            Self::Sqlite(database) => database.freshen(now).await,
+            Self::Database(database) => database.freshen(now).await,
             Self::Unbuilt(_) => {}
         }
     }
@@ -154,7 +166,7 @@ impl Source {
     ) -> Result<Found, String> {
         let found = match self {
             Self::Csv(file) => file.find(list, email, now)?,
-            Self::Sqlite(database) => database.find(list, email, now, had_rows).await?,
+            Self::Database(database) => database.find(list, email, now, had_rows).await?,
             Self::Unbuilt(_) => return Err("not built yet".to_owned()),
         };
         if found.rows.len() > MOST_ROWS_FOR_ONE {
@@ -167,7 +179,7 @@ impl Source {
     pub(super) fn serves(&self, list: &CustomerList, now: Timestamp) -> bool {
         match self {
             Self::Csv(file) => file.serves(list, now),
-            Self::Sqlite(database) => database.serves(list, now),
+            Self::Database(database) => database.serves(list, now),
             Self::Unbuilt(_) => false,
         }
     }
@@ -176,7 +188,7 @@ impl Source {
     pub(super) fn generation(&self) -> u64 {
         match self {
             Self::Csv(file) => file.shown().generation,
-            Self::Sqlite(database) => database.generation(),
+            Self::Database(database) => database.generation(),
             Self::Unbuilt(_) => 0,
         }
     }
@@ -184,7 +196,7 @@ impl Source {
     pub(super) fn health(&self, now: Timestamp) -> SourceHealth {
         match self {
             Self::Csv(file) => file.health(now),
-            Self::Sqlite(database) => database.health(now),
+            Self::Database(database) => database.health(now),
             Self::Unbuilt(terms) => SourceHealth {
                 name: terms.name.clone(),
                 state: crate::state::health::SourceState::Down { since: now },
@@ -199,7 +211,7 @@ impl Source {
     pub(super) async fn advice(&self, list: &CustomerList) -> Option<String> {
         match self {
             Self::Csv(_) => None,
-            Self::Sqlite(database) => database.advice(list).await,
+            Self::Database(database) => database.advice(list).await,
             Self::Unbuilt(_) => None,
         }
     }
@@ -213,7 +225,7 @@ impl Source {
     ) -> Result<(), String> {
         match self {
             Self::Csv(file) => file.walk(list, now, each).await,
-            Self::Sqlite(database) => database.walk(list, now, each).await,
+            Self::Database(database) => database.walk(list, now, each).await,
             Self::Unbuilt(_) => Err("not built yet".to_owned()),
         }
     }
