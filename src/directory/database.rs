@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::engine::{Engine, MOST_COUNTED, More, Picked, Question, Structure};
+use super::notices::Notices;
 use super::source::{Found, FoundRow, Step, Terms};
 use super::standing::{Standing, after, age, is_sudden_loss, sudden_loss};
 use crate::policy::CustomerList;
@@ -36,6 +37,8 @@ const MOST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Database {
     terms: Terms,
     engine: Box<dyn Engine>,
+    /// What the database tells by itself.
+    notices: Option<Notices>,
     /// Held by whoever looks at the database, so that one look serves all who wait.
     looking: Mutex<()>,
     shown: ArcSwap<Shown>,
@@ -75,12 +78,17 @@ impl Failure {
 }
 
 impl Database {
-    pub(super) fn new(terms: Terms, engine: Box<dyn Engine>, tables: BTreeSet<TableName>) -> Self {
+    pub(super) fn new(
+        terms: Terms,
+        engine: Box<dyn Engine>,
+        tables: BTreeSet<TableName>,
+        notices: Option<Notices>,
+    ) -> Self {
         let shown = Shown {
             tables: tables.into_iter().map(|table| (table, TableState::default())).collect(),
             ..Shown::default()
         };
-        Self { terms, engine, looking: Mutex::default(), shown: ArcSwap::from_pointee(shown) }
+        Self { terms, engine, notices, looking: Mutex::default(), shown: ArcSwap::from_pointee(shown) }
     }
 
     pub(super) fn look_every(&self) -> Duration {
@@ -88,8 +96,26 @@ impl Database {
         if self.shown.load().is_troubled() { RETRY_AFTER.min(every) } else { every }
     }
 
+    /// Goes up whenever answers from before may be wrong.
     pub(super) fn generation(&self) -> u64 {
-        self.shown.load().generation
+        self.shown.load().generation + self.notices.as_ref().map_or(0, Notices::generation)
+    }
+
+    /// Goes up with the generation, and whenever one person's answers from before may be wrong.
+    pub(super) fn epoch(&self) -> u64 {
+        self.shown.load().generation + self.notices.as_ref().map_or(0, Notices::epoch)
+    }
+
+    /// Goes up whenever the answers for this person may be wrong, though not everybody's.
+    pub(super) fn changes(&self, email: &Email) -> u64 {
+        self.notices.as_ref().map_or(0, |notices| notices.changes(email))
+    }
+
+    /// Takes in what the database tells by itself.
+    pub(super) async fn listen(&self) {
+        if let Some(notices) = &self.notices {
+            notices.listen().await;
+        }
     }
 
     /// Looks whether the database is there and its tables are as they were.
@@ -295,7 +321,7 @@ impl Database {
         let problems = shown.tables.iter().filter_map(|(table, state)| {
             state.standing.trouble.as_ref().map(|trouble| format!("table `{table}`: {}", trouble.what))
         });
-        let problems: Vec<String> = problems.collect();
+        let problems: Vec<String> = problems.chain(self.notices.as_ref().and_then(Notices::problem)).collect();
         SourceHealth {
             name: self.terms.name.clone(),
             state: worst.unwrap_or(SourceState::Fresh),

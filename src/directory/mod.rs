@@ -10,7 +10,10 @@ mod database;
 mod decode;
 mod engine;
 mod file;
+mod mysql;
+mod notices;
 mod pool;
+mod postgres;
 mod question;
 mod report;
 mod source;
@@ -23,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use moka::future::Cache;
 use moka::ops::compute::Op;
@@ -66,7 +69,8 @@ struct Lists {
 #[derive(Clone)]
 struct Answer {
     known: Arc<Known>,
-    generations: Vec<u64>,
+    /// What the sources' generations and the person's changes in them were before they were asked.
+    versions: Vec<(u64, u64)>,
 }
 
 #[derive(Clone)]
@@ -102,7 +106,7 @@ impl TableDirectory {
         join_all(self.sources.values().map(|source| source.look(now))).await;
     }
 
-    /// Looks at every source again and again, until it is told to stop.
+    /// Looks at every source again and again, and hears what they tell, until it is told to stop.
     pub async fn run(&self, stop: CancellationToken) {
         let watch = async |source: &Source| {
             loop {
@@ -113,7 +117,14 @@ impl TableDirectory {
                 }
             }
         };
-        join_all(self.sources.values().map(|source| watch(source))).await;
+        let listen = async |source: &Source| {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = source.listen() => {}
+            }
+        };
+        let watched = join_all(self.sources.values().map(|source| watch(source)));
+        join(watched, join_all(self.sources.values().map(|source| listen(source)))).await;
     }
 
     /// How the sources are.
@@ -131,13 +142,13 @@ impl TableDirectory {
             return Ok(Arc::new(Known { grants: vec![Arc::new(grant)], fresh_until: after(now, STAFF_REFRESH) }));
         }
         let key = (app.clone(), email.clone());
-        if let Some(answer) = self.answers.get(&key).await.filter(|answer| lists.is_fresh(answer, now)) {
+        if let Some(answer) = self.answers.get(&key).await.filter(|answer| lists.is_fresh(answer, email, now)) {
             return Ok(answer.known);
         }
         // Whoever asks for the same person meanwhile waits here, and then finds the answer.
         let asked = self.answers.entry(key.clone()).and_try_compute_with(|entry| async {
             match entry.map(moka::Entry::into_value) {
-                Some(answer) if lists.is_fresh(&answer, now) => Ok(Op::Nop),
+                Some(answer) if lists.is_fresh(&answer, email, now) => Ok(Op::Nop),
                 _ => self.ask(lists, &key, now).await.map(Op::Put),
             }
         });
@@ -155,7 +166,7 @@ impl TableDirectory {
             source.freshen(now).await;
         }
         // Read before the rows: a change that comes meanwhile makes the answer old at once.
-        let generations = lists.generations().collect();
+        let versions = lists.versions(email).collect();
         let remembered = self.good.get(key).await;
         let mut fresh_until = Timestamp::MAX;
         let mut nominations = Vec::new();
@@ -202,7 +213,7 @@ impl TableDirectory {
         }
         let grants = settled.grants.into_iter().map(Arc::new).collect();
         let fresh_until = if fresh_until == Timestamp::MAX { after(now, STAFF_REFRESH) } else { fresh_until.max(now) };
-        Ok(Answer { known: Arc::new(Known { grants, fresh_until }), generations })
+        Ok(Answer { known: Arc::new(Known { grants, fresh_until }), versions })
     }
 
     fn is_available_at(&self, app: &AppName, now: Timestamp) -> bool {
@@ -220,7 +231,7 @@ impl Directory for TableDirectory {
     }
 
     fn epoch(&self, app: &AppName) -> u64 {
-        self.apps.get(app).map_or(0, |lists| lists.generations().fold(0, u64::wrapping_add))
+        self.apps.get(app).map_or(0, |lists| lists.sources.iter().map(|source| source.epoch()).fold(0, u64::wrapping_add))
     }
 
     fn is_available(&self, app: &AppName) -> bool {
@@ -229,12 +240,12 @@ impl Directory for TableDirectory {
 }
 
 impl Lists {
-    fn generations(&self) -> impl Iterator<Item = u64> {
-        self.sources.iter().map(|source| source.generation())
+    fn versions(&self, email: &Email) -> impl Iterator<Item = (u64, u64)> {
+        self.sources.iter().map(|source| (source.generation(), source.changes(email)))
     }
 
-    fn is_fresh(&self, answer: &Answer, now: Timestamp) -> bool {
-        now < answer.known.fresh_until && self.generations().eq(answer.generations.iter().copied())
+    fn is_fresh(&self, answer: &Answer, email: &Email, now: Timestamp) -> bool {
+        now < answer.known.fresh_until && self.versions(email).eq(answer.versions.iter().copied())
     }
 }
 

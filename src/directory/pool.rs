@@ -9,6 +9,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -19,9 +20,12 @@ const TRUSTED_FOR: Duration = Duration::from_millis(500);
 /// A connection that nobody needed for so long is closed.
 const MOST_REST: Duration = Duration::from_secs(300);
 
+/// Makes a connection.
+type Connect<C> = Box<dyn Fn() -> BoxFuture<'static, Result<C, sqlx::Error>> + Send + Sync>;
+
 /// The connections to one database.
-pub(super) struct Pool<C: Connection> {
-    options: C::Options,
+pub(super) struct Pool<C> {
+    connect: Connect<C>,
     seats: Semaphore,
     /// Connections that rest, the last used at the end.
     resting: Mutex<Vec<(Instant, C)>>,
@@ -35,8 +39,20 @@ pub(super) struct Lent<'a, C: Connection> {
 }
 
 impl<C: Connection> Pool<C> {
+    /// Connections with these options.
     pub(super) fn new(options: C::Options) -> Self {
-        Self { options, seats: Semaphore::new(MOST_CONNECTIONS), resting: Mutex::default() }
+        Self::by(move || {
+            let options = options.clone();
+            async move { options.connect().await }
+        })
+    }
+
+    /// Connections that are made so.
+    pub(super) fn by<F: Future<Output = Result<C, sqlx::Error>> + Send + 'static>(
+        connect: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
+        let connect: Connect<C> = Box::new(move || Box::pin(connect()));
+        Self { connect, seats: Semaphore::new(MOST_CONNECTIONS), resting: Mutex::default() }
     }
 
     /// A connection for one question. How long that may take is for the asker to say.
@@ -44,7 +60,7 @@ impl<C: Connection> Pool<C> {
         let seat = self.seats.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let connection = match self.rested().await {
             Some(connection) => connection,
-            None => self.options.connect().await?,
+            None => (self.connect)().await?,
         };
         Ok(Lent { pool: self, connection, _seat: seat })
     }

@@ -8,7 +8,11 @@ use jiff::Timestamp;
 
 use super::csv::Needed;
 use super::database::Database;
+use super::engine::Engine;
 use super::file::CsvFile;
+use super::mysql::MySql;
+use super::notices::Notices;
+use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use crate::config::{self, Config, SourceKind};
 use crate::policy::{CustomerList, ListRole, Row};
@@ -114,11 +118,29 @@ impl Source {
                 Self::Csv(Box::new(CsvFile::new(terms, path.clone(), needed)))
             }
             SourceKind::Sqlite(path) => {
-                let tables = lists.filter_map(|list| list.table.clone()).collect();
-                Self::Database(Box::new(Database::new(terms, Box::new(Sqlite::new(path.clone())), tables)))
+                Self::database(terms, Sqlite::new(path.clone()), lists, None)
             }
-            SourceKind::Postgres { .. } | SourceKind::MySql { .. } | SourceKind::Web(_) => Self::Unbuilt(terms),
+            SourceKind::Postgres { url, notify } => {
+                let engine = Postgres::new(url, terms.timeout);
+                let notices = notify.as_ref().map(|channel| Notices::new(&terms, url, channel));
+                Self::database(terms, engine, lists, notices)
+            }
+            SourceKind::MySql { url } => {
+                let engine = MySql::new(url, terms.timeout);
+                Self::database(terms, engine, lists, None)
+            }
+            SourceKind::Web(_) => Self::Unbuilt(terms),
         }
+    }
+
+    fn database<'a>(
+        terms: Terms,
+        engine: impl Engine + 'static,
+        lists: impl Iterator<Item = &'a CustomerList>,
+        notices: Option<Notices>,
+    ) -> Self {
+        let tables = lists.filter_map(|list| list.table.clone()).collect();
+        Self::Database(Box::new(Database::new(terms, Box::new(engine), tables, notices)))
     }
 
     pub(super) fn terms(&self) -> &Terms {
@@ -190,6 +212,30 @@ impl Source {
             Self::Csv(file) => file.shown().generation,
             Self::Database(database) => database.generation(),
             Self::Unbuilt(_) => 0,
+        }
+    }
+
+    /// Goes up whenever anybody's access may be another than it was, be it one person's alone.
+    pub(super) fn epoch(&self) -> u64 {
+        match self {
+            Self::Database(database) => database.epoch(),
+            Self::Csv(_) | Self::Unbuilt(_) => self.generation(),
+        }
+    }
+
+    /// Goes up whenever answers for this person may be wrong, though not everybody's.
+    pub(super) fn changes(&self, email: &Email) -> u64 {
+        match self {
+            Self::Database(database) => database.changes(email),
+            Self::Csv(_) | Self::Unbuilt(_) => 0,
+        }
+    }
+
+    /// Takes in what the source tells by itself, until the end.
+    pub(super) async fn listen(&self) {
+        match self {
+            Self::Database(database) => database.listen().await,
+            Self::Csv(_) | Self::Unbuilt(_) => {}
         }
     }
 
