@@ -206,7 +206,12 @@ impl Database {
     /// Looks at the database if the last look is too long ago.
     pub(super) async fn freshen(&self, now: Timestamp) {
         let shown = self.shown.load_full();
-        let is_due = shown.looked.is_none_or(|looked| age(now, looked) >= self.terms.refresh);
+        let patience = match shown.is_troubled() {
+            // The background tries already whether it is well again; nobody need wait for that.
+            true => self.terms.refresh.max(self.terms.timeout + 3 * RETRY_AFTER),
+            false => self.terms.refresh,
+        };
+        let is_due = shown.looked.is_none_or(|looked| age(now, looked) >= patience);
         if shown.is_troubled() && self.looking.try_lock().is_err() {
             // Somebody tries already whether it is well again; until then what is known will do.
             return;

@@ -231,7 +231,9 @@ impl Directory for TableDirectory {
     }
 
     fn epoch(&self, app: &AppName) -> u64 {
-        self.apps.get(app).map_or(0, |lists| lists.sources.iter().map(|source| source.epoch()).fold(0, u64::wrapping_add))
+        self.apps
+            .get(app)
+            .map_or(0, |lists| lists.sources.iter().map(|source| source.epoch()).fold(0, u64::wrapping_add))
     }
 
     fn is_available(&self, app: &AppName) -> bool {

@@ -119,8 +119,7 @@ impl Engine for MySql {
         let mut connection = self.pool()?.lend().await?;
         let table = quote_parts(table.as_str(), QUOTE);
         let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {MOST_COUNTED}) AS t");
-        let rows: i64 =
-            sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_one(&mut *connection).await?;
+        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_one(&mut *connection).await?;
         connection.give_back();
         Ok(u64::try_from(rows).unwrap_or(0))
     }
@@ -162,7 +161,9 @@ impl Engine for MySql {
             Some(collation) if !folds_case(collation) => format!(
                 "{trouble}: column {column} is of collation {collation}, which tells capital from small letters;                  one such as utf8mb4_general_ci and an index mend that"
             ),
-            _ if asked.structure.is_view => format!("{trouble}; an index on {column} of the table below the view mends that"),
+            _ if asked.structure.is_view => {
+                format!("{trouble}; an index on {column} of the table below the view mends that")
+            }
             _ => {
                 let table = quote_parts(asked.table.as_str(), QUOTE);
                 format!("{trouble}; `CREATE INDEX … ON {table} ({column})` mends that")

@@ -114,8 +114,7 @@ impl Engine for Postgres {
         let mut connection = self.pool()?.lend().await?;
         let table = quote_parts(table.as_str(), '"');
         let sql = format!("SELECT count(*) FROM (SELECT FROM {table} LIMIT {MOST_COUNTED}) AS t");
-        let rows: i64 =
-            sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_one(&mut *connection).await?;
+        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).fetch_one(&mut *connection).await?;
         connection.give_back();
         Ok(u64::try_from(rows).unwrap_or(0))
     }
@@ -160,11 +159,7 @@ impl Engine for Postgres {
     }
 }
 
-async fn stream(
-    connection: &mut PgConnection,
-    asked: Question<'_>,
-    each: &mut Each<'_>,
-) -> Result<More, sqlx::Error> {
+async fn stream(connection: &mut PgConnection, asked: Question<'_>, each: &mut Each<'_>) -> Result<More, sqlx::Error> {
     let mut rows = bound(question(asked), asked).fetch(connection);
     let mut number = 0;
     while let Some(row) = rows.try_next().await? {

@@ -117,9 +117,7 @@ impl Source {
                 }
                 Self::Csv(Box::new(CsvFile::new(terms, path.clone(), needed)))
             }
-            SourceKind::Sqlite(path) => {
-                Self::database(terms, Sqlite::new(path.clone()), lists, None)
-            }
+            SourceKind::Sqlite(path) => Self::database(terms, Sqlite::new(path.clone()), lists, None),
             SourceKind::Postgres { url, notify } => {
                 let engine = Postgres::new(url, terms.timeout);
                 let notices = notify.as_ref().map(|channel| Notices::new(&terms, url, channel));

@@ -15,7 +15,8 @@ fn trigger() -> String {
 
 /// A source that would not look again for an hour.
 fn patient(url: &str) -> String {
-    apps(url).replace("refresh = \"1s\"", "refresh = \"1h\"\nmax_stale = \"1h\"\ntimeout = \"1s\"\nnotify = \"customers\"")
+    apps(url)
+        .replace("refresh = \"1s\"", "refresh = \"1h\"\nmax_stale = \"1h\"\ntimeout = \"1s\"\nnotify = \"customers\"")
 }
 
 async fn is_out(house: &House, ann: &crate::browser::Browser) {
@@ -50,7 +51,8 @@ async fn a_change_counts_at_once_for_the_one_it_concerns() {
     database.run("UPDATE people SET company_id = 77 WHERE email = 'bob@example.com'").await;
     eventually("he is of another customer", async || {
         bob.fetch("/").await;
-        (house.upstream.last().header("x-access-customer") == Some("77") || bob.fetch("/").await.status != 200).then_some(())
+        (house.upstream.last().header("x-access-customer") == Some("77") || bob.fetch("/").await.status != 200)
+            .then_some(())
     })
     .await;
 }
@@ -68,7 +70,11 @@ async fn any_other_word_makes_all_answers_old() {
     is_out(&house, &ann).await;
     // Who is new is let in, too.
     house.browser("orders.test").ask_for_mail("new@example.com").await;
-    database.run("INSERT INTO people (email, company_id, status) VALUES ('new@example.com', 42, 'active'); NOTIFY customers").await;
+    database
+        .run(
+            "INSERT INTO people (email, company_id, status) VALUES ('new@example.com', 42, 'active'); NOTIFY customers",
+        )
+        .await;
     eventually("a stranger's answer is old as well", async || {
         house.browser("orders.test").ask_for_mail("new@example.com").await;
         (house.mail.count_to("new@example.com").await > 0).then_some(())

@@ -21,7 +21,8 @@ INSERT INTO people VALUES (
   true, false, '2026-01-02', '03:04:05', '2026-01-02 03:04:05', '2026-01-02 03:04:05+02', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11',
   '{\"a\": [1, 2.5, \"x\", null, true]}', '{\"deep\": {\"er\": 1}}', 'glad', 3, 4,
   '10.0.0.1', '10.0.0.0/8', '08:00:2b:01:02:03', '{a,NULL,\"b c\"}', '{1,2}', '{2026-01-02}', '{sad,glad}', '{{1,2},{3,4}}', '{}',
-  NULL, 'x', '1 day', '(1,1),(0,0)', 'NaN', 'infinity')";
+  NULL, 'x', '1 day', '(1,1),(0,0)', 'NaN', 'infinity');
+CREATE INDEX ON people (lower(email COLLATE \"C\"))";
 
 /// What conditions see of it.
 const SEEN: &[&str] = &[
@@ -30,7 +31,7 @@ const SEEN: &[&str] = &[
     "row.v == 'v' && row.c == 'c' && row.n == 'n'",
     "row.s == 1 && row.i == -2 && row.b == 9007199254740993",
     "row.r == 1.1 && row.d == 2.5",
-    "row.num > 12345678901234567000.0 && row.num2 == 10.5",
+    "row.num > 12345678901234000000.0 && row.num2 == 10.5",
     "row.yes && !row.no",
     "row.day == timestamp('2026-01-02T00:00:00Z')",
     "row.t == '03:04:05'",
@@ -156,10 +157,9 @@ async fn a_table_in_another_schema_and_a_view_are_read_with_no_more_than_they_gr
 
 #[tokio::test]
 async fn a_table_that_gets_other_columns_is_asked_on() {
-    let (house, database) = house_with(Kind::Postgres, |apps| {
-        apps.replace("refresh = \"1s\"", "refresh = \"10m\"\nmax_stale = \"15m\"")
-    })
-    .await;
+    let (house, database) =
+        house_with(Kind::Postgres, |apps| apps.replace("refresh = \"1s\"", "refresh = \"10m\"\nmax_stale = \"15m\""))
+            .await;
     house.browser("orders.test").log_in("ann@example.com").await;
     database.run("ALTER TABLE people DROP COLUMN title; ALTER TABLE people ADD COLUMN remark int").await;
     house.browser("orders.test").log_in("bob@example.com").await;

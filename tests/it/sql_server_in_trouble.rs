@@ -25,7 +25,8 @@ async fn attack_22_a_server_that_is_killed_and_comes_back(kind: Kind) {
     let mut server = tokio::task::block_in_place(|| Server::start(kind));
     let database = server.database().await;
     database.fill(PEOPLE).await;
-    let house = House::start(&apps(&database.url()).replace("refresh = \"1s\"", "refresh = \"1s\"\ntimeout = \"2s\"")).await;
+    let house =
+        House::start(&apps(&database.url()).replace("refresh = \"1s\"", "refresh = \"1s\"\ntimeout = \"2s\"")).await;
     let ann = house.browser("orders.test");
     ann.log_in("ann@example.com").await;
     ann.fetch("/").await.expect(200);
@@ -98,7 +99,8 @@ async fn a_server_that_never_says_a_word_keeps_the_gateway_from_nothing_else() {
     let silence = Silence::start().await;
     for scheme in ["postgres", "mysql"] {
         let url = format!("{scheme}://vestibule:reader-secret@127.0.0.1:{}/crm", silence.port());
-        let house = House::start(&apps(&url).replace("refresh = \"1s\"", "refresh = \"1s\"\ntimeout = \"500ms\"")).await;
+        let house =
+            House::start(&apps(&url).replace("refresh = \"1s\"", "refresh = \"1s\"\ntimeout = \"500ms\"")).await;
         house.door.secret("reader-secret");
         eventually_is(&house, "not ready").await;
         house.admin("/healthz").await.expect(200);
