@@ -6,11 +6,18 @@
 //! verdicts. Strangers can fill only the first memory.
 
 mod csv;
+mod database;
+mod decode;
+mod engine;
 mod file;
 mod index;
 mod json;
 mod memory;
+mod mysql;
+mod notices;
 mod pointer;
+mod pool;
+mod postgres;
 mod question;
 mod report;
 mod source;
@@ -25,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use moka::future::Cache;
 use moka::ops::compute::Op;
@@ -68,7 +75,8 @@ struct Lists {
 #[derive(Clone)]
 struct Answer {
     known: Arc<Known>,
-    generations: Vec<u64>,
+    /// What the sources' generations and the person's changes in them were before they were asked.
+    versions: Vec<(u64, u64)>,
 }
 
 #[derive(Clone)]
@@ -104,7 +112,7 @@ impl TableDirectory {
         join_all(self.sources.values().map(|source| source.look(now))).await;
     }
 
-    /// Looks at every source again and again, until it is told to stop.
+    /// Looks at every source again and again, and hears what they tell, until it is told to stop.
     pub async fn run(&self, stop: CancellationToken) {
         let watch = async |source: &Source| {
             loop {
@@ -115,7 +123,14 @@ impl TableDirectory {
                 }
             }
         };
-        join_all(self.sources.values().map(|source| watch(source))).await;
+        let listen = async |source: &Source| {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = source.listen() => {}
+            }
+        };
+        let watched = join_all(self.sources.values().map(|source| watch(source)));
+        join(watched, join_all(self.sources.values().map(|source| listen(source)))).await;
     }
 
     /// How the sources are.
@@ -137,13 +152,13 @@ impl TableDirectory {
             }));
         }
         let key = (app.clone(), email.clone());
-        if let Some(answer) = self.answers.get(&key).await.filter(|answer| lists.is_fresh(answer, now)) {
+        if let Some(answer) = self.answers.get(&key).await.filter(|answer| lists.is_fresh(answer, email, now)) {
             return Ok(answer.known);
         }
         // Whoever asks for the same person meanwhile waits here, and then finds the answer.
         let asked = self.answers.entry(key.clone()).and_try_compute_with(|entry| async {
             match entry.map(moka::Entry::into_value) {
-                Some(answer) if lists.is_fresh(&answer, now) => Ok(Op::Nop),
+                Some(answer) if lists.is_fresh(&answer, email, now) => Ok(Op::Nop),
                 _ => self.ask(lists, &key, now).await.map(Op::Put),
             }
         });
@@ -157,11 +172,10 @@ impl TableDirectory {
     async fn ask(&self, lists: &Lists, key: &(AppName, Email), now: Timestamp) -> Result<Answer, Unavailable> {
         let (_, email) = key;
         let policy = &lists.app.policy;
-        for source in &lists.sources {
-            source.freshen(now).await;
-        }
+        // All at once: two that hang keep nobody waiting for twice as long.
+        join_all(lists.sources.iter().map(|source| source.freshen(now))).await;
         // Read before the rows: a change that comes meanwhile makes the answer old at once.
-        let generations = lists.generations().collect();
+        let versions = lists.versions(email).collect();
         let remembered = self.good.get(key).await;
         let mut fresh_until = Timestamp::MAX;
         let mut missing = None;
@@ -222,7 +236,7 @@ impl TableDirectory {
         }
         let grants = settled.grants.into_iter().map(Arc::new).collect();
         let fresh_until = if fresh_until == Timestamp::MAX { after(now, STAFF_REFRESH) } else { fresh_until.max(now) };
-        Ok(Answer { known: Arc::new(Known { grants, fresh_until, missing }), generations })
+        Ok(Answer { known: Arc::new(Known { grants, fresh_until, missing }), versions })
     }
 
     fn is_available_at(&self, app: &AppName, now: Timestamp) -> bool {
@@ -240,7 +254,9 @@ impl Directory for TableDirectory {
     }
 
     fn epoch(&self, app: &AppName) -> u64 {
-        self.apps.get(app).map_or(0, |lists| lists.generations().fold(0, u64::wrapping_add))
+        self.apps
+            .get(app)
+            .map_or(0, |lists| lists.sources.iter().map(|source| source.epoch()).fold(0, u64::wrapping_add))
     }
 
     fn is_available(&self, app: &AppName) -> bool {
@@ -249,12 +265,12 @@ impl Directory for TableDirectory {
 }
 
 impl Lists {
-    fn generations(&self) -> impl Iterator<Item = u64> {
-        self.sources.iter().map(|source| source.generation())
+    fn versions(&self, email: &Email) -> impl Iterator<Item = (u64, u64)> {
+        self.sources.iter().map(|source| (source.generation(), source.changes(email)))
     }
 
-    fn is_fresh(&self, answer: &Answer, now: Timestamp) -> bool {
-        now < answer.known.fresh_until && self.generations().eq(answer.generations.iter().copied())
+    fn is_fresh(&self, answer: &Answer, email: &Email, now: Timestamp) -> bool {
+        now < answer.known.fresh_until && self.versions(email).eq(answer.versions.iter().copied())
     }
 }
 

@@ -7,8 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::csv::Needed;
+use super::database::Database;
+use super::engine::Engine;
 use super::file::CsvFile;
-use super::sqlite::Database;
+use super::mysql::MySql;
+use super::notices::Notices;
+use super::postgres::Postgres;
+use super::sqlite::Sqlite;
 use super::web::WebTable;
 use crate::config::{self, Config, SourceKind, WebSource};
 use crate::policy::{CustomerList, ListRole, Row};
@@ -21,10 +26,9 @@ pub(super) const MOST_ROWS_FOR_ONE: usize = 200;
 /// A source of customer tables. The kinds are a closed set.
 pub(super) enum Source {
     Csv(Arc<CsvFile>),
-    Sqlite(Database),
     Web(Arc<WebTable>),
-    /// A kind that is being built.
-    Unbuilt(Terms),
+    /// SQLite, PostgreSQL, MySQL or MariaDB.
+    Database(Box<Database>),
 }
 
 /// What config says of a source, whatever its kind.
@@ -33,6 +37,8 @@ pub(super) struct Terms {
     pub(super) name: SourceName,
     pub(super) refresh: Duration,
     pub(super) max_stale: Duration,
+    /// How long a database or web server may take to answer.
+    pub(super) timeout: Duration,
 }
 
 /// The rows of one person.
@@ -59,6 +65,8 @@ pub enum Place {
     Line(u64),
     /// The rowid of an SQLite table.
     RowId(i64),
+    /// The key of a row whose table has one whole number for its primary key.
+    Key(i64),
     /// The how-manieth row of a view or an answer, counted from 1.
     Number(u64),
     /// The how-manieth row of the how-manieth page of an answer, both counted from 1.
@@ -75,6 +83,7 @@ impl std::fmt::Display for Place {
         match self {
             Self::Line(line) => write!(formatter, "line {line}"),
             Self::RowId(id) => write!(formatter, "rowid {id}"),
+            Self::Key(key) => write!(formatter, "key {key}"),
             Self::Number(number) => write!(formatter, "row {number}"),
             Self::OfPage { page, row } => write!(formatter, "row {row} of page {page}"),
         }
@@ -100,27 +109,44 @@ impl Source {
     }
 
     fn new(source: &config::Source, config: &Config) -> Self {
-        let terms = Terms { name: source.name.clone(), refresh: source.refresh, max_stale: source.max_stale };
+        let terms = Terms {
+            name: source.name.clone(),
+            refresh: source.refresh,
+            max_stale: source.max_stale,
+            timeout: source.timeout,
+        };
         let lists = config.apps.iter().flat_map(|app| &app.policy.lists).filter(|list| list.source == source.name);
         match &source.kind {
             SourceKind::Csv(path) => Self::Csv(Arc::new(CsvFile::new(terms, path.clone(), needed(lists)))),
-            SourceKind::Web(web) => {
-                Self::Web(Arc::new(WebTable::new(terms, source.timeout, WebSource::clone(web), needed(lists))))
+            SourceKind::Web(web) => Self::Web(Arc::new(WebTable::new(terms, WebSource::clone(web), needed(lists)))),
+            SourceKind::Sqlite(path) => Self::database(terms, Sqlite::new(path.clone()), lists, None),
+            SourceKind::Postgres { url, notify } => {
+                let engine = Postgres::new(url, terms.timeout);
+                let notices = notify.as_ref().map(|channel| Notices::new(&terms, url, channel));
+                Self::database(terms, engine, lists, notices)
             }
-            SourceKind::Sqlite(path) => {
-                let tables = lists.filter_map(|list| list.table.clone()).collect();
-                Self::Sqlite(Database::new(terms, path.clone(), tables))
+            SourceKind::MySql { url } => {
+                let engine = MySql::new(url, terms.timeout);
+                Self::database(terms, engine, lists, None)
             }
-            SourceKind::Postgres { .. } | SourceKind::MySql { .. } => Self::Unbuilt(terms),
         }
+    }
+
+    fn database<'a>(
+        terms: Terms,
+        engine: impl Engine + 'static,
+        lists: impl Iterator<Item = &'a CustomerList>,
+        notices: Option<Notices>,
+    ) -> Self {
+        let tables = lists.filter_map(|list| list.table.clone()).collect();
+        Self::Database(Box::new(Database::new(terms, Box::new(engine), tables, notices)))
     }
 
     pub(super) fn terms(&self) -> &Terms {
         match self {
             Self::Csv(file) => file.terms(),
-            Self::Sqlite(database) => database.terms(),
             Self::Web(table) => table.terms(),
-            Self::Unbuilt(terms) => terms,
+            Self::Database(database) => database.terms(),
         }
     }
 
@@ -128,9 +154,8 @@ impl Source {
     pub(super) fn look_every(&self) -> Duration {
         match self {
             Self::Csv(file) => file.look_every(),
-            Self::Sqlite(database) => database.look_every(),
             Self::Web(table) => table.look_every(),
-            Self::Unbuilt(terms) => terms.refresh,
+            Self::Database(database) => database.look_every(),
         }
     }
 
@@ -138,9 +163,8 @@ impl Source {
     pub(super) async fn look(&self, now: Timestamp) {
         match self {
             Self::Csv(file) => file.look(now).await,
-            Self::Sqlite(database) => database.look(now).await,
             Self::Web(table) => table.look(now).await,
-            Self::Unbuilt(_) => {}
+            Self::Database(database) => database.look(now).await,
         }
     }
 
@@ -148,9 +172,8 @@ impl Source {
     pub(super) async fn freshen(&self, now: Timestamp) {
         match self {
             Self::Csv(file) => file.freshen(now).await,
-            Self::Sqlite(database) => database.freshen(now).await,
             Self::Web(table) => table.freshen(now).await,
-            Self::Unbuilt(_) => {}
+            Self::Database(database) => database.freshen(now).await,
         }
     }
 
@@ -164,9 +187,8 @@ impl Source {
     ) -> Result<Found, String> {
         let found = match self {
             Self::Csv(file) => file.find(list, email, now)?,
-            Self::Sqlite(database) => database.find(list, email, now, had_rows).await?,
             Self::Web(table) => table.find(list, email, now)?,
-            Self::Unbuilt(_) => return Err("not built yet".to_owned()),
+            Self::Database(database) => database.find(list, email, now, had_rows).await?,
         };
         if found.rows.len() > MOST_ROWS_FOR_ONE {
             return Err(format!("one address has more than {MOST_ROWS_FOR_ONE} rows in list `{}`", list.name));
@@ -178,9 +200,8 @@ impl Source {
     pub(super) fn serves(&self, list: &CustomerList, now: Timestamp) -> bool {
         match self {
             Self::Csv(file) => file.serves(list, now),
-            Self::Sqlite(database) => database.serves(list, now),
             Self::Web(table) => table.serves(list, now),
-            Self::Unbuilt(_) => false,
+            Self::Database(database) => database.serves(list, now),
         }
     }
 
@@ -188,24 +209,40 @@ impl Source {
     pub(super) fn generation(&self) -> u64 {
         match self {
             Self::Csv(file) => file.shown().generation,
-            Self::Sqlite(database) => database.generation(),
             Self::Web(table) => table.shown().generation,
-            Self::Unbuilt(_) => 0,
+            Self::Database(database) => database.generation(),
+        }
+    }
+
+    /// Goes up whenever anybody's access may be another than it was, be it one person's alone.
+    pub(super) fn epoch(&self) -> u64 {
+        match self {
+            Self::Database(database) => database.epoch(),
+            Self::Csv(_) | Self::Web(_) => self.generation(),
+        }
+    }
+
+    /// Goes up whenever answers for this person may be wrong, though not everybody's.
+    pub(super) fn changes(&self, email: &Email) -> u64 {
+        match self {
+            Self::Database(database) => database.changes(email),
+            Self::Csv(_) | Self::Web(_) => 0,
+        }
+    }
+
+    /// Takes in what the source tells by itself, until the end.
+    pub(super) async fn listen(&self) {
+        match self {
+            Self::Database(database) => database.listen().await,
+            Self::Csv(_) | Self::Web(_) => {}
         }
     }
 
     pub(super) fn health(&self, now: Timestamp) -> SourceHealth {
         match self {
             Self::Csv(file) => file.health(now),
-            Self::Sqlite(database) => database.health(now),
             Self::Web(table) => table.health(now),
-            Self::Unbuilt(terms) => SourceHealth {
-                name: terms.name.clone(),
-                state: crate::state::health::SourceState::Down { since: now },
-                rows: None,
-                problem: None,
-                refused_rows: 0,
-            },
+            Self::Database(database) => database.health(now),
         }
     }
 
@@ -213,8 +250,7 @@ impl Source {
     pub(super) async fn advice(&self, list: &CustomerList) -> Option<String> {
         match self {
             Self::Csv(_) | Self::Web(_) => None,
-            Self::Sqlite(database) => database.advice(list).await,
-            Self::Unbuilt(_) => None,
+            Self::Database(database) => database.advice(list).await,
         }
     }
 
@@ -227,9 +263,8 @@ impl Source {
     ) -> Result<(), String> {
         match self {
             Self::Csv(file) => file.walk(list, now, each).await,
-            Self::Sqlite(database) => database.walk(list, now, each).await,
             Self::Web(table) => table.walk(list, now, each).await,
-            Self::Unbuilt(_) => Err("not built yet".to_owned()),
+            Self::Database(database) => database.walk(list, now, each).await,
         }
     }
 }
