@@ -121,7 +121,9 @@ impl<'a> Survey<'a> {
         };
         for column in step.unusable {
             if self.noted.insert((number, column.clone())) {
-                report.notes.push(format!("column `{column}` holds bytes that are no text; conditions see null there"));
+                report.notes.push(format!(
+                    "column `{column}` holds values of a kind that conditions cannot see; they are null there"
+                ));
             }
         }
         let address = row.text(list.columns.email.as_str());
