@@ -10,8 +10,12 @@ mod database;
 mod decode;
 mod engine;
 mod file;
+mod index;
+mod json;
+mod memory;
 mod mysql;
 mod notices;
+mod pointer;
 mod pool;
 mod postgres;
 mod question;
@@ -20,6 +24,8 @@ mod source;
 mod sqlite;
 mod standing;
 mod trace;
+mod web;
+mod web_fetch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -136,10 +142,14 @@ impl TableDirectory {
 
     async fn known_at(&self, app: &AppName, email: &Email, now: Timestamp) -> Result<Arc<Known>, Unavailable> {
         let Some(lists) = self.apps.get(app) else {
-            return Ok(Arc::new(Known { grants: Vec::new(), fresh_until: now }));
+            return Ok(Arc::new(Known { grants: Vec::new(), fresh_until: now, missing: None }));
         };
         if let Some(grant) = lists.app.policy.workspace_grant(email) {
-            return Ok(Arc::new(Known { grants: vec![Arc::new(grant)], fresh_until: after(now, STAFF_REFRESH) }));
+            return Ok(Arc::new(Known {
+                grants: vec![Arc::new(grant)],
+                fresh_until: after(now, STAFF_REFRESH),
+                missing: None,
+            }));
         }
         let key = (app.clone(), email.clone());
         if let Some(answer) = self.answers.get(&key).await.filter(|answer| lists.is_fresh(answer, email, now)) {
@@ -169,6 +179,7 @@ impl TableDirectory {
         let versions = lists.versions(email).collect();
         let remembered = self.good.get(key).await;
         let mut fresh_until = Timestamp::MAX;
+        let mut missing = None;
         let mut nominations = Vec::new();
         let mut part_by_list = Vec::with_capacity(policy.lists.len());
         for (number, (list, source)) in policy.lists.iter().zip(&lists.sources).enumerate() {
@@ -181,14 +192,19 @@ impl TableDirectory {
                 }
                 Err(cause) => {
                     let terms = source.terms();
-                    let last = last.filter(|last| now < after(last.fetched, terms.max_stale));
-                    let Some(last) = last else {
-                        tracing::debug!(app = %policy.name, person = %email.masked(), source = %terms.name, %cause, "nothing known");
-                        return Err(Unavailable { source_name: terms.name.to_string(), cause });
-                    };
-                    let rest = after(last.fetched, terms.max_stale);
-                    fresh_until = fresh_until.min(after(now, terms.refresh)).min(rest);
-                    last.clone()
+                    fresh_until = fresh_until.min(after(now, terms.refresh));
+                    match last {
+                        Some(last) if now < after(last.fetched, terms.max_stale) => {
+                            fresh_until = fresh_until.min(after(last.fetched, terms.max_stale));
+                            last.clone()
+                        }
+                        _ => {
+                            tracing::debug!(app = %policy.name, person = %email.masked(), source = %terms.name, %cause, "nothing known");
+                            missing.get_or_insert(Unavailable { source_name: terms.name.to_string(), cause });
+                            // Nobody enters from this list. It does not keep out whom another one lets in.
+                            Remembered { rows: Vec::new(), fetched: Timestamp::MIN }
+                        }
+                    }
                 }
             };
             for found in &part.rows {
@@ -205,6 +221,14 @@ impl TableDirectory {
         for refusal in &settled.refusals {
             tracing::debug!(app = %policy.name, person = %email.masked(), %refusal, "rows refused");
         }
+        if let (true, Some(missing)) = (settled.grants.is_empty(), &missing) {
+            if remembered.is_some() {
+                // What the other lists say now is not forgotten: who is removed there stays removed.
+                self.good.insert(key.clone(), Arc::new(part_by_list)).await;
+            }
+            // Perhaps the list that cannot be asked has them: that they are in none is not known.
+            return Err(missing.clone());
+        }
         if settled.grants.is_empty() {
             // Who is out stays out, also when a source fails later.
             self.good.invalidate(key).await;
@@ -213,13 +237,13 @@ impl TableDirectory {
         }
         let grants = settled.grants.into_iter().map(Arc::new).collect();
         let fresh_until = if fresh_until == Timestamp::MAX { after(now, STAFF_REFRESH) } else { fresh_until.max(now) };
-        Ok(Answer { known: Arc::new(Known { grants, fresh_until }), versions })
+        Ok(Answer { known: Arc::new(Known { grants, fresh_until, missing }), versions })
     }
 
     fn is_available_at(&self, app: &AppName, now: Timestamp) -> bool {
         self.apps.get(app).is_some_and(|lists| {
-            let lists = lists.app.policy.lists.iter().zip(&lists.sources);
-            lists.into_iter().all(|(list, source)| source.serves(list, now))
+            let mut with_sources = lists.app.policy.lists.iter().zip(&lists.sources);
+            lists.sources.is_empty() || with_sources.any(|(list, source)| source.serves(list, now))
         })
     }
 }

@@ -14,7 +14,8 @@ use super::mysql::MySql;
 use super::notices::Notices;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
-use crate::config::{self, Config, SourceKind};
+use super::web::WebTable;
+use crate::config::{self, Config, SourceKind, WebSource};
 use crate::policy::{CustomerList, ListRole, Row};
 use crate::state::health::SourceHealth;
 use crate::types::{ColumnName, Email, SourceName};
@@ -24,11 +25,10 @@ pub(super) const MOST_ROWS_FOR_ONE: usize = 200;
 
 /// A source of customer tables. The kinds are a closed set.
 pub(super) enum Source {
-    Csv(Box<CsvFile>),
+    Csv(Arc<CsvFile>),
     /// SQLite, PostgreSQL, MySQL or MariaDB.
     Database(Box<Database>),
-    /// A kind that is being built.
-    Unbuilt(Terms),
+    Web(Arc<WebTable>),
 }
 
 /// What config says of a source, whatever its kind.
@@ -67,8 +67,15 @@ pub enum Place {
     RowId(i64),
     /// The key of a row whose table has one whole number for its primary key.
     Key(i64),
-    /// The how-manieth row of a view, counted from 1.
+    /// The how-manieth row of a view or an answer, counted from 1.
     Number(u64),
+    /// The how-manieth row of the how-manieth page of an answer, both counted from 1.
+    OfPage {
+        /// Which page.
+        page: u32,
+        /// Which row of it.
+        row: u32,
+    },
 }
 
 impl std::fmt::Display for Place {
@@ -78,6 +85,7 @@ impl std::fmt::Display for Place {
             Self::RowId(id) => write!(formatter, "rowid {id}"),
             Self::Key(key) => write!(formatter, "key {key}"),
             Self::Number(number) => write!(formatter, "row {number}"),
+            Self::OfPage { page, row } => write!(formatter, "row {row} of page {page}"),
         }
     }
 }
@@ -109,13 +117,9 @@ impl Source {
         };
         let lists = config.apps.iter().flat_map(|app| &app.policy.lists).filter(|list| list.source == source.name);
         match &source.kind {
-            SourceKind::Csv(path) => {
-                let mut needed = Needed::default();
-                for list in lists {
-                    needed.emails.insert(list.columns.email.clone());
-                    needed.columns.extend(columns_of(list).cloned());
-                }
-                Self::Csv(Box::new(CsvFile::new(terms, path.clone(), needed)))
+            SourceKind::Csv(path) => Self::Csv(Arc::new(CsvFile::new(terms, path.clone(), needed(lists)))),
+            SourceKind::Web(web) => {
+                Self::Web(Arc::new(WebTable::new(terms, source.timeout, WebSource::clone(web), needed(lists))))
             }
             SourceKind::Sqlite(path) => Self::database(terms, Sqlite::new(path.clone()), lists, None),
             SourceKind::Postgres { url, notify } => {
@@ -127,7 +131,6 @@ impl Source {
                 let engine = MySql::new(url, terms.timeout);
                 Self::database(terms, engine, lists, None)
             }
-            SourceKind::Web(_) => Self::Unbuilt(terms),
         }
     }
 
@@ -145,7 +148,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.terms(),
             Self::Database(database) => database.terms(),
-            Self::Unbuilt(terms) => terms,
+            Self::Web(table) => table.terms(),
         }
     }
 
@@ -154,7 +157,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.look_every(),
             Self::Database(database) => database.look_every(),
-            Self::Unbuilt(terms) => terms.refresh,
+            Self::Web(table) => table.look_every(),
         }
     }
 
@@ -163,7 +166,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.look(now).await,
             Self::Database(database) => database.look(now).await,
-            Self::Unbuilt(_) => {}
+            Self::Web(table) => table.look(now).await,
         }
     }
 
@@ -172,7 +175,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.freshen(now).await,
             Self::Database(database) => database.freshen(now).await,
-            Self::Unbuilt(_) => {}
+            Self::Web(table) => table.freshen(now).await,
         }
     }
 
@@ -187,7 +190,7 @@ impl Source {
         let found = match self {
             Self::Csv(file) => file.find(list, email, now)?,
             Self::Database(database) => database.find(list, email, now, had_rows).await?,
-            Self::Unbuilt(_) => return Err("not built yet".to_owned()),
+            Self::Web(table) => table.find(list, email, now)?,
         };
         if found.rows.len() > MOST_ROWS_FOR_ONE {
             return Err(format!("one address has more than {MOST_ROWS_FOR_ONE} rows in list `{}`", list.name));
@@ -200,7 +203,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.serves(list, now),
             Self::Database(database) => database.serves(list, now),
-            Self::Unbuilt(_) => false,
+            Self::Web(table) => table.serves(list, now),
         }
     }
 
@@ -209,7 +212,7 @@ impl Source {
         match self {
             Self::Csv(file) => file.shown().generation,
             Self::Database(database) => database.generation(),
-            Self::Unbuilt(_) => 0,
+            Self::Web(table) => table.shown().generation,
         }
     }
 
@@ -217,7 +220,7 @@ impl Source {
     pub(super) fn epoch(&self) -> u64 {
         match self {
             Self::Database(database) => database.epoch(),
-            Self::Csv(_) | Self::Unbuilt(_) => self.generation(),
+            Self::Csv(_) | Self::Web(_) => self.generation(),
         }
     }
 
@@ -225,7 +228,7 @@ impl Source {
     pub(super) fn changes(&self, email: &Email) -> u64 {
         match self {
             Self::Database(database) => database.changes(email),
-            Self::Csv(_) | Self::Unbuilt(_) => 0,
+            Self::Csv(_) | Self::Web(_) => 0,
         }
     }
 
@@ -233,7 +236,7 @@ impl Source {
     pub(super) async fn listen(&self) {
         match self {
             Self::Database(database) => database.listen().await,
-            Self::Csv(_) | Self::Unbuilt(_) => {}
+            Self::Csv(_) | Self::Web(_) => {}
         }
     }
 
@@ -241,22 +244,15 @@ impl Source {
         match self {
             Self::Csv(file) => file.health(now),
             Self::Database(database) => database.health(now),
-            Self::Unbuilt(terms) => SourceHealth {
-                name: terms.name.clone(),
-                state: crate::state::health::SourceState::Down { since: now },
-                rows: None,
-                problem: None,
-                refused_rows: 0,
-            },
+            Self::Web(table) => table.health(now),
         }
     }
 
     /// How to make the question for an address quick, where it is not.
     pub(super) async fn advice(&self, list: &CustomerList) -> Option<String> {
         match self {
-            Self::Csv(_) => None,
             Self::Database(database) => database.advice(list).await,
-            Self::Unbuilt(_) => None,
+            Self::Csv(_) | Self::Web(_) => None,
         }
     }
 
@@ -270,9 +266,19 @@ impl Source {
         match self {
             Self::Csv(file) => file.walk(list, now, each).await,
             Self::Database(database) => database.walk(list, now, each).await,
-            Self::Unbuilt(_) => Err("not built yet".to_owned()),
+            Self::Web(table) => table.walk(list, now, each).await,
         }
     }
+}
+
+/// What the lists of a source need of its table.
+fn needed<'a>(lists: impl Iterator<Item = &'a CustomerList>) -> Needed {
+    let mut needed = Needed::default();
+    for list in lists {
+        needed.emails.insert(list.columns.email.clone());
+        needed.columns.extend(columns_of(list).cloned());
+    }
+    needed
 }
 
 /// All columns that a list names.
