@@ -365,3 +365,51 @@ fn make_private(response: &mut ResponseHeader) -> pingora::Result<()> {
     let value = HeaderValue::from_str(&directives.join(", ")).unwrap_or(HeaderValue::from_static("private"));
     response.insert_header(header::CACHE_CONTROL, value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn session() -> Session {
+        let (mut client, server) = tokio::io::duplex(1024);
+        tokio::io::AsyncWriteExt::write_all(&mut client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("there is room");
+        let mut session = Session::new_h1(Box::new(server));
+        session.read_request().await.expect("a request");
+        session
+    }
+
+    #[tokio::test]
+    async fn without_filters_a_body_passes_without_a_copy() {
+        let (mut session, mut ctx) = (session().await, RequestCtx::new());
+        let mut body = Some(Bytes::from(vec![b'x'; 100_000]));
+        let at = body.as_ref().map(|bytes| bytes.as_ptr());
+        for is_end in [false, true] {
+            piece(&mut session, &mut body, is_end, &mut ctx).expect("no error").expect("nothing to filter");
+            assert_eq!(body.as_ref().map(|bytes| (bytes.as_ptr(), bytes.len())), at.map(|at| (at, 100_000)));
+        }
+        assert!(ctx.filtering.is_none());
+    }
+
+    #[test]
+    fn a_filtered_answer_is_for_one_browser() {
+        for (given, expected) in [
+            (&[][..], "private"),
+            (&["public, max-age=60"], "private, max-age=60"),
+            (&["no-store"], "private, no-store"),
+            (&["Public", "S-MaxAge=9, No-Cache"], "private, No-Cache"),
+            (&["private=\"x, y\", max-age=1"], "private, max-age=1"),
+            (&["no-cache=\"set-cookie, x\", immutable"], "private, no-cache, immutable"),
+            (&["max-age=1, , proxy-revalidate, stale-while-revalidate=5"], "private, max-age=1, stale-while-revalidate=5"),
+        ] {
+            let mut head = ResponseHeader::build(200, None).expect("a head");
+            head.insert_header("expires", "0").expect("a header");
+            for value in given {
+                head.append_header("cache-control", *value).expect("a header");
+            }
+            make_private(&mut head).expect("a header");
+            let values: Vec<_> = head.headers.get_all("cache-control").iter().collect();
+            assert_eq!(values, [expected], "{given:?}");
+            assert!(!head.headers.contains_key("expires"));
+        }
+    }
+}

@@ -44,11 +44,11 @@ async fn attack_26_what_is_malformed_at_once_is_refused_and_shows_nothing() {
             if body.is_empty() && format!("{script:?}").contains("48, 13, 10, 13, 10") {
                 continue;
             }
-            house.upstream.script("/mine/orders", script);
-            refused(&house, &bob, "/mine/orders", "malformed").await;
+            house.upstream.script("/hidden/orders", script);
+            refused(&house, &bob, "/hidden/orders", "malformed").await;
         }
     }
-    let page = bob.navigate("/mine/orders").await.expect(403);
+    let page = bob.navigate("/hidden/orders").await.expect(403);
     assert!(page.text().contains("This page cannot be shown to your role"), "{}", page.text());
     assert!(!house.log.text().contains("SECRET"), "the log holds a piece of the answer");
     let line = house.log.named("an answer cannot be filtered").pop().expect("a warning");
@@ -57,8 +57,8 @@ async fn attack_26_what_is_malformed_at_once_is_refused_and_shows_nothing() {
     let access = house.log.named("request").into_iter().find(|line| line["fields"]["request_id"] == request.as_str());
     let access = access.expect("a line in the access log");
     assert_eq!((&access["fields"]["decision"], &access["fields"]["reason"]), (&"deny".into(), &"cannot-filter".into()));
-    house.upstream.script("/mine/orders", Script::whole(JSON, ORDERS));
-    bob.ask("GET", "/mine/orders", &[]).await.whole(200);
+    house.upstream.script("/hidden/orders", Script::whole(JSON, ORDERS));
+    bob.ask("GET", "/hidden/orders", &[]).await.whole(200);
 }
 
 #[tokio::test]

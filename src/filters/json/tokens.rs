@@ -213,6 +213,12 @@ impl Number {
                 _ => return at,
             };
             at += 1;
+            if matches!(*self, Self::Whole | Self::Fraction | Self::Power) {
+                // Most of a number is digits that change nothing.
+                while matches!(chunk.get(at), Some(b'0'..=b'9')) {
+                    at += 1;
+                }
+            }
         }
         at
     }
