@@ -44,6 +44,7 @@ rules = [{ deny = "* /orders/secret/**" }, { allow = "POST /orders/**" }]
 [app.orders.role.near]
 when = 'row.region == "EU"'
 [app.orders.role.odd]
+irrevocable = true
 when = 'row.nothing == 1'
 [app.reports]
 enabled = false
@@ -254,6 +255,7 @@ async fn check_tells_every_fault_with_its_line() {
         "    line 14  `not-an-address` is not an email address",
         "    line 15  `evil\\u{1b}[2J@example.com` is not an email address",
         "  note: nobody has the role `near`\n",
+        "  note: nobody has the role `odd`, which is irrevocable, nor one that includes it\n",
     ] {
         assert!(text.contains(line), "it lacks `{line}`\n{text}");
     }

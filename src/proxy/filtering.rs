@@ -372,7 +372,9 @@ mod tests {
 
     async fn session() -> Session {
         let (mut client, server) = tokio::io::duplex(1024);
-        tokio::io::AsyncWriteExt::write_all(&mut client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("there is room");
+        tokio::io::AsyncWriteExt::write_all(&mut client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .expect("there is room");
         let mut session = Session::new_h1(Box::new(server));
         session.read_request().await.expect("a request");
         session
@@ -399,7 +401,10 @@ mod tests {
             (&["Public", "S-MaxAge=9, No-Cache"], "private, No-Cache"),
             (&["private=\"x, y\", max-age=1"], "private, max-age=1"),
             (&["no-cache=\"set-cookie, x\", immutable"], "private, no-cache, immutable"),
-            (&["max-age=1, , proxy-revalidate, stale-while-revalidate=5"], "private, max-age=1, stale-while-revalidate=5"),
+            (
+                &["max-age=1, , proxy-revalidate, stale-while-revalidate=5"],
+                "private, max-age=1, stale-while-revalidate=5",
+            ),
         ] {
             let mut head = ResponseHeader::build(200, None).expect("a head");
             head.insert_header("expires", "0").expect("a header");

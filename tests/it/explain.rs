@@ -297,3 +297,39 @@ async fn every_sample_in_the_docs_is_what_the_program_makes_of_it() {
         assert_eq!(out, sample.after, "{}\n{told}", sample.rule);
     }
 }
+
+/// What one level of the example's ladder sees of a file of orders.
+fn on_the_ladder(who: &str, path: &str, file: &str) -> (Option<i32>, String) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/erp-ladder");
+    let out = tempfile::NamedTempFile::new().expect("a file");
+    let mut command = crate::house::vestibule();
+    command.args(["explain", "--config"]).arg(folder.join("vestibule.toml"));
+    command.args(["--email", who, "--path", path, "--at", "2026-06-30", "--response"]).arg(folder.join(file));
+    let output = command.arg("--output").arg(out.path()).output().expect("the binary starts");
+    let left = std::fs::read_to_string(out.path()).expect("text");
+    (output.status.code(), if left.is_empty() { printed(&output) } else { left })
+}
+
+#[test]
+fn the_ladder_of_the_examples_shows_each_level_what_it_may_see() {
+    let (code, told) = on_the_ladder("ben@harbor.example", "/api/orders", "orders.json");
+    assert_eq!(code, Some(3), "{told}");
+    holds(&told, &["no rule matches", "would not come back"]);
+    for (who, orders, sees_prices) in [
+        ("ona@harbor.example", 2, false),
+        // 30 days by the row, though the role has 365.
+        ("kim@harbor.example", 1, true),
+        ("ari@harbor.example", 3, true),
+        ("lou@harbor.example", 3, true),
+        ("eve@harbor.example", 3, true),
+    ] {
+        for (file, mark) in [("orders.json", "\"id\""), ("orders.csv", ",D-2001,")] {
+            let (code, left) = on_the_ladder(who, "/api/orders?page=1", file);
+            assert_eq!(code, Some(0), "{who}: {left}");
+            let found = left.matches(mark).count();
+            assert_eq!(found, orders, "{who} in {file}:\n{left}");
+            assert_eq!(left.contains("price"), sees_prices, "{who}: {left}");
+            assert_eq!(left.contains("237.50"), sees_prices, "{who}: {left}");
+        }
+    }
+}

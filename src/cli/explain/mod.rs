@@ -59,8 +59,19 @@ pub(super) async fn explain(
         return Err(Failure::Other(format!("app `{}` has no lists", app.name)));
     };
     let lists = rows::lists(app, &trace, question.at);
-    let is_reached = trace.lists.iter().all(|list| list.rows.is_ok());
-    let grants = if is_reached { trace.grants.as_slice() } else { &[] };
+    // A list that cannot be asked keeps out nobody whom another one lets in.
+    let grants = trace.grants.as_slice();
+    if let Some(chosen) = question.chosen.as_ref().filter(|_| !grants.is_empty()) {
+        let customers: Vec<&str> =
+            grants.iter().filter_map(|grant| grant.customer_id()).map(|id| id.as_str()).collect();
+        if !customers.contains(&chosen.as_str()) {
+            let has = customers.into_iter().map(tame).collect::<Vec<_>>().join(", ");
+            return Err(Failure::Usage(format!(
+                "the person is not of customer `{}`, but of {has}",
+                tame(chosen.as_str())
+            )));
+        }
+    }
     let choice = choose(grants, question.pinned, question.chosen.as_ref());
     let chosen = match &choice {
         Choice::One(grant) => vec![Arc::clone(grant)],

@@ -111,7 +111,10 @@ impl Story {
         if let Some(why) = &list.unreadable {
             let text = self.paint.bad(format!("the source cannot be asked: {}", tame(why)));
             self.line(4, text);
-            self.line(4, "until it can, nobody enters but those whose rows the running gateway still remembers");
+            self.line(
+                4,
+                "until it can, nobody enters by this list but those whose rows the running gateway still remembers",
+            );
             return;
         }
         if list.rows.is_empty() {

@@ -168,3 +168,20 @@ async fn apps_come_and_go() {
     holds(&text, &["app more: is new: 5 people may enter\n", "  gain access        6\n"]);
     assert_eq!(json["apps"][0]["state"], "added");
 }
+
+#[tokio::test]
+async fn a_table_that_both_configs_read_is_read_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("people.csv"), PEOPLE).expect("written");
+    let read = |text: &str| {
+        crate::config::parse(&folder.path().join("v.toml"), text, &|_| None).unwrap_or_else(|errors| panic!("{errors}"))
+    };
+    let mut rows = 0;
+    super::find(&read(OLD), &read(OLD), &mut |_, _, _| rows += 1).await;
+    assert_eq!(rows, 6);
+    // Another column is another question to the table.
+    let mut rows = 0;
+    let other = OLD.replace("email = \"email\"", "email = \"role\"");
+    super::find(&read(OLD), &read(&other), &mut |_, _, _| rows += 1).await;
+    assert_eq!(rows, 12);
+}
