@@ -79,7 +79,7 @@ async fn ready(State(room): Room) -> Response {
         problems.push(json!({"part": "store", "problem": error.to_string()}));
     }
     for source in (room.sources)() {
-        if !matches!(source.state, SourceState::Fresh) {
+        if !matches!(source.state, SourceState::Fresh) || source.problem.is_some() {
             let problem = source.problem.unwrap_or_else(|| "it has not been read yet".to_owned());
             is_ready &= !matches!(source.state, SourceState::Down { .. });
             let part = format!("source {}", source.name);

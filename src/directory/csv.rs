@@ -1,21 +1,22 @@
 //! A customer table in CSV text (RFC 4180): parsed once, then asked by email.
 //!
 //! The text itself is kept, with the place of every record and an index of the addresses; a row is made only for the
-//! person who is asked for. So a million customers take little more memory than their file.
+//! person who is asked for. So a million customers take little more memory than their file: 16 bytes a row, and 8 more for
+//! each further column with addresses. While a new text is read, the old one is still there.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use super::index::Index;
 use crate::policy::{Row, Value};
 use crate::types::{ColumnName, Email};
 
-/// The largest file taken.
-pub(super) const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// The largest text taken. It has to stay below what 32 bits can count.
+pub(super) const MOST_BYTES: u64 = 512 * 1024 * 1024;
 /// The most rows taken.
-const MOST_ROWS: usize = 1_000_000;
+pub(super) const MOST_ROWS: usize = 4_000_000;
 /// The most bad rows that are kept with their lines; all are counted.
 const MOST_BAD_ROWS: usize = 10_000;
 
@@ -34,8 +35,7 @@ pub(super) struct Table {
     delimiter: u8,
     headers: Vec<String>,
     places: Vec<Place>,
-    by_email: Vec<(ColumnName, Vec<(u64, usize)>)>,
-    hasher: RandomState,
+    index: Index,
     /// Needed columns that it does not have.
     pub(super) missing: Vec<ColumnName>,
     /// Rows that could not be read, the first ones.
@@ -44,10 +44,11 @@ pub(super) struct Table {
     pub(super) bad_count: u64,
 }
 
+/// Where a record begins.
 #[derive(Clone, Copy)]
 struct Place {
-    offset: usize,
-    line: u64,
+    offset: u32,
+    line: u32,
 }
 
 /// A row that could not be read.
@@ -78,11 +79,16 @@ pub(super) enum Unreadable {
     OpenQuote(u64),
     #[error("the file has more than {MOST_ROWS} rows")]
     TooManyRows,
+    #[error("the file has more than {} MiB", MOST_BYTES >> 20)]
+    TooLong,
 }
 
 impl Table {
     /// Reads a table.
     pub(super) fn parse(text: Vec<u8>, needed: &Needed) -> Result<Self, Unreadable> {
+        if text.len() as u64 > MOST_BYTES {
+            return Err(Unreadable::TooLong);
+        }
         if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
             return Err(Unreadable::Utf16);
         }
@@ -96,8 +102,7 @@ impl Table {
         let mut table = Self {
             headers: Vec::new(),
             places: Vec::new(),
-            by_email: Vec::new(),
-            hasher: RandomState::new(),
+            index: Index::new([]),
             missing: Vec::new(),
             bad_rows: Vec::new(),
             bad_count: 0,
@@ -110,46 +115,41 @@ impl Table {
 
     fn read(&mut self, needed: &Needed) -> Result<(), Unreadable> {
         let mut records = Records::new(&self.text, self.delimiter);
-        let headers = records.next().ok_or(Unreadable::NoHeader)?;
-        let headers = read_headers(&headers.1)?;
+        records.advance().ok_or(Unreadable::NoHeader)?;
+        let headers = read_headers(&records.record)?;
         let position = |column: &ColumnName| headers.iter().position(|header| header == column.as_str());
         let missing = needed.columns.iter().filter(|column| position(column).is_none()).cloned().collect();
         let emails: Vec<(&ColumnName, usize)> =
             needed.emails.iter().filter_map(|column| Some((column, position(column)?))).collect();
-        let mut index: Vec<Vec<(u64, usize)>> = vec![Vec::new(); emails.len()];
+        let mut index = Index::new(emails.iter().map(|(column, _)| (*column).clone()));
         let mut places = Vec::new();
         let mut bad_rows = Vec::new();
         let mut bad_count = 0;
-        for (place, record) in records {
-            match row_fault(&record, headers.len()) {
+        while let Some(place) = records.advance() {
+            let record = &records.record;
+            match row_fault(record, headers.len()) {
                 Some(Fault::Blank) => continue,
                 Some(Fault::Bad(what)) => {
                     bad_count += 1;
                     if bad_rows.len() < MOST_BAD_ROWS {
-                        bad_rows.push(BadRow { line: place.line, what });
+                        bad_rows.push(BadRow { line: u64::from(place.line), what });
                     }
                     continue;
                 }
                 None => {}
             }
-            if places.len() >= MOST_ROWS {
-                return Err(Unreadable::TooManyRows);
-            }
-            for ((_, column), index) in emails.iter().zip(&mut index) {
-                let address = record.get(*column).and_then(|field| std::str::from_utf8(field).ok());
-                if let Some(email) = address.and_then(|address| Email::parse(address).ok()) {
-                    index.push((self.hasher.hash_one(&email), places.len()));
+            let row = u32::try_from(places.len()).ok().filter(|_| places.len() < MOST_ROWS);
+            let row = row.ok_or(Unreadable::TooManyRows)?;
+            for (number, (_, column)) in emails.iter().enumerate() {
+                if let Some(address) = record.get(*column).and_then(|field| std::str::from_utf8(field).ok()) {
+                    index.add(number, address, row);
                 }
             }
             places.push(place);
         }
-        for index in &mut index {
-            index.sort_unstable();
-            index.shrink_to_fit();
-        }
-        self.by_email = emails.into_iter().map(|(column, _)| column.clone()).zip(index).collect();
+        index.finish();
         places.shrink_to_fit();
-        (self.headers, self.places) = (headers, places);
+        (self.headers, self.places, self.index) = (headers, places, index);
         (self.missing, self.bad_rows, self.bad_count) = (missing, bad_rows, bad_count);
         Ok(())
     }
@@ -166,17 +166,19 @@ impl Table {
 
     /// The rows, with their lines, whose address in a column is this one; at most `most`.
     pub(super) fn find(&self, column: &ColumnName, email: &Email, most: usize) -> Vec<(u64, Arc<Row>)> {
-        let Some((_, index)) = self.by_email.iter().find(|(name, _)| name == column) else { return Vec::new() };
-        let hash = self.hasher.hash_one(email);
-        let from = index.partition_point(|(other, _)| *other < hash);
-        let same = index.iter().skip(from).take_while(|(other, _)| *other == hash);
-        let rows = same.filter_map(|(_, number)| self.places.get(*number)).filter_map(|place| {
-            let row = self.row_at(*place)?;
+        let rows = self.index.rows(column, email).filter_map(|row| {
+            let place = *self.places.get(usize::try_from(row).ok()?)?;
+            let row = self.row_at(place)?;
             // Two addresses may share a hash.
             let is_theirs = row.text(column.as_str()).and_then(|text| Email::parse(&text).ok()).as_ref() == Some(email);
-            is_theirs.then(|| (place.line, Arc::new(row)))
+            is_theirs.then(|| (u64::from(place.line), Arc::new(row)))
         });
         rows.take(most).collect()
+    }
+
+    /// How many bytes it takes, its text among them.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.capacity() + self.places.capacity() * size_of::<Place>() + self.index.bytes()
     }
 
     /// All rows with their lines.
@@ -184,11 +186,11 @@ impl Table {
         Records::new(&self.text, self.delimiter)
             .skip(1)
             .filter(|(_, record)| row_fault(record, self.headers.len()).is_none())
-            .map(|(place, record)| (place.line, self.row(&record)))
+            .map(|(place, record)| (u64::from(place.line), self.row(&record)))
     }
 
     fn row_at(&self, place: Place) -> Option<Row> {
-        let text = self.text.get(place.offset..)?;
+        let text = self.text.get(usize::try_from(place.offset).ok()?..)?;
         let mut reader = ReaderBuilder::new().has_headers(false).delimiter(self.delimiter).from_reader(text);
         let mut record = ByteRecord::new();
         let is_read = reader.read_byte_record(&mut record).unwrap_or(false);
@@ -205,8 +207,11 @@ impl Table {
 struct Records<'a> {
     text: &'a [u8],
     reader: csv::Reader<&'a [u8]>,
+    /// The one read last.
+    record: ByteRecord,
     start: usize,
-    counted: Place,
+    counted: usize,
+    line: u32,
 }
 
 impl<'a> Records<'a> {
@@ -217,19 +222,31 @@ impl<'a> Records<'a> {
             .flexible(true)
             .delimiter(delimiter)
             .from_reader(text.get(start..).unwrap_or_default());
-        Self { text, reader, start, counted: Place { offset: 0, line: 1 } }
+        Self { text, reader, record: ByteRecord::new(), start, counted: 0, line: 1 }
+    }
+
+    /// Reads the next record, over the one before: a million of them need no million allocations.
+    fn advance(&mut self) -> Option<Place> {
+        // Reading bytes from memory into records of any length has no way to fail.
+        if !self.reader.read_byte_record(&mut self.record).ok()? {
+            return None;
+        }
+        let position = self.record.position().map_or(0, csv::Position::byte);
+        self.place(usize::try_from(position).ok()?)
     }
 
     /// Where a record truly begins: the reader's own position may lie before the blank lines that it skipped.
-    fn place(&mut self, position: usize) -> Place {
+    fn place(&mut self, position: usize) -> Option<Place> {
         let mut offset = self.start + position;
         while matches!(self.text.get(offset), Some(b'\r' | b'\n')) {
             offset += 1;
         }
-        let passed = self.text.get(self.counted.offset..offset).unwrap_or_default();
+        let passed = self.text.get(self.counted..offset).unwrap_or_default();
         let lines = passed.iter().filter(|byte| **byte == b'\n').count();
-        self.counted = Place { offset, line: self.counted.line + u64::try_from(lines).unwrap_or(0) };
-        self.counted
+        self.counted = offset;
+        // A text has fewer lines than bytes, and those fit.
+        self.line = self.line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
+        Some(Place { offset: u32::try_from(offset).ok()?, line: self.line })
     }
 }
 
@@ -237,14 +254,8 @@ impl Iterator for Records<'_> {
     type Item = (Place, ByteRecord);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut record = ByteRecord::new();
-        // Reading bytes from memory into records of any length has no way to fail.
-        if !self.reader.read_byte_record(&mut record).ok()? {
-            return None;
-        }
-        let position = record.position().map_or(0, csv::Position::byte);
-        let place = self.place(usize::try_from(position).ok()?);
-        Some((place, record))
+        let place = self.advance()?;
+        Some((place, self.record.clone()))
     }
 }
 
@@ -422,7 +433,7 @@ mod tests {
             if let Ok(table) = parse(format!("email,role\n{text}")) {
                 proptest::prop_assert_eq!(table.rows().count(), table.len());
                 for (place, (line, row)) in table.places.iter().zip(table.rows()) {
-                    proptest::prop_assert_eq!(place.line, line);
+                    proptest::prop_assert_eq!(u64::from(place.line), line);
                     proptest::prop_assert_eq!(table.row_at(*place), Some(row));
                 }
             }

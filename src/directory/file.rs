@@ -15,9 +15,10 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use super::csv::{MOST_BYTES, Needed, Table};
-use super::source::{Found, FoundRow, MOST_ROWS_FOR_ONE, Place, Step, Terms, columns_of, no_column};
-use super::standing::{MOST_WAIT, Standing, after, age, is_sudden_loss, sudden_loss};
+use super::csv::{self, MOST_BYTES, Needed};
+use super::memory::{Shown, Table};
+use super::source::{Found, Step, Terms};
+use super::standing::{MOST_WAIT, age};
 use crate::policy::CustomerList;
 use crate::state::health::SourceHealth;
 use crate::types::Email;
@@ -47,16 +48,6 @@ struct Watch {
     refused: Option<(Sight, String)>,
     /// A change that is not believed yet, and since when it has looked like this.
     unsettled: Option<(Stat, Timestamp)>,
-    standing: Standing,
-}
-
-/// What everybody else sees.
-#[derive(Clone, Default)]
-pub(super) struct Shown {
-    pub(super) table: Option<Arc<Table>>,
-    pub(super) standing: Standing,
-    pub(super) generation: u64,
-    looked: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,7 +73,7 @@ enum Look {
     /// Read anew, and the same bytes.
     SameBytes(Sight),
     /// Read anew.
-    New(Sight, Box<Table>),
+    New(Sight, Box<csv::Table>),
     /// No table.
     Bad(Option<Sight>, String),
 }
@@ -101,8 +92,16 @@ impl CsvFile {
         self.shown.load_full()
     }
 
-    /// Looks at the file, and reads it if need be.
-    pub(super) async fn look(&self, now: Timestamp) {
+    /// Looks at the file, and reads it if need be. A look goes on though whoever asked for it waits no longer: a long file is
+    /// read once, not by everybody anew.
+    pub(super) async fn look(self: &Arc<Self>, now: Timestamp) {
+        let this = Arc::clone(self);
+        if let Err(error) = tokio::spawn(async move { this.look_once(now).await }).await {
+            tracing::error!(source = %self.terms.name, %error, "a look at the source failed");
+        }
+    }
+
+    async fn look_once(&self, now: Timestamp) {
         let mut watch = self.watch.lock().await;
         let shown = self.shown();
         // Whoever waited for another's look need not look again.
@@ -112,53 +111,41 @@ impl CsvFile {
         let mut next = Shown { looked: Some(now), ..Shown::clone(&shown) };
         let look = self.examine(&watch, now).await;
         match look {
-            Look::Same => self.confirm(&mut watch, now),
+            Look::Same => self.confirm(&mut watch, &mut next, now),
             Look::SameBytes(sight) => {
                 watch.good = Some(sight);
-                self.confirm(&mut watch, now);
+                self.confirm(&mut watch, &mut next, now);
             }
             Look::Unsettled(stat) => {
                 if watch.unsettled.is_none_or(|(seen, _)| seen != stat) {
                     watch.unsettled = Some((stat, now));
                 }
                 // For a moment that is no trouble: what was last read is younger than it need be.
-                if watch.standing.confirmed.is_none_or(|confirmed| age(now, confirmed) >= self.terms.refresh) {
-                    self.fail(&mut watch, now, "the file is being written all the time".to_owned());
+                if next.standing.confirmed.is_none_or(|confirmed| age(now, confirmed) >= self.terms.refresh) {
+                    self.fail(&mut next, now, "the file is being written all the time".to_owned());
                 }
             }
             Look::Bad(sight, what) => {
                 watch.refused = sight.map(|sight| (sight, what.clone()));
-                self.fail(&mut watch, now, what);
+                self.fail(&mut next, now, what);
             }
-            Look::New(sight, table) => {
-                let before = shown.table.as_deref();
-                match before.and_then(|before| loss(before, &table)) {
-                    Some(what) if !watch.standing.is_spent(now, self.terms.max_stale) => {
-                        watch.refused = Some((sight, what.clone()));
-                        self.fail(&mut watch, now, what);
-                    }
-                    lost => {
-                        if let Some(what) = lost {
-                            let limit = "`max_stale` is over, so the table is believed as it is now";
-                            tracing::warn!(source = %self.terms.name, problem = %what, "{limit}");
-                        }
-                        tracing::info!(source = %self.terms.name, rows = table.len(), bad_rows = table.bad_count, "table read");
-                        self.tell_bad_rows(&table);
-                        next.table = Some(Arc::from(table));
-                        next.generation += 1;
-                        watch.good = Some(sight);
-                        watch.refused = None;
-                        self.confirm(&mut watch, now);
-                    }
+            Look::New(sight, table) => match next.take(Table::Csv(*table), &self.terms, now) {
+                Err(what) => {
+                    watch.refused = Some((sight, what.clone()));
+                    self.fail(&mut next, now, what);
                 }
-            }
+                Ok(()) => {
+                    watch.good = Some(sight);
+                    watch.refused = None;
+                    self.confirm(&mut watch, &mut next, now);
+                }
+            },
         }
-        next.standing = watch.standing.clone();
         self.shown.store(Arc::new(next));
     }
 
     /// Looks at the file if the last look is too long ago.
-    pub(super) async fn freshen(&self, now: Timestamp) {
+    pub(super) async fn freshen(self: &Arc<Self>, now: Timestamp) {
         if self.shown().looked.is_none_or(|looked| age(now, looked) >= self.terms.refresh) {
             // A disk may hang; then what is known is served, and `max_stale` ends that.
             let _ = tokio::time::timeout(MOST_WAIT, self.look(now)).await;
@@ -167,16 +154,7 @@ impl CsvFile {
 
     /// The rows for an address.
     pub(super) fn find(&self, list: &CustomerList, email: &Email, now: Timestamp) -> Result<Found, String> {
-        let shown = self.shown();
-        let confirmed = shown.serves(list, &self.terms, now)?;
-        let table = shown.table.as_ref().ok_or("it was not read yet")?;
-        let good_until = match shown.standing.trouble {
-            None => after(confirmed, self.terms.refresh),
-            Some(_) => after(now, self.terms.refresh).min(after(confirmed, self.terms.max_stale)),
-        };
-        let rows = table.find(&list.columns.email, email, MOST_ROWS_FOR_ONE + 1);
-        let rows = rows.into_iter().map(|(line, row)| FoundRow { place: Place::Line(line), row });
-        Ok(Found { rows: rows.collect(), fetched: confirmed, good_until })
+        self.shown.load().find(list, email, &self.terms, now)
     }
 
     pub(super) fn terms(&self) -> &Terms {
@@ -188,61 +166,30 @@ impl CsvFile {
     }
 
     pub(super) fn health(&self, now: Timestamp) -> SourceHealth {
-        let shown = self.shown.load();
-        let table = shown.table.as_deref();
-        let missing = table.and_then(|table| table.missing.first());
-        let problem = shown.standing.trouble.as_ref().map(|trouble| trouble.what.clone());
-        SourceHealth {
-            name: self.terms.name.clone(),
-            state: shown.standing.state(now, self.terms.max_stale),
-            rows: table.map(|table| u64::try_from(table.len()).unwrap_or(u64::MAX)),
-            problem: problem.or_else(|| missing.map(|column| format!("the table has no column `{column}`"))),
-            refused_rows: table.map_or(0, |table| table.bad_count),
-        }
+        self.shown.load().health(&self.terms, now)
     }
 
     /// Walks over all rows, the bad ones among them.
     pub(super) async fn walk(
-        &self,
+        self: &Arc<Self>,
         list: &CustomerList,
         now: Timestamp,
         each: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(), String> {
         self.look(now).await;
-        let shown = self.shown();
-        shown.serves(list, &self.terms, now)?;
-        let table = shown.table.as_ref().ok_or("it was not read yet")?;
-        let total = u64::try_from(table.len()).ok();
-        let step = |line, row| Step { place: Place::Line(line), row, unusable: Vec::new(), total };
-        for bad in &table.bad_rows {
-            each(step(bad.line, Err(bad.what.clone())));
-        }
-        for (line, row) in table.rows() {
-            each(step(line, Ok(row)));
-        }
-        Ok(())
+        self.shown().walk(list, &self.terms, now, each)
     }
 
-    fn confirm(&self, watch: &mut Watch, now: Timestamp) {
+    fn confirm(&self, watch: &mut Watch, shown: &mut Shown, now: Timestamp) {
         watch.unsettled = None;
-        if watch.standing.confirm(now) {
+        if shown.standing.confirm(now) {
             tracing::info!(source = %self.terms.name, "the source is well again");
         }
     }
 
-    fn fail(&self, watch: &mut Watch, now: Timestamp, what: String) {
-        if watch.standing.fail(now, what.as_str()) {
+    fn fail(&self, shown: &mut Shown, now: Timestamp, what: String) {
+        if shown.standing.fail(now, what.as_str()) {
             tracing::warn!(source = %self.terms.name, problem = %what, "the source cannot be used as it is");
-        }
-    }
-
-    fn tell_bad_rows(&self, table: &Table) {
-        const MOST_TOLD: usize = 10;
-        for row in table.bad_rows.iter().take(MOST_TOLD) {
-            tracing::warn!(source = %self.terms.name, line = row.line, problem = %row.what, "row skipped");
-        }
-        for column in &table.missing {
-            tracing::warn!(source = %self.terms.name, %column, "the header row has no such column");
         }
     }
 
@@ -260,33 +207,6 @@ impl CsvFile {
             Err(error) => Look::Bad(None, format!("reading it failed: {error}")),
         }
     }
-}
-
-impl Shown {
-    /// When the copy that can be served to a list was last confirmed; otherwise why there is none.
-    pub(super) fn serves(&self, list: &CustomerList, terms: &Terms, now: Timestamp) -> Result<Timestamp, String> {
-        let why = || {
-            let trouble = self.standing.trouble.as_ref();
-            trouble.map_or_else(|| "it was not read for too long".to_owned(), |trouble| trouble.what.clone())
-        };
-        let (Some(table), Some(confirmed)) = (&self.table, self.standing.confirmed) else { return Err(why()) };
-        if self.standing.is_spent(now, terms.max_stale) {
-            return Err(why());
-        }
-        match columns_of(list).find(|column| table.missing.contains(column)) {
-            Some(column) => Err(no_column(column.as_str(), table.headers().iter().map(String::as_str))),
-            None => Ok(confirmed),
-        }
-    }
-}
-
-/// What a new table lost against the one in use, where it is so much that it is rather a mistake.
-fn loss(before: &Table, new: &Table) -> Option<String> {
-    if let Some(column) = new.missing.iter().find(|column| !before.missing.contains(column)) {
-        return Some(format!("the column `{column}` is gone; the rows from before are kept until `max_stale` is over"));
-    }
-    let count = |table: &Table| u64::try_from(table.len()).unwrap_or(u64::MAX);
-    is_sudden_loss(count(before), count(new)).then(|| sudden_loss(count(before), count(new)))
 }
 
 struct Examiner<'a> {
@@ -335,7 +255,7 @@ impl Examiner<'_> {
         if self.good.is_some_and(|good| good.digest == digest) {
             return Look::SameBytes(sight);
         }
-        match Table::parse(text, needed) {
+        match csv::Table::parse(text, needed) {
             Ok(table) => Look::New(sight, Box::new(table)),
             Err(error) => Look::Bad(Some(sight), error.to_string()),
         }
@@ -360,7 +280,9 @@ impl Examiner<'_> {
 
 fn read(path: &Path) -> std::io::Result<(Stat, Vec<u8>)> {
     let file = std::fs::File::open(path)?;
-    let mut text = Vec::new();
+    // Its length is known, and a text that grows by doubling would take up to twice its room.
+    let length = usize::try_from(file.metadata()?.len().min(MOST_BYTES)).unwrap_or(0);
+    let mut text = Vec::with_capacity(length.saturating_add(1));
     (&file).take(MOST_BYTES + 1).read_to_end(&mut text)?;
     // By name, not by handle: a file that was replaced meanwhile is another one.
     Ok((Stat::of(&std::fs::metadata(path)?), text))

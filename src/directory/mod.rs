@@ -5,26 +5,41 @@
 //! bridged until `max_stale`. A removal in one source counts although another is in trouble, for rows are remembered, not
 //! verdicts. Strangers can fill only the first memory.
 
+mod census;
 mod csv;
+mod database;
+mod decode;
+mod engine;
 mod file;
+mod index;
+mod json;
+mod memory;
+mod mysql;
+mod notices;
+mod pointer;
+mod pool;
+mod postgres;
 mod question;
 mod report;
 mod source;
 mod sqlite;
 mod standing;
 mod trace;
+mod web;
+mod web_fetch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use moka::future::Cache;
 use moka::ops::compute::Op;
 use tokio_util::sync::CancellationToken;
 
+pub use census::{Census, Member, Unread, census};
 pub use report::{AppReport, Fault, ListReport, Progress};
 pub use source::Place;
 pub use trace::{ListTrace, RowTrace, Trace};
@@ -62,7 +77,8 @@ struct Lists {
 #[derive(Clone)]
 struct Answer {
     known: Arc<Known>,
-    generations: Vec<u64>,
+    /// What the sources' generations and the person's changes in them were before they were asked.
+    versions: Vec<(u64, u64)>,
 }
 
 #[derive(Clone)]
@@ -98,7 +114,7 @@ impl TableDirectory {
         join_all(self.sources.values().map(|source| source.look(now))).await;
     }
 
-    /// Looks at every source again and again, until it is told to stop.
+    /// Looks at every source again and again, and hears what they tell, until it is told to stop.
     pub async fn run(&self, stop: CancellationToken) {
         let watch = async |source: &Source| {
             loop {
@@ -109,7 +125,14 @@ impl TableDirectory {
                 }
             }
         };
-        join_all(self.sources.values().map(|source| watch(source))).await;
+        let listen = async |source: &Source| {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = source.listen() => {}
+            }
+        };
+        let watched = join_all(self.sources.values().map(|source| watch(source)));
+        join(watched, join_all(self.sources.values().map(|source| listen(source)))).await;
     }
 
     /// How the sources are.
@@ -121,19 +144,23 @@ impl TableDirectory {
 
     async fn known_at(&self, app: &AppName, email: &Email, now: Timestamp) -> Result<Arc<Known>, Unavailable> {
         let Some(lists) = self.apps.get(app) else {
-            return Ok(Arc::new(Known { grants: Vec::new(), fresh_until: now }));
+            return Ok(Arc::new(Known { grants: Vec::new(), fresh_until: now, missing: None }));
         };
         if let Some(grant) = lists.app.policy.workspace_grant(email) {
-            return Ok(Arc::new(Known { grants: vec![Arc::new(grant)], fresh_until: after(now, STAFF_REFRESH) }));
+            return Ok(Arc::new(Known {
+                grants: vec![Arc::new(grant)],
+                fresh_until: after(now, STAFF_REFRESH),
+                missing: None,
+            }));
         }
         let key = (app.clone(), email.clone());
-        if let Some(answer) = self.answers.get(&key).await.filter(|answer| lists.is_fresh(answer, now)) {
+        if let Some(answer) = self.answers.get(&key).await.filter(|answer| lists.is_fresh(answer, email, now)) {
             return Ok(answer.known);
         }
         // Whoever asks for the same person meanwhile waits here, and then finds the answer.
         let asked = self.answers.entry(key.clone()).and_try_compute_with(|entry| async {
             match entry.map(moka::Entry::into_value) {
-                Some(answer) if lists.is_fresh(&answer, now) => Ok(Op::Nop),
+                Some(answer) if lists.is_fresh(&answer, email, now) => Ok(Op::Nop),
                 _ => self.ask(lists, &key, now).await.map(Op::Put),
             }
         });
@@ -147,13 +174,13 @@ impl TableDirectory {
     async fn ask(&self, lists: &Lists, key: &(AppName, Email), now: Timestamp) -> Result<Answer, Unavailable> {
         let (_, email) = key;
         let policy = &lists.app.policy;
-        for source in &lists.sources {
-            source.freshen(now).await;
-        }
+        // All at once: two that hang keep nobody waiting for twice as long.
+        join_all(lists.sources.iter().map(|source| source.freshen(now))).await;
         // Read before the rows: a change that comes meanwhile makes the answer old at once.
-        let generations = lists.generations().collect();
+        let versions = lists.versions(email).collect();
         let remembered = self.good.get(key).await;
         let mut fresh_until = Timestamp::MAX;
+        let mut missing = None;
         let mut nominations = Vec::new();
         let mut part_by_list = Vec::with_capacity(policy.lists.len());
         for (number, (list, source)) in policy.lists.iter().zip(&lists.sources).enumerate() {
@@ -166,14 +193,19 @@ impl TableDirectory {
                 }
                 Err(cause) => {
                     let terms = source.terms();
-                    let last = last.filter(|last| now < after(last.fetched, terms.max_stale));
-                    let Some(last) = last else {
-                        tracing::debug!(app = %policy.name, person = %email.masked(), source = %terms.name, %cause, "nothing known");
-                        return Err(Unavailable { source_name: terms.name.to_string(), cause });
-                    };
-                    let rest = after(last.fetched, terms.max_stale);
-                    fresh_until = fresh_until.min(after(now, terms.refresh)).min(rest);
-                    last.clone()
+                    fresh_until = fresh_until.min(after(now, terms.refresh));
+                    match last {
+                        Some(last) if now < after(last.fetched, terms.max_stale) => {
+                            fresh_until = fresh_until.min(after(last.fetched, terms.max_stale));
+                            last.clone()
+                        }
+                        _ => {
+                            tracing::debug!(app = %policy.name, person = %email.masked(), source = %terms.name, %cause, "nothing known");
+                            missing.get_or_insert(Unavailable { source_name: terms.name.to_string(), cause });
+                            // Nobody enters from this list. It does not keep out whom another one lets in.
+                            Remembered { rows: Vec::new(), fetched: Timestamp::MIN }
+                        }
+                    }
                 }
             };
             for found in &part.rows {
@@ -190,6 +222,14 @@ impl TableDirectory {
         for refusal in &settled.refusals {
             tracing::debug!(app = %policy.name, person = %email.masked(), %refusal, "rows refused");
         }
+        if let (true, Some(missing)) = (settled.grants.is_empty(), &missing) {
+            if remembered.is_some() {
+                // What the other lists say now is not forgotten: who is removed there stays removed.
+                self.good.insert(key.clone(), Arc::new(part_by_list)).await;
+            }
+            // Perhaps the list that cannot be asked has them: that they are in none is not known.
+            return Err(missing.clone());
+        }
         if settled.grants.is_empty() {
             // Who is out stays out, also when a source fails later.
             self.good.invalidate(key).await;
@@ -198,13 +238,13 @@ impl TableDirectory {
         }
         let grants = settled.grants.into_iter().map(Arc::new).collect();
         let fresh_until = if fresh_until == Timestamp::MAX { after(now, STAFF_REFRESH) } else { fresh_until.max(now) };
-        Ok(Answer { known: Arc::new(Known { grants, fresh_until }), generations })
+        Ok(Answer { known: Arc::new(Known { grants, fresh_until, missing }), versions })
     }
 
     fn is_available_at(&self, app: &AppName, now: Timestamp) -> bool {
         self.apps.get(app).is_some_and(|lists| {
-            let lists = lists.app.policy.lists.iter().zip(&lists.sources);
-            lists.into_iter().all(|(list, source)| source.serves(list, now))
+            let mut with_sources = lists.app.policy.lists.iter().zip(&lists.sources);
+            lists.sources.is_empty() || with_sources.any(|(list, source)| source.serves(list, now))
         })
     }
 }
@@ -216,7 +256,9 @@ impl Directory for TableDirectory {
     }
 
     fn epoch(&self, app: &AppName) -> u64 {
-        self.apps.get(app).map_or(0, |lists| lists.generations().fold(0, u64::wrapping_add))
+        self.apps
+            .get(app)
+            .map_or(0, |lists| lists.sources.iter().map(|source| source.epoch()).fold(0, u64::wrapping_add))
     }
 
     fn is_available(&self, app: &AppName) -> bool {
@@ -225,12 +267,12 @@ impl Directory for TableDirectory {
 }
 
 impl Lists {
-    fn generations(&self) -> impl Iterator<Item = u64> {
-        self.sources.iter().map(|source| source.generation())
+    fn versions(&self, email: &Email) -> impl Iterator<Item = (u64, u64)> {
+        self.sources.iter().map(|source| (source.generation(), source.changes(email)))
     }
 
-    fn is_fresh(&self, answer: &Answer, now: Timestamp) -> bool {
-        now < answer.known.fresh_until && self.generations().eq(answer.generations.iter().copied())
+    fn is_fresh(&self, answer: &Answer, email: &Email, now: Timestamp) -> bool {
+        now < answer.known.fresh_until && self.versions(email).eq(answer.versions.iter().copied())
     }
 }
 

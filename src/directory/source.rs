@@ -7,9 +7,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::csv::Needed;
+use super::database::Database;
+use super::engine::Engine;
 use super::file::CsvFile;
-use super::sqlite::Database;
-use crate::config::{self, Config, SourceKind};
+use super::mysql::MySql;
+use super::notices::Notices;
+use super::postgres::Postgres;
+use super::sqlite::Sqlite;
+use super::web::WebTable;
+use crate::config::{self, Config, SourceKind, WebSource};
 use crate::policy::{CustomerList, ListRole, Row};
 use crate::state::health::SourceHealth;
 use crate::types::{ColumnName, Email, SourceName};
@@ -19,10 +25,10 @@ pub(super) const MOST_ROWS_FOR_ONE: usize = 200;
 
 /// A source of customer tables. The kinds are a closed set.
 pub(super) enum Source {
-    Csv(Box<CsvFile>),
-    Sqlite(Database),
-    /// A kind that is being built.
-    Unbuilt(Terms),
+    Csv(Arc<CsvFile>),
+    Web(Arc<WebTable>),
+    /// SQLite, PostgreSQL, MySQL or MariaDB.
+    Database(Box<Database>),
 }
 
 /// What config says of a source, whatever its kind.
@@ -31,6 +37,8 @@ pub(super) struct Terms {
     pub(super) name: SourceName,
     pub(super) refresh: Duration,
     pub(super) max_stale: Duration,
+    /// How long a database or web server may take to answer.
+    pub(super) timeout: Duration,
 }
 
 /// The rows of one person.
@@ -57,8 +65,17 @@ pub enum Place {
     Line(u64),
     /// The rowid of an SQLite table.
     RowId(i64),
-    /// The how-manieth row of a view, counted from 1.
+    /// The key of a row whose table has one whole number for its primary key.
+    Key(i64),
+    /// The how-manieth row of a view or an answer, counted from 1.
     Number(u64),
+    /// The how-manieth row of the how-manieth page of an answer, both counted from 1.
+    OfPage {
+        /// Which page.
+        page: u32,
+        /// Which row of it.
+        row: u32,
+    },
 }
 
 impl std::fmt::Display for Place {
@@ -66,7 +83,9 @@ impl std::fmt::Display for Place {
         match self {
             Self::Line(line) => write!(formatter, "line {line}"),
             Self::RowId(id) => write!(formatter, "rowid {id}"),
+            Self::Key(key) => write!(formatter, "key {key}"),
             Self::Number(number) => write!(formatter, "row {number}"),
+            Self::OfPage { page, row } => write!(formatter, "row {row} of page {page}"),
         }
     }
 }
@@ -90,30 +109,44 @@ impl Source {
     }
 
     fn new(source: &config::Source, config: &Config) -> Self {
-        let terms = Terms { name: source.name.clone(), refresh: source.refresh, max_stale: source.max_stale };
+        let terms = Terms {
+            name: source.name.clone(),
+            refresh: source.refresh,
+            max_stale: source.max_stale,
+            timeout: source.timeout,
+        };
         let lists = config.apps.iter().flat_map(|app| &app.policy.lists).filter(|list| list.source == source.name);
         match &source.kind {
-            SourceKind::Csv(path) => {
-                let mut needed = Needed::default();
-                for list in lists {
-                    needed.emails.insert(list.columns.email.clone());
-                    needed.columns.extend(columns_of(list).cloned());
-                }
-                Self::Csv(Box::new(CsvFile::new(terms, path.clone(), needed)))
+            SourceKind::Csv(path) => Self::Csv(Arc::new(CsvFile::new(terms, path.clone(), needed(lists)))),
+            SourceKind::Web(web) => Self::Web(Arc::new(WebTable::new(terms, WebSource::clone(web), needed(lists)))),
+            SourceKind::Sqlite(path) => Self::database(terms, Sqlite::new(path.clone()), lists, None),
+            SourceKind::Postgres { url, notify } => {
+                let engine = Postgres::new(url, terms.timeout);
+                let notices = notify.as_ref().map(|channel| Notices::new(&terms, url, channel));
+                Self::database(terms, engine, lists, notices)
             }
-            SourceKind::Sqlite(path) => {
-                let tables = lists.filter_map(|list| list.table.clone()).collect();
-                Self::Sqlite(Database::new(terms, path.clone(), tables))
+            SourceKind::MySql { url } => {
+                let engine = MySql::new(url, terms.timeout);
+                Self::database(terms, engine, lists, None)
             }
-            SourceKind::Postgres { .. } | SourceKind::MySql { .. } | SourceKind::Web(_) => Self::Unbuilt(terms),
         }
+    }
+
+    fn database<'a>(
+        terms: Terms,
+        engine: impl Engine + 'static,
+        lists: impl Iterator<Item = &'a CustomerList>,
+        notices: Option<Notices>,
+    ) -> Self {
+        let tables = lists.filter_map(|list| list.table.clone()).collect();
+        Self::Database(Box::new(Database::new(terms, Box::new(engine), tables, notices)))
     }
 
     pub(super) fn terms(&self) -> &Terms {
         match self {
             Self::Csv(file) => file.terms(),
-            Self::Sqlite(database) => database.terms(),
-            Self::Unbuilt(terms) => terms,
+            Self::Web(table) => table.terms(),
+            Self::Database(database) => database.terms(),
         }
     }
 
@@ -121,8 +154,8 @@ impl Source {
     pub(super) fn look_every(&self) -> Duration {
         match self {
             Self::Csv(file) => file.look_every(),
-            Self::Sqlite(database) => database.look_every(),
-            Self::Unbuilt(terms) => terms.refresh,
+            Self::Web(table) => table.look_every(),
+            Self::Database(database) => database.look_every(),
         }
     }
 
@@ -130,8 +163,8 @@ impl Source {
     pub(super) async fn look(&self, now: Timestamp) {
         match self {
             Self::Csv(file) => file.look(now).await,
-            Self::Sqlite(database) => database.look(now).await,
-            Self::Unbuilt(_) => {}
+            Self::Web(table) => table.look(now).await,
+            Self::Database(database) => database.look(now).await,
         }
     }
 
@@ -139,8 +172,8 @@ impl Source {
     pub(super) async fn freshen(&self, now: Timestamp) {
         match self {
             Self::Csv(file) => file.freshen(now).await,
-            Self::Sqlite(database) => database.freshen(now).await,
-            Self::Unbuilt(_) => {}
+            Self::Web(table) => table.freshen(now).await,
+            Self::Database(database) => database.freshen(now).await,
         }
     }
 
@@ -154,8 +187,8 @@ impl Source {
     ) -> Result<Found, String> {
         let found = match self {
             Self::Csv(file) => file.find(list, email, now)?,
-            Self::Sqlite(database) => database.find(list, email, now, had_rows).await?,
-            Self::Unbuilt(_) => return Err("not built yet".to_owned()),
+            Self::Web(table) => table.find(list, email, now)?,
+            Self::Database(database) => database.find(list, email, now, had_rows).await?,
         };
         if found.rows.len() > MOST_ROWS_FOR_ONE {
             return Err(format!("one address has more than {MOST_ROWS_FOR_ONE} rows in list `{}`", list.name));
@@ -167,8 +200,8 @@ impl Source {
     pub(super) fn serves(&self, list: &CustomerList, now: Timestamp) -> bool {
         match self {
             Self::Csv(file) => file.serves(list, now),
-            Self::Sqlite(database) => database.serves(list, now),
-            Self::Unbuilt(_) => false,
+            Self::Web(table) => table.serves(list, now),
+            Self::Database(database) => database.serves(list, now),
         }
     }
 
@@ -176,31 +209,48 @@ impl Source {
     pub(super) fn generation(&self) -> u64 {
         match self {
             Self::Csv(file) => file.shown().generation,
-            Self::Sqlite(database) => database.generation(),
-            Self::Unbuilt(_) => 0,
+            Self::Web(table) => table.shown().generation,
+            Self::Database(database) => database.generation(),
+        }
+    }
+
+    /// Goes up whenever anybody's access may be another than it was, be it one person's alone.
+    pub(super) fn epoch(&self) -> u64 {
+        match self {
+            Self::Database(database) => database.epoch(),
+            Self::Csv(_) | Self::Web(_) => self.generation(),
+        }
+    }
+
+    /// Goes up whenever answers for this person may be wrong, though not everybody's.
+    pub(super) fn changes(&self, email: &Email) -> u64 {
+        match self {
+            Self::Database(database) => database.changes(email),
+            Self::Csv(_) | Self::Web(_) => 0,
+        }
+    }
+
+    /// Takes in what the source tells by itself, until the end.
+    pub(super) async fn listen(&self) {
+        match self {
+            Self::Database(database) => database.listen().await,
+            Self::Csv(_) | Self::Web(_) => {}
         }
     }
 
     pub(super) fn health(&self, now: Timestamp) -> SourceHealth {
         match self {
             Self::Csv(file) => file.health(now),
-            Self::Sqlite(database) => database.health(now),
-            Self::Unbuilt(terms) => SourceHealth {
-                name: terms.name.clone(),
-                state: crate::state::health::SourceState::Down { since: now },
-                rows: None,
-                problem: None,
-                refused_rows: 0,
-            },
+            Self::Web(table) => table.health(now),
+            Self::Database(database) => database.health(now),
         }
     }
 
     /// How to make the question for an address quick, where it is not.
     pub(super) async fn advice(&self, list: &CustomerList) -> Option<String> {
         match self {
-            Self::Csv(_) => None,
-            Self::Sqlite(database) => database.advice(list).await,
-            Self::Unbuilt(_) => None,
+            Self::Csv(_) | Self::Web(_) => None,
+            Self::Database(database) => database.advice(list).await,
         }
     }
 
@@ -213,10 +263,20 @@ impl Source {
     ) -> Result<(), String> {
         match self {
             Self::Csv(file) => file.walk(list, now, each).await,
-            Self::Sqlite(database) => database.walk(list, now, each).await,
-            Self::Unbuilt(_) => Err("not built yet".to_owned()),
+            Self::Web(table) => table.walk(list, now, each).await,
+            Self::Database(database) => database.walk(list, now, each).await,
         }
     }
+}
+
+/// What the lists of a source need of its table.
+fn needed<'a>(lists: impl Iterator<Item = &'a CustomerList>) -> Needed {
+    let mut needed = Needed::default();
+    for list in lists {
+        needed.emails.insert(list.columns.email.clone());
+        needed.columns.extend(columns_of(list).cloned());
+    }
+    needed
 }
 
 /// All columns that a list names.

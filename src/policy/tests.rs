@@ -336,6 +336,52 @@ fn days_begin_at_midnight_in_the_apps_time_zone() {
     assert_eq!(policy.since(None, just_after), None);
 }
 
+#[test]
+fn attack_26_days_back_are_right_across_clock_changes_and_midnights_that_are_not_there() {
+    let time = |text: &str| text.parse::<Timestamp>().expect("a time");
+    // The zone, now, days back; then the first day, its first moment, and when the next day begins.
+    for (zone, now, days, day, begins, next) in [
+        // An ordinary day.
+        ("Europe/Berlin", "2026-01-10T12:00:00Z", 7, "2026-01-03", "2026-01-02T23:00:00Z", "2026-01-10T23:00:00Z"),
+        // A day of 23 hours, from within and from after it.
+        ("Europe/Berlin", "2026-03-28T23:30:00Z", 0, "2026-03-29", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
+        ("Europe/Berlin", "2026-03-29T22:00:00Z", 1, "2026-03-29", "2026-03-28T23:00:00Z", "2026-03-30T22:00:00Z"),
+        // One of 25 hours, in its last second and in the next.
+        ("Europe/Berlin", "2026-10-25T22:59:59Z", 0, "2026-10-25", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
+        ("Europe/Berlin", "2026-10-25T23:00:00Z", 1, "2026-10-25", "2026-10-24T22:00:00Z", "2026-10-26T23:00:00Z"),
+        // A midnight that is not there: the day begins at one.
+        ("America/Santiago", "2026-09-06T03:59:59Z", 0, "2026-09-05", "2026-09-05T04:00:00Z", "2026-09-06T04:00:00Z"),
+        ("America/Santiago", "2026-09-06T04:00:00Z", 0, "2026-09-06", "2026-09-06T04:00:00Z", "2026-09-07T03:00:00Z"),
+        // One that is there twice: the day begins at the first.
+        ("America/Havana", "2026-11-01T04:30:00Z", 0, "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"),
+        ("America/Havana", "2026-11-01T05:30:00Z", 0, "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"),
+        // Leap days, and more days than the calendar has.
+        ("UTC", "2028-03-01T00:00:00Z", 1, "2028-02-29", "2028-02-29T00:00:00Z", "2028-03-02T00:00:00Z"),
+        ("UTC", "2027-03-01T00:00:00Z", 1, "2027-02-28", "2027-02-28T00:00:00Z", "2027-03-02T00:00:00Z"),
+        ("Pacific/Kiritimati", "2026-12-31T10:00:00Z", 0, "2027-01-01", "2026-12-31T10:00:00Z", "2027-01-01T10:00:00Z"),
+    ] {
+        let now = time(now);
+        let mut policy = policy(roles("user:"));
+        policy.time_zone = TimeZone::get(zone).expect("a zone");
+        let grant = Grant { days_back: Some(days), ..grant("ann@example.com", "1") };
+        let identity = IdentityPlan { preset: Preset::Access, extra: Vec::new(), jwt: None };
+        let access = Access::compile(&policy, &identity, Arc::new(grant), now);
+        assert_eq!(access.since().map(|day| day.to_string()).as_deref(), Some(day), "{zone} at {now}");
+        let header = access.headers().iter().find(|(name, _)| name == "x-access-since");
+        assert_eq!(header.and_then(|(_, value)| value.to_str().ok()), Some(day), "{zone} at {now}");
+        assert_eq!(policy.next_midnight(now), time(next), "{zone} at {now}");
+        let keep = Condition::compile("timestamp(row.at) >= access.since", Scope::Answer).expect("it compiles");
+        let judge = |moment: Timestamp| {
+            let row = Element::from_json(format!(r#"{{"at":"{moment}"}}"#).as_bytes()).expect("a row");
+            access.judge(&keep, &row, now)
+        };
+        let begins = time(begins);
+        assert_eq!(judge(begins), Verdict::True, "{zone} at {now}: the first moment");
+        let before = begins.checked_sub(jiff::SignedDuration::from_secs(1)).expect("in range");
+        assert_eq!(judge(before), Verdict::False, "{zone} at {now}: a second before");
+    }
+}
+
 fn rule_text() -> impl Strategy<Value = String> {
     ("(allow|deny)", "(GET|POST|\\*)", "(/([ab]|\\*|\\*\\*)){1,3}").prop_map(|(e, m, p)| format!("{e} {m} {p}"))
 }

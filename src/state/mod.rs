@@ -17,4 +17,5 @@ mod recheck;
 pub mod sessions;
 mod shares;
 pub mod snapshot;
+pub mod trust;
 pub mod visit;

@@ -321,11 +321,12 @@ pub trait Directory: Send + Sync {
     /// All that the tables grant a person in an app; from a cache no older than the sources' `refresh`.
     ///
     /// # Errors
-    /// When a source cannot be read and what is known of this person is older than `max_stale`.
+    /// When a source cannot be read, what is known of this person there is older than `max_stale`, and no other list lets
+    /// the person enter.
     async fn known(&self, app: &AppName, email: &Email) -> Result<Arc<Known>, Unavailable>;
     /// A number that is another one whenever an app's tables have changed at once, and so answers from before count no more.
     fn epoch(&self, app: &AppName) -> u64;
-    /// Whether the tables of an app can be asked at all, whoever the person is.
+    /// Whether any table of an app can be asked, whoever the person is.
     fn is_available(&self, app: &AppName) -> bool;
 }
 
@@ -336,6 +337,9 @@ pub struct Known {
     pub grants: Vec<Arc<Grant>>,
     /// Until when this may be used without asking again.
     pub fresh_until: Timestamp,
+    /// Why this may not be all: a list that cannot be asked, and of which nothing is known that is young enough. What it
+    /// would grant is not among the grants, and nobody may be told that they do not have it.
+    pub missing: Option<Unavailable>,
 }
 
 /// The tables cannot be asked.

@@ -253,9 +253,21 @@ impl Sessions {
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
         let epoch = self.directory.epoch(&app.name);
-        let (grants, fresh_until) = self.granted(site, &record.email, &record.links).await?;
+        let Granted { grants, fresh_until, missing } = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
-        let standing = match choose(&grants, pinned, record.customer.as_ref()) {
+        let choice = choose(&grants, pinned, record.customer.as_ref());
+        if let Some(missing) = missing {
+            // Whoever is somebody by a list that cannot be asked now is not told to be nobody, or to be another.
+            let is_settled = match &choice {
+                Choice::One(_) => true,
+                Choice::Several => record.customer.is_none(),
+                Choice::None(_) => false,
+            };
+            if !is_settled {
+                return Err(missing.into());
+            }
+        }
+        let standing = match choice {
             Choice::One(grant) => {
                 match app.policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)) {
                     Some(requirement) => Standing::Weak(requirement.clone()),
@@ -281,21 +293,17 @@ impl Sessions {
     }
 
     /// What a person has: as staff by a provider's groups, or else by the tables.
-    async fn granted(
-        &self,
-        site: &Site,
-        email: &Email,
-        links: &[Link],
-    ) -> Result<(Vec<Arc<Grant>>, Timestamp), Unavailable> {
+    async fn granted(&self, site: &Site, email: &Email, links: &[Link]) -> Result<Granted, Unavailable> {
         let app = &site.app;
         let in_config = app.policy.workspace_grant(email).is_some();
         let by_group = |link: &Link| app.policy.group_grant(email, &link.provider, &link.groups);
         if let Some(grant) = links.iter().find_map(by_group).filter(|_| !in_config) {
             // What a provider said holds until it is asked again; the caller sees to that.
-            return Ok((vec![Arc::new(grant)], Timestamp::MAX));
+            return Ok(Granted { grants: vec![Arc::new(grant)], fresh_until: Timestamp::MAX, missing: None });
         }
         let known = self.directory.known(&app.name, email).await?;
-        Ok((known.grants.clone(), known.fresh_until))
+        let missing = known.missing.clone();
+        Ok(Granted { grants: known.grants.clone(), fresh_until: known.fresh_until, missing })
     }
 
     /// What the tables and its providers grant a session's person in the app of a domain.
@@ -303,7 +311,7 @@ impl Sessions {
     /// # Errors
     /// When they cannot be asked.
     pub async fn grants(&self, site: &Site, record: &SessionRecord) -> Result<Vec<Arc<Grant>>, Unavailable> {
-        Ok(self.granted(site, &record.email, &record.links).await?.0)
+        Ok(self.granted(site, &record.email, &record.links).await?.grants)
     }
 
     /// What the roles that a session's person has here, for whichever customer, ask for and the session does not meet.
@@ -322,8 +330,12 @@ impl Sessions {
     /// # Errors
     /// When the tables cannot be asked.
     pub async fn may_enter(&self, site: &Site, email: &Email, links: &[Link]) -> Result<bool, Unavailable> {
-        let (grants, _) = self.granted(site, email, links).await?;
-        Ok(!matches!(choose(&grants, site.domain.customer.as_ref(), None), Choice::None(_)))
+        let granted = self.granted(site, email, links).await?;
+        let may_enter = !matches!(choose(&granted.grants, site.domain.customer.as_ref(), None), Choice::None(_));
+        match granted.missing {
+            Some(missing) if !may_enter => Err(missing),
+            _ => Ok(may_enter),
+        }
     }
 
     /// Gives a session a new token and another customer, in one step; `None` when it has ended or was switched meanwhile.
@@ -560,6 +572,13 @@ impl Sessions {
             Err(error) => tracing::warn!(%error, "when sessions were last used could not be stored"),
         }
     }
+}
+
+/// What a person has, and how far that can be relied on.
+struct Granted {
+    grants: Vec<Arc<Grant>>,
+    fresh_until: Timestamp,
+    missing: Option<Unavailable>,
 }
 
 /// The sessions that are looked at now.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -44,6 +44,14 @@ upstream = "http://127.0.0.1:1"
 [[app.reports.customers]]
 source = "crm"
 email = "email"
+# In this app people see one day back; its day ends an hour after these tests begin.
+[app.dated]
+domains = ["dated.example"]
+upstream = "http://127.0.0.1:1"
+time_zone = "Pacific/Gambier"
+[[app.dated.customers]]
+source = "crm"
+email = "email"
 "#;
 
 /// When a link has to be re-checked.
@@ -70,27 +78,35 @@ fn email(text: &str) -> Email {
 struct Table {
     removed: Mutex<HashSet<Email>>,
     now: Mutex<Timestamp>,
+    /// Whether there is a list besides that cannot be asked.
+    is_missing_one: AtomicBool,
 }
 
 #[async_trait]
 impl Directory for Table {
     async fn known(&self, app: &AppName, email: &Email) -> Result<Arc<Known>, Unavailable> {
         let is_there = !self.removed.lock().expect("not poisoned").contains(email);
+        let is_dated = app.as_str() == "dated";
         let grant = Grant {
             app: app.clone(),
             email: email.clone(),
             name: DisplayName::new("Ann"),
             customer: None,
             role: RoleName::parse("user").expect("valid"),
-            days_back: None,
+            days_back: is_dated.then_some(1),
             language: None,
             notes: None,
             attributes: std::collections::BTreeMap::new(),
             origin: Origin::Workspace,
             row: Arc::default(),
         };
-        let fresh_until = *self.now.lock().expect("not poisoned") + Duration::from_secs(1);
-        Ok(Arc::new(Known { grants: is_there.then(|| Arc::new(grant)).into_iter().collect(), fresh_until }))
+        let seconds = if is_dated { 7200 } else { 1 };
+        let fresh_until = *self.now.lock().expect("not poisoned") + Duration::from_secs(seconds);
+        let is_missing_one = self.is_missing_one.load(Ordering::SeqCst);
+        let missing =
+            is_missing_one.then(|| Unavailable { source_name: "more".to_owned(), cause: "it is down".to_owned() });
+        let grants = is_there.then(|| Arc::new(grant)).into_iter().collect();
+        Ok(Arc::new(Known { grants, fresh_until, missing }))
     }
 
     fn epoch(&self, _: &AppName) -> u64 {
@@ -533,4 +549,40 @@ async fn attack_24_a_providers_log_out_ends_requests_in_every_app() {
     assert_eq!(house.sessions.end_linked(&farewell("two", None)).await.expect("ended"), Some(1));
     assert!(open[0].ended().is_cancelled());
     assert!(house.live(&here, "orders.example", 1).await.expect("an answer").is_none());
+}
+
+#[tokio::test]
+async fn attack_26_what_days_back_give_ends_at_midnight_of_the_apps_time_zone() {
+    let house = House::new().await;
+    let ann = house.enter_by_mail(1, "ann@example.com", "dated.example").await;
+    const MIDNIGHT: i64 = 3600;
+    let since = |live: &Live| live.access().expect("access").since().expect("a day").to_string();
+    let before = house.good(&ann, "dated.example", MIDNIGHT - 30).await;
+    assert_eq!(since(&before), "2027-01-13");
+    let still = house.good(&ann, "dated.example", MIDNIGHT - 1).await;
+    assert!(Arc::ptr_eq(&before, &still), "it was compiled twice on one day");
+    // The table's word is good for longer, and so is a look at the session.
+    let next = house.good(&ann, "dated.example", MIDNIGHT).await;
+    assert_eq!(since(&next), "2027-01-14");
+    let header = next.access().expect("access").headers().iter().find(|(name, _)| name == "x-access-since");
+    assert_eq!(header.map(|(_, value)| value.as_bytes()), Some(&b"2027-01-14"[..]));
+}
+
+#[tokio::test]
+async fn attack_22_who_is_somebody_by_a_list_that_is_down_is_not_told_to_be_nobody() {
+    let house = House::new().await;
+    let ann = house.enter_by_mail(1, "ann@example.com", "orders.example").await;
+    house.good(&ann, "orders.example", 0).await;
+    house.table.removed.lock().expect("not poisoned").insert(email("ann@example.com"));
+    house.table.is_missing_one.store(true, Ordering::SeqCst);
+    let trouble = house.live(&ann, "orders.example", 2).await.expect_err("nobody knows");
+    assert_eq!(trouble.name(), "source-unavailable");
+    let site = house.site("orders.example");
+    house.sessions.may_enter(&site, &email("ann@example.com"), &[]).await.expect_err("nobody knows");
+    // Whom another list lets in comes in.
+    assert!(house.sessions.may_enter(&site, &email("bob@example.com"), &[]).await.expect("known"));
+    // When the list is back, it is the same session.
+    house.table.removed.lock().expect("not poisoned").clear();
+    house.table.is_missing_one.store(false, Ordering::SeqCst);
+    house.good(&ann, "orders.example", 4).await;
 }

@@ -2,7 +2,9 @@
 
 mod csv;
 mod report;
+mod several;
 mod sqlite;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,19 +2,16 @@
 //! never for more than a mebibyte.
 
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use openidconnect::url::{Host, Url};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::StatusCode;
 use rustls::RootCertStore;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
 use super::contact::Contact;
 use crate::config::Provider;
+use crate::state::trust::{cause_of, client_tls};
 
 /// No honest answer comes near: the largest discovery documents and key sets have some ten kibibytes.
 const MOST_BYTES: usize = 1024 * 1024;
@@ -60,31 +57,9 @@ pub(super) enum HttpProblem {
     Malformed,
 }
 
-/// The CAs that the system trusts.
-pub(super) fn system_roots() -> RootCertStore {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        let causes: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-        tracing::warn!(causes = causes.join("; "), "the system has no CA: only providers with `ca` can be asked");
-    }
-    roots
-}
-
 /// A client for one provider.
 pub(super) fn client(provider: &Provider, system: &RootCertStore) -> Result<reqwest::Client, String> {
-    let mut roots = system.clone();
-    if let Some(path) = &provider.ca {
-        add_ca(&mut roots, path)?;
-    }
-    let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(crypto)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let tls = client_tls(system, provider.ca.as_deref())?;
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .https_only(!is_plain(&provider.issuer))
@@ -97,18 +72,6 @@ pub(super) fn client(provider: &Provider, system: &RootCertStore) -> Result<reqw
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| cause_of(&error))
-}
-
-fn add_ca(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
-    let unreadable = |cause: String| format!("{}: {cause}", path.display());
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
-    let mut added = 0;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
-        roots.add(certificate).map_err(|error| unreadable(error.to_string()))?;
-        added += 1;
-    }
-    if added == 0 { Err(unreadable("it holds no certificate".to_owned())) } else { Ok(()) }
 }
 
 fn is_plain(issuer: &str) -> bool {
@@ -179,15 +142,6 @@ async fn ask(client: &reqwest::Client, issuer: &str, request: HttpRequest) -> Re
 
 fn problem(error: &reqwest::Error) -> HttpProblem {
     if error.is_timeout() { HttpProblem::Slow } else { HttpProblem::Unreachable(cause_of(error)) }
-}
-
-/// The innermost cause: those around it only say that there is one, and where the request went.
-fn cause_of(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    if std::ptr::addr_eq(cause, std::ptr::from_ref(error)) { "it failed".to_owned() } else { cause.to_string() }
 }
 
 /// What of a URL may be logged.

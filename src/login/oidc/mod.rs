@@ -198,7 +198,7 @@ impl RelyingParty {
         metrics: Arc<Metrics>,
         timing: Timing,
     ) -> Result<Self, InvalidProviderCa> {
-        let roots = if providers.is_empty() { RootCertStore::empty() } else { http::system_roots() };
+        let roots = if providers.is_empty() { RootCertStore::empty() } else { crate::state::trust::system_roots() };
         let contact = |provider: &Arc<Provider>| {
             let client = http::client(provider, &roots)
                 .map_err(|cause| InvalidProviderCa { provider: provider.name.clone(), cause })?;
