@@ -7,8 +7,15 @@
 //! In the order of an answer's way: [`media`] says what it is, [`unpack`] takes its compression off, then [`json`] (with its
 //! lines), [`csv`] or [`html`] does the work. [`query`] narrows the request on its way there.
 
+pub mod csv;
 pub mod html;
 pub mod json;
+pub mod media;
+pub mod query;
+pub mod unpack;
+
+#[cfg(test)]
+mod sample;
 
 use std::sync::Arc;
 
