@@ -5,39 +5,8 @@ mod model;
 use proptest::prelude::*;
 
 use super::{Documents, JsonFilter};
-use crate::policy::{Condition, Filters, MemberPath, RowFilter, RowsAt, Scope};
-use crate::{filters, policy, types};
-use filters::{Unfilterable, Work};
-use model::{Tree, check, streamed, work};
-
-/// `hide price, rows[].total | set note="x" | at rows | rows row.customer == 42`, each part at most once.
-fn rule(text: &str) -> Work {
-    let mut filters = Filters::default();
-    let mut at = RowsAt::Found;
-    let path = |text: &str| MemberPath::parse(text).expect("a member");
-    let mut is_error = false;
-    for part in text.split('|').map(str::trim).filter(|part| !part.is_empty()) {
-        match part.split_once(' ').unwrap_or((part, "")) {
-            ("hide", names) => filters.hide = names.split(',').map(path).collect(),
-            ("set", pairs) => {
-                let pairs = pairs.split(',').map(|pair| pair.split_once('=').expect("a pair"));
-                filters.set =
-                    pairs.map(|(name, value)| (path(name), serde_json::from_str(value).expect("JSON"))).collect();
-            }
-            ("at", "$") => at = RowsAt::Top,
-            ("at", text) => {
-                at = RowsAt::Path(path(&if text.starts_with('[') { text.to_owned() } else { format!("$.{text}") }))
-            }
-            ("rows", keep) => {
-                let keep = Condition::compile(keep, Scope::Answer).expect("a condition");
-                filters.rows = Some(RowFilter { at: at.clone(), keep });
-            }
-            ("error", _) => is_error = true,
-            other => panic!("{other:?}"),
-        }
-    }
-    Work { is_error, ..work(filters) }
-}
+use crate::filters::{MOST_DEPTH, Unfilterable, Work};
+use model::{Tree, check, rule, streamed};
 
 /// What leaves of a document, in one piece, byte by byte and against the model.
 fn outcome(rule_text: &str, documents: Documents, text: &str) -> String {
@@ -355,9 +324,9 @@ fn nothing_behind_a_mistake_leaves() {
 #[test]
 fn nesting_has_a_limit() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    json("hide price", &nested(filters::MOST_DEPTH), &nested(filters::MOST_DEPTH));
-    refused("hide price", &nested(filters::MOST_DEPTH + 1), "too-deep");
-    refused("hide price", &format!("{{\"price\":{}}}", nested(filters::MOST_DEPTH)), "too-deep");
+    json("hide price", &nested(MOST_DEPTH), &nested(MOST_DEPTH));
+    refused("hide price", &nested(MOST_DEPTH + 1), "too-deep");
+    refused("hide price", &format!("{{\"price\":{}}}", nested(MOST_DEPTH)), "too-deep");
 }
 
 #[test]

@@ -1,52 +1,38 @@
 //! What the filter does, written plainly for a whole document in memory, and the check that holds the streaming one against it.
 //!
-//! The fuzz targets take this file in as well, so it names its parent's imports only.
+//! The fuzz targets take this file in as well.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use crate::filters::json::{Documents, JsonFilter};
+use crate::filters::{MOST_DEPTH, Unfilterable, Work, sample};
+use crate::policy::{Condition, Element, Filters, MemberPath, RowFilter, RowsAt, Scope, Step};
 
-use super::filters::json::{Documents, JsonFilter};
-use super::filters::{MOST_DEPTH, Unfilterable, Work};
-use super::policy::{
-    Access, AppPolicy, Customer, Effect, Element, Filters, Grant, IdentityPlan, MemberPath, Origin, Preset, Role,
-    Roles, Row, RowsAt, Rule, Step,
-};
-use super::types::{AppName, CustomerId, Email, RoleName};
-
-/// The work of a rule with these filters, for Ann of customer 42.
-pub(crate) fn work(filters: Filters) -> Work {
-    let name = AppName::parse("orders").expect("a name");
-    let role = RoleName::parse("user").expect("a name");
-    let mut rule = Rule::parse(Effect::Allow, "GET /**").expect("a rule");
-    rule.filters = Some(Arc::new(filters));
-    let roles = BTreeMap::from([(role.clone(), Role { rules: vec![rule], ..Role::default() })]);
-    let policy = AppPolicy {
-        name: name.clone(),
-        lists: Vec::new(),
-        roles: Roles(roles.into_iter().collect()),
-        default_role: None,
-        workspace: BTreeMap::new(),
-        workspace_groups: None,
-        time_zone: jiff::tz::TimeZone::UTC,
-    };
-    let grant = Grant {
-        app: name,
-        email: Email::parse("ann@example.com").expect("an address"),
-        name: None,
-        customer: Some(Customer { id: CustomerId::parse("42").expect("a key"), name: None }),
-        role,
-        days_back: None,
-        language: None,
-        notes: None,
-        attributes: BTreeMap::new(),
-        origin: Origin::Workspace,
-        row: Arc::new(Row::default()),
-    };
-    let identity = IdentityPlan { preset: Preset::Access, extra: Vec::new(), jwt: None };
-    let now = jiff::Timestamp::UNIX_EPOCH;
-    let access = Arc::new(Access::compile(&policy, &identity, Arc::new(grant), now));
-    let filters = access.rules().find_map(|rule| rule.filters.cloned()).expect("the rule has filters");
-    Work { filters, access, now, most_row_bytes: 1 << 20, is_error: false }
+/// `hide price, rows[].total | set note="x" | at rows | rows row.customer == 42`, each part at most once.
+pub(crate) fn rule(text: &str) -> Work {
+    let mut filters = Filters::default();
+    let mut at = RowsAt::Found;
+    let path = |text: &str| MemberPath::parse(text).expect("a member");
+    let mut is_error = false;
+    for part in text.split('|').map(str::trim).filter(|part| !part.is_empty()) {
+        match part.split_once(' ').unwrap_or((part, "")) {
+            ("hide", names) => filters.hide = names.split(',').map(path).collect(),
+            ("set", pairs) => {
+                let pairs = pairs.split(',').map(|pair| pair.split_once('=').expect("a pair"));
+                filters.set =
+                    pairs.map(|(name, value)| (path(name), serde_json::from_str(value).expect("JSON"))).collect();
+            }
+            ("at", "$") => at = RowsAt::Top,
+            ("at", text) => {
+                at = RowsAt::Path(path(&if text.starts_with('[') { text.to_owned() } else { format!("$.{text}") }))
+            }
+            ("rows", keep) => {
+                let keep = Condition::compile(keep, Scope::Answer).expect("a condition");
+                filters.rows = Some(RowFilter { at: at.clone(), keep });
+            }
+            ("error", _) => is_error = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    Work { is_error, most_row_bytes: 1 << 20, ..sample::work(filters) }
 }
 
 /// What the filter makes of a text that comes in pieces of these sizes, over and over; with no sizes, in one piece.
