@@ -63,7 +63,13 @@ impl Datasette {
 
     /// The gateway before it, by the example's config.
     async fn house(&self) -> House {
+        self.house_with(|config| config).await
+    }
+
+    /// The same, with something in the config changed.
+    async fn house_with(&self, change: impl Fn(String) -> String) -> House {
         let config = std::fs::read_to_string(example("vestibule.toml")).expect("the example");
+        let config = change(config);
         let (_, apps) = config.split_once("[source.people]").expect("the example has a source");
         let apps = format!("[source.people]{apps}").replace("http://127.0.0.1:8001", &self.url);
         assert!(apps.contains(&self.url));
@@ -392,4 +398,33 @@ async fn somebody_of_two_customers_sees_of_each_what_the_level_there_allows() {
     desk.log_in("desk@supplier.example").await;
     let text = desk.fetch("/data/orders.json?_size=1000").await.expect(200).text();
     assert!(["O-1-", "O-2-", "O-3-", "O-4-"].iter().all(|customer| text.contains(customer)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_26_rows_bind_where_a_forced_parameter_does_not() {
+    let datasette = Datasette::start().await;
+    let forced = "customer_id__exact = \"{customer.id}\", date__gte = \"{since}\"";
+    let unbound = |config: String| {
+        assert!(config.contains(forced));
+        config
+            .replace(forced, "_of_no_use = \"1\"")
+            .replace("\"product__exact\"]", "\"product__exact\", \"customer_id__exact\"]")
+    };
+    let house = datasette.house_with(unbound).await;
+    let ona = house.browser("data.localhost");
+    ona.log_in("ona@blume.example").await;
+    let own = datasette.references(2, Some(90));
+    for way in ["/data/orders.json?_size=1000", "/data/orders.csv"] {
+        let text = ona.ask("GET", way, &[]).await.whole(200).text();
+        nothing_foreign(
+            &LADDER[1],
+            way,
+            &Answer { status: 200, headers: Vec::new(), body: text.clone().into() },
+            &datasette.orders,
+        );
+        assert_eq!(found(&text, "O-2-"), own, "{way}");
+        let foreign = way.replace("_size=1000", "_size=1000&customer_id__exact=1");
+        let text = ona.ask("GET", &foreign, &[]).await.whole(200).text();
+        assert!(!text.contains("O-1-"), "{text}");
+    }
 }
