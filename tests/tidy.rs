@@ -132,7 +132,8 @@ fn test_files() -> BTreeSet<String> {
 }
 
 fn is_test(path: &Path, test_files: &BTreeSet<String>) -> bool {
-    path.file_stem().and_then(|name| name.to_str()).is_some_and(|name| test_files.contains(name))
+    path.parent().is_some_and(|folder| folder.ends_with("tests"))
+        || path.file_stem().and_then(|name| name.to_str()).is_some_and(|name| test_files.contains(name))
 }
 
 /// The rooms that a piece of code names by `crate::ROOM` or `crate::{ROOM, …}`.

@@ -66,7 +66,7 @@ pub enum Command {
     /// Walks from the customer lists to rows, conditions, customer, role, rules, filters and headers, and says what would have to
     /// change; with --response, what the person would get of a sample of the app's answer. Exits with 0 when the person may enter
     /// (and the request is allowed, and the answer can be filtered), and with 3 when not.
-    Explain(ExplainArgs),
+    Explain(Box<ExplainArgs>),
     /// Say who gains or loses what when a new config takes the place of the old one
     ///
     /// Reads all customer tables under both, and tells for each app who may enter now and could not before, who may not any more,

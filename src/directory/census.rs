@@ -44,7 +44,7 @@ pub async fn census(
     sides: &[(&Config, &TableDirectory)],
     progress: &mut Progress<'_>,
 ) -> Vec<BTreeMap<AppName, Census>> {
-    let mut counts: Vec<BTreeMap<AppName, Count<'_>>> = sides.iter().map(|side| empty(side)).collect();
+    let mut counts: Vec<BTreeMap<AppName, Count<'_>>> = sides.iter().map(empty).collect();
     for table in tables(sides) {
         let now = table.directory.clock.now();
         let mut read = 0;

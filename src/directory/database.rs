@@ -21,13 +21,15 @@ use crate::policy::CustomerList;
 use crate::state::health::{SourceHealth, SourceState};
 use crate::types::{Email, TableName};
 
+/// How much longer than a question waits, its server works on it: whoever gives up first should be the one who knows why.
+pub(super) const MOST_BEHIND: Duration = Duration::from_secs(1);
 /// A database in trouble is looked at again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A database that is well is looked at so often at least, whatever `refresh` says: its health is shown.
 const MOST_BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 /// How long counting a table's rows may take, and after which time it is tried again where it took longer.
-const MOST_COUNTING: Duration = Duration::from_secs(1);
-const COUNT_AGAIN_AFTER: Duration = Duration::from_secs(600);
+const MOST_COUNTING: Duration = Duration::from_secs(2);
+const COUNT_AGAIN_AFTER: Duration = Duration::from_secs(300);
 /// How much longer than a question a whole look may take, for those who wait for it.
 const MOST_BESIDES: Duration = Duration::from_secs(1);
 /// How long the next row of a walk may take.
@@ -168,6 +170,10 @@ impl Database {
     /// Reads a table's structure and counts its rows.
     async fn probe(&self, table: &TableName, state: &mut TableState, now: Timestamp) -> Result<(), Failure> {
         let structure = self.within(self.engine.structure(table)).await?;
+        if state.standing.trouble.is_some() {
+            // A server that hung while it counted is not a view that is slow to count.
+            state.uncounted = None;
+        }
         if state.uncounted.is_none_or(|tried| age(now, tried) >= COUNT_AGAIN_AFTER) {
             match tokio::time::timeout(MOST_COUNTING, self.engine.count(table)).await {
                 Ok(Ok(rows)) => {

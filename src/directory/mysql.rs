@@ -13,7 +13,7 @@ use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlRow
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
-use super::database::words;
+use super::database::{MOST_BEHIND, words};
 use super::decode;
 use super::engine::{Column, Each, Engine, Kind, MOST_COUNTED, More, Question, Structure};
 use super::pool::Pool;
@@ -51,7 +51,7 @@ impl MySql {
         let pool = options.as_ref().ok().cloned().map(|options| {
             Pool::by(move || {
                 let options = options.clone();
-                async move { connect(&options, Some(timeout)).await }
+                async move { connect(&options, Some(timeout + MOST_BEHIND)).await }
             })
         });
         Self { options, pool }

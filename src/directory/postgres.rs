@@ -15,7 +15,7 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
-use super::database::words;
+use super::database::{MOST_BEHIND, words};
 use super::decode;
 use super::engine::{Column, Each, Engine, Kind, MOST_COUNTED, More, Question, Structure};
 use super::pool::Pool;
@@ -62,7 +62,7 @@ impl Postgres {
         let options = options(url);
         let pool = options.as_ref().ok().map(|options| {
             // The server gives a question up, too: a client that hangs up is noticed only when it is answered.
-            let limit = timeout.as_millis().clamp(1, 86_400_000).to_string();
+            let limit = (timeout + MOST_BEHIND).as_millis().clamp(1, 86_400_000).to_string();
             Pool::new(options.clone().options([("statement_timeout", limit)]))
         });
         Self { options, pool }

@@ -227,7 +227,8 @@ fn ways(orders: &[Order]) -> Vec<String> {
     let mut ways: Vec<String> = PATHS.map(str::to_owned).to_vec();
     for table in ["orders", "invoices", "contacts"] {
         for format in ["", ".json", ".csv"] {
-            let queries = if table == "contacts" { &QUERIES[..12] } else { &QUERIES[..] };
+            // The tables differ in nothing that Datasette's parameters look at: all of them for one is enough.
+            let queries = if table == "orders" { &QUERIES[..] } else { &QUERIES[..12] };
             ways.extend(queries.iter().map(|query| format!("/data/{table}{format}?{query}")));
         }
     }

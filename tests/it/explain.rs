@@ -37,7 +37,7 @@ where = 'row.status == "active"'
 level = 20
 days_back = 90
 rules = [
-  { deny = "* /api/**", when = '"debug" in request.query || request.header["x-debug"] == "1"' },
+  { deny = "* /api/**", when = '"debug" in request.query || "x-debug" in request.header && request.header["x-debug"] == "1"' },
   { allow = "GET /api/orders", query = { customer = "{customer.id}" }, query_only = ["page", "sort"], hide = ["price"], rows = 'row.date >= access.since', pass = ["image/*"] },
   { allow = "GET /office/**", when = 'inNetwork(request.ip, "10.0.0.0/8") && request.time.getHours() < 17' },
 ]
@@ -202,7 +202,10 @@ async fn json_holds_everything_by_name() {
     assert_eq!((&access["level"], &access["since"]), (&json!(20), &json!("2026-04-01")));
     assert_eq!(access["attributes"], json!({"region": "EU"}));
     let (deny, allow) = (&access["rules"][0], &access["rules"][1]);
-    assert_eq!(deny["when"]["looked_at"], json!({"request.query": {"page": "1"}, "request.header[\"x-debug\"]": null}));
+    assert_eq!(
+        deny["when"]["looked_at"],
+        json!({"request.query": {"page": "1"}, "request.header": {}, "request.header[\"x-debug\"]": null})
+    );
     assert_eq!(deny["matches_first"], false);
     assert_eq!(allow["matches_first"], true);
     assert_eq!(allow["filters"]["query"], json!({"customer": "42"}));

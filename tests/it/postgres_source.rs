@@ -93,7 +93,7 @@ async fn the_session_may_only_read_and_gives_up_in_time() {
         .await;
     let config = apps(&database.url()).replace("\"people\"", "\"settings\"");
     let house = House::plan(&config.replace("refresh = \"1s\"", "timeout = \"7s\"")).furnish().await;
-    all_hold(&house, &["row.read_only == 'on' && row.most == '7s' && row.who == 'vestibule'"]);
+    all_hold(&house, &["row.read_only == 'on' && row.most == '8s' && row.who == 'vestibule'"]);
 }
 
 #[tokio::test]

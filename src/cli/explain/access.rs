@@ -20,7 +20,7 @@ pub(super) fn facts(question: &Question<'_>, grant: &Arc<Grant>) -> AccessFacts 
     let access = Arc::new(Access::compile(&app.policy, &app.identity, Arc::clone(grant), question.at));
     let path = question.request.as_ref().map(|asked| {
         let path = RequestPath::parse(asked.path.as_bytes(), &app.path_allowances);
-        path.map_err(|error| bad_path(app, asked, error.0, &error.to_string()))
+        path.map_err(|error| Box::new(bad_path(app, asked, error.0, &error.to_string())))
     });
     let request = match (&question.request, &path) {
         (Some(asked), Some(Ok(path))) => Some(asked.as_request(path, question.at)),
@@ -30,7 +30,7 @@ pub(super) fn facts(question: &Question<'_>, grant: &Arc<Grant>) -> AccessFacts 
     let decided = request.as_ref().map(|request| decision(app, &access, request));
     let (mut request_facts, answers) = match decided {
         Some((told, answers)) => (Some(told), answers),
-        None => (path.and_then(Result::err), None),
+        None => (path.and_then(Result::err).map(|told| *told), None),
     };
     if let (Some(told), Some(asked)) = (&mut request_facts, &question.request)
         && asked.had_fragment

@@ -347,7 +347,7 @@ impl Story {
         }
         if let Some(why) = &told.unjudged_why {
             let rows = count(told.unjudged_rows, "row", "rows");
-            let text = self.paint.bad(format!("{rows} cannot be judged by `rows`, and so do not pass: {}", tame(why)));
+            let text = self.paint.bad(format!("{rows} cannot be judged and will not pass: {}", tame(why)));
             self.line(2, text);
         }
         match told.diff.as_deref() {

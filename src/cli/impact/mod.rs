@@ -85,17 +85,5 @@ fn json(impact: &Impact) -> Result<String, Failure> {
     text.map(|text| text + "\n").map_err(|error| Failure::Other(format!("the answer is no JSON: {error}")))
 }
 
-/// For tests: the impact of one text on another, over the tables of a folder.
-#[cfg(test)]
-pub(super) async fn told(folder: &std::path::Path, old: &str, new: &str) -> (String, serde_json::Value, bool) {
-    let read = |text: &str| {
-        crate::config::parse(&folder.join("v.toml"), text, &|_| None).unwrap_or_else(|errors| panic!("{errors}"))
-    };
-    let mut impact = find(&read(old), &read(new), &mut |_, _, _| {}).await;
-    (impact.config, impact.against) = ("new.toml".to_owned(), "old.toml".to_owned());
-    let json = serde_json::to_value(&impact).expect("JSON");
-    (text::tell(&impact, false, Paint::plain()), json, impact.has_problems())
-}
-
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,10 @@
 //! Two config texts over one folder of tables, and what is told of them.
 
-use super::told;
+use std::path::Path;
+
+use super::{find, text};
+use crate::cli::paint::Paint;
+use crate::config::Config;
 
 const PEOPLE: &str = "email,company,role,active,days
 ann@example.com,1,viewer,1,30
@@ -44,6 +48,18 @@ irrevocable = true
 email = "staff@example.com"
 roles = { orders = "owner" }
 "#;
+
+fn read(folder: &Path, text: &str) -> Config {
+    crate::config::parse(&folder.join("v.toml"), text, &|_| None).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// The impact of one text on another, over the tables of a folder: as text and JSON, and whether there is a problem.
+async fn told(folder: &Path, old: &str, new: &str) -> (String, serde_json::Value, bool) {
+    let mut impact = find(&read(folder, old), &read(folder, new), &mut |_, _, _| {}).await;
+    (impact.config, impact.against) = ("new.toml".to_owned(), "old.toml".to_owned());
+    let json = serde_json::to_value(&impact).expect("JSON");
+    (text::tell(&impact, false, Paint::plain()), json, impact.has_problems())
+}
 
 /// The impact of a change of the old text: what is told, as text and JSON, and whether there is a problem.
 async fn change(from: &str, to: &str) -> (String, serde_json::Value, bool) {
@@ -173,15 +189,13 @@ async fn apps_come_and_go() {
 async fn a_table_that_both_configs_read_is_read_once() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("people.csv"), PEOPLE).expect("written");
-    let read = |text: &str| {
-        crate::config::parse(&folder.path().join("v.toml"), text, &|_| None).unwrap_or_else(|errors| panic!("{errors}"))
-    };
+    let read = |text: &str| read(folder.path(), text);
     let mut rows = 0;
-    super::find(&read(OLD), &read(OLD), &mut |_, _, _| rows += 1).await;
+    find(&read(OLD), &read(OLD), &mut |_, _, _| rows += 1).await;
     assert_eq!(rows, 6);
     // Another column is another question to the table.
     let mut rows = 0;
     let other = OLD.replace("email = \"email\"", "email = \"role\"");
-    super::find(&read(OLD), &read(&other), &mut |_, _, _| rows += 1).await;
+    find(&read(OLD), &read(&other), &mut |_, _, _| rows += 1).await;
     assert_eq!(rows, 12);
 }
