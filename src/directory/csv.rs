@@ -427,6 +427,21 @@ mod tests {
         assert_eq!(parse(text).err(), Some(Unreadable::TooManyRows));
     }
 
+    #[test]
+    fn a_row_takes_sixteen_bytes_beside_its_own() {
+        const ROWS: usize = 20_000;
+        let line =
+            |n: usize| format!("person.{n}@company-{}.example.com,{}\n", n / 7, if n % 2 == 0 { "boss" } else { "" });
+        let mut text = "email,role\n".to_owned();
+        text.extend((0..ROWS).map(line));
+        text.shrink_to_fit();
+        let own = text.len();
+        let table = parse(text).expect("fine");
+        assert_eq!(table.len(), ROWS);
+        assert_eq!(table.bytes(), own + 16 * ROWS);
+        assert_eq!(found(&table, "person.19999@company-2857.example.com").len(), 1);
+    }
+
     proptest::proptest! {
         #[test]
         fn no_text_panics_and_walking_agrees_with_finding(text in "(\\PC|[\"\r\n,;@a]){0,80}") {

@@ -154,6 +154,27 @@ fn only_another_table_has_another_digest() {
     assert_ne!(one, digest(r#"{"rows":[{"email":"a@b.example","rule":"x"}]}"#));
 }
 
+#[test]
+fn a_row_takes_no_more_than_in_csv_and_its_quotes_and_sixteen_bytes() {
+    const ROWS: usize = 20_000;
+    let line = |n: usize| format!("person.{n}@company-{}.example.com,{},member\n", n / 7, n % 400);
+    let record = |n: usize| {
+        let email = format!("person.{n}@company-{}.example.com", n / 7);
+        serde_json::json!({ "id": format!("rec{n}"), "fields": { "Mail address": email, "Role": "member", "Days": n % 400 } })
+    };
+    let fields = [("email", "/fields/Mail address"), ("days", "/fields/Days"), ("role", "/fields/Role")];
+    let pages: Vec<String> = (0..ROWS)
+        .step_by(100)
+        .map(|first| serde_json::json!({ "records": (first..first + 100).map(record).collect::<Vec<_>>() }).to_string())
+        .collect();
+    let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
+    let table = table(&source("/records", &fields, None), &pages).expect("fine");
+    let own: usize = (0..ROWS).map(|n| line(n).len()).sum();
+    // Brackets for the line break, quotes around two texts.
+    assert!(table.bytes() <= own + (16 + 5) * ROWS, "{} beside {own}", table.bytes());
+    assert_eq!(found(&table, "person.19999@company-2857.example.com").len(), 1);
+}
+
 fn any_value() -> impl proptest::strategy::Strategy<Value = Value> {
     use proptest::prelude::*;
     let leaf = prop_oneof![

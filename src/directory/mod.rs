@@ -5,6 +5,7 @@
 //! bridged until `max_stale`. A removal in one source counts although another is in trouble, for rows are remembered, not
 //! verdicts. Strangers can fill only the first memory.
 
+mod census;
 mod csv;
 mod database;
 mod decode;
@@ -38,6 +39,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use tokio_util::sync::CancellationToken;
 
+pub use census::{Census, Member, Unread, census};
 pub use report::{AppReport, Fault, ListReport, Progress};
 pub use source::Place;
 pub use trace::{ListTrace, RowTrace, Trace};
@@ -172,9 +174,8 @@ impl TableDirectory {
     async fn ask(&self, lists: &Lists, key: &(AppName, Email), now: Timestamp) -> Result<Answer, Unavailable> {
         let (_, email) = key;
         let policy = &lists.app.policy;
-        for source in &lists.sources {
-            source.freshen(now).await;
-        }
+        // All at once: two that hang keep nobody waiting for twice as long.
+        join_all(lists.sources.iter().map(|source| source.freshen(now))).await;
         // Read before the rows: a change that comes meanwhile makes the answer old at once.
         let versions = lists.versions(email).collect();
         let remembered = self.good.get(key).await;

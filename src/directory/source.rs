@@ -26,9 +26,9 @@ pub(super) const MOST_ROWS_FOR_ONE: usize = 200;
 /// A source of customer tables. The kinds are a closed set.
 pub(super) enum Source {
     Csv(Arc<CsvFile>),
+    Web(Arc<WebTable>),
     /// SQLite, PostgreSQL, MySQL or MariaDB.
     Database(Box<Database>),
-    Web(Arc<WebTable>),
 }
 
 /// What config says of a source, whatever its kind.
@@ -118,9 +118,7 @@ impl Source {
         let lists = config.apps.iter().flat_map(|app| &app.policy.lists).filter(|list| list.source == source.name);
         match &source.kind {
             SourceKind::Csv(path) => Self::Csv(Arc::new(CsvFile::new(terms, path.clone(), needed(lists)))),
-            SourceKind::Web(web) => {
-                Self::Web(Arc::new(WebTable::new(terms, source.timeout, WebSource::clone(web), needed(lists))))
-            }
+            SourceKind::Web(web) => Self::Web(Arc::new(WebTable::new(terms, WebSource::clone(web), needed(lists)))),
             SourceKind::Sqlite(path) => Self::database(terms, Sqlite::new(path.clone()), lists, None),
             SourceKind::Postgres { url, notify } => {
                 let engine = Postgres::new(url, terms.timeout);
@@ -147,8 +145,8 @@ impl Source {
     pub(super) fn terms(&self) -> &Terms {
         match self {
             Self::Csv(file) => file.terms(),
-            Self::Database(database) => database.terms(),
             Self::Web(table) => table.terms(),
+            Self::Database(database) => database.terms(),
         }
     }
 
@@ -156,8 +154,8 @@ impl Source {
     pub(super) fn look_every(&self) -> Duration {
         match self {
             Self::Csv(file) => file.look_every(),
-            Self::Database(database) => database.look_every(),
             Self::Web(table) => table.look_every(),
+            Self::Database(database) => database.look_every(),
         }
     }
 
@@ -165,8 +163,8 @@ impl Source {
     pub(super) async fn look(&self, now: Timestamp) {
         match self {
             Self::Csv(file) => file.look(now).await,
-            Self::Database(database) => database.look(now).await,
             Self::Web(table) => table.look(now).await,
+            Self::Database(database) => database.look(now).await,
         }
     }
 
@@ -174,8 +172,8 @@ impl Source {
     pub(super) async fn freshen(&self, now: Timestamp) {
         match self {
             Self::Csv(file) => file.freshen(now).await,
-            Self::Database(database) => database.freshen(now).await,
             Self::Web(table) => table.freshen(now).await,
+            Self::Database(database) => database.freshen(now).await,
         }
     }
 
@@ -189,8 +187,8 @@ impl Source {
     ) -> Result<Found, String> {
         let found = match self {
             Self::Csv(file) => file.find(list, email, now)?,
-            Self::Database(database) => database.find(list, email, now, had_rows).await?,
             Self::Web(table) => table.find(list, email, now)?,
+            Self::Database(database) => database.find(list, email, now, had_rows).await?,
         };
         if found.rows.len() > MOST_ROWS_FOR_ONE {
             return Err(format!("one address has more than {MOST_ROWS_FOR_ONE} rows in list `{}`", list.name));
@@ -202,8 +200,8 @@ impl Source {
     pub(super) fn serves(&self, list: &CustomerList, now: Timestamp) -> bool {
         match self {
             Self::Csv(file) => file.serves(list, now),
-            Self::Database(database) => database.serves(list, now),
             Self::Web(table) => table.serves(list, now),
+            Self::Database(database) => database.serves(list, now),
         }
     }
 
@@ -211,8 +209,8 @@ impl Source {
     pub(super) fn generation(&self) -> u64 {
         match self {
             Self::Csv(file) => file.shown().generation,
-            Self::Database(database) => database.generation(),
             Self::Web(table) => table.shown().generation,
+            Self::Database(database) => database.generation(),
         }
     }
 
@@ -243,16 +241,16 @@ impl Source {
     pub(super) fn health(&self, now: Timestamp) -> SourceHealth {
         match self {
             Self::Csv(file) => file.health(now),
-            Self::Database(database) => database.health(now),
             Self::Web(table) => table.health(now),
+            Self::Database(database) => database.health(now),
         }
     }
 
     /// How to make the question for an address quick, where it is not.
     pub(super) async fn advice(&self, list: &CustomerList) -> Option<String> {
         match self {
-            Self::Database(database) => database.advice(list).await,
             Self::Csv(_) | Self::Web(_) => None,
+            Self::Database(database) => database.advice(list).await,
         }
     }
 
@@ -265,8 +263,8 @@ impl Source {
     ) -> Result<(), String> {
         match self {
             Self::Csv(file) => file.walk(list, now, each).await,
-            Self::Database(database) => database.walk(list, now, each).await,
             Self::Web(table) => table.walk(list, now, each).await,
+            Self::Database(database) => database.walk(list, now, each).await,
         }
     }
 }

@@ -40,7 +40,6 @@ const MOST_NEXT_BYTES: usize = 8192;
 /// A table that a web server gives out.
 pub(super) struct WebTable {
     terms: Terms,
-    timeout: Duration,
     source: WebSource,
     needed: Needed,
     watch: Mutex<Watch>,
@@ -71,8 +70,8 @@ enum Look {
 }
 
 impl WebTable {
-    pub(super) fn new(terms: Terms, timeout: Duration, source: WebSource, needed: Needed) -> Self {
-        Self { terms, timeout, source, needed, watch: Mutex::default(), shown: ArcSwap::default() }
+    pub(super) fn new(terms: Terms, source: WebSource, needed: Needed) -> Self {
+        Self { terms, source, needed, watch: Mutex::default(), shown: ArcSwap::default() }
     }
 
     /// How often the background looks.
@@ -281,7 +280,7 @@ impl WebTable {
         if let Some(server) = &watch.server {
             return Ok(Arc::clone(server));
         }
-        let (source, timeout) = (self.source.clone(), self.timeout);
+        let (source, timeout) = (self.source.clone(), self.terms.timeout);
         let server = Arc::new(apart(move || Server::new(&source, timeout)).await??);
         watch.server = Some(Arc::clone(&server));
         Ok(server)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -80,6 +80,7 @@ struct Table {
     now: Mutex<Timestamp>,
     /// Whether there is a list besides that cannot be asked.
     is_missing_one: AtomicBool,
+    epoch: AtomicU64,
 }
 
 #[async_trait]
@@ -110,7 +111,7 @@ impl Directory for Table {
     }
 
     fn epoch(&self, _: &AppName) -> u64 {
-        0
+        self.epoch.load(Ordering::SeqCst)
     }
 
     fn is_available(&self, _: &AppName) -> bool {
@@ -585,4 +586,24 @@ async fn attack_22_who_is_somebody_by_a_list_that_is_down_is_not_told_to_be_nobo
     house.table.removed.lock().expect("not poisoned").clear();
     house.table.is_missing_one.store(false, Ordering::SeqCst);
     house.good(&ann, "orders.example", 4).await;
+}
+
+#[tokio::test]
+async fn attack_23_an_access_counts_only_under_the_config_and_the_tables_it_was_compiled_from() {
+    let house = House::new().await;
+    let ann = house.enter_by_mail(1, "ann@example.com", "dated.example").await;
+    let since = |live: &Live| live.access().expect("access").since().expect("a day").to_string();
+    let first = house.good(&ann, "dated.example", 0).await;
+    assert_eq!(since(&first), "2027-01-13");
+    assert!(Arc::ptr_eq(&first, &house.good(&ann, "dated.example", 0).await), "it is kept");
+    // Another config, in the same second.
+    house.current.store(Arc::new(snapshot(&CONFIG.replace("Pacific/Gambier", "UTC"))));
+    let second = house.good(&ann, "dated.example", 0).await;
+    assert_eq!(since(&second), "2027-01-14");
+    // Other tables, in the same second.
+    house.table.removed.lock().expect("not poisoned").insert(email("ann@example.com"));
+    assert!(Arc::ptr_eq(&second, &house.good(&ann, "dated.example", 0).await), "it is kept");
+    house.table.epoch.fetch_add(1, Ordering::SeqCst);
+    let third = house.good(&ann, "dated.example", 0).await;
+    assert!(third.access().is_none(), "she is in no table any more");
 }

@@ -86,3 +86,38 @@ async fn attack_22_who_was_removed_from_one_list_does_not_come_back_by_the_failu
     house.live(31).await;
     assert!(house.roles("bob@example.com").await.starts_with("unavailable"));
 }
+
+#[tokio::test]
+async fn attack_23_the_same_address_is_asked_for_once_for_each_app_and_never_for_another() {
+    let two = format!(
+        "{TWO}[app.reports]\ndomains = [\"reports.example.com\"]\nupstream = \"http://127.0.0.1:1\"\n\
+         [[app.reports.customers]]\nsource = \"more\"\nemail = \"email\"\ncustomer = \"company\"\nrole = \"admin\"\n"
+    );
+    let house = House::new(&two, &[("people.csv", PEOPLE), ("more.csv", MORE)]);
+    let reports = AppName::parse("reports").expect("a name");
+    let ask = async |number: usize| {
+        let app = if number.is_multiple_of(2) { orders() } else { reports.clone() };
+        let address = if number.is_multiple_of(3) { "bob@example.com" } else { "cat@example.com" };
+        let email = Email::parse(address).expect("an address");
+        (number % 6, house.directory.known_at(&app, &email, house.now).await.expect("known"))
+    };
+    let all = join_all((0..120).map(ask)).await;
+    let roles = |known: &Known| {
+        let role = |grant: &Arc<Grant>| {
+            let customer = grant.customer_id().expect("a customer");
+            format!("{} {}@{customer} of {}", grant.email, grant.role, grant.app)
+        };
+        known.grants.iter().map(role).collect::<Vec<_>>().join(", ")
+    };
+    for (kind, known) in &all {
+        let expected = match kind {
+            0 => "bob@example.com admin@2 of orders, bob@example.com user@9 of orders",
+            3 => "bob@example.com admin@9 of reports",
+            2 | 4 => "cat@example.com user@3 of orders",
+            _ => "cat@example.com admin@3 of reports",
+        };
+        assert_eq!(roles(known), expected);
+        let same = all.iter().find(|(other, _)| other == kind).expect("one at least");
+        assert!(Arc::ptr_eq(known, &same.1), "{expected} was asked for twice");
+    }
+}

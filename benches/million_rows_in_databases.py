@@ -8,7 +8,7 @@ request of the same people is beside it, for comparison. Memory is the gateway's
 beside it, before and after many strangers asked.
 
 needs: cargo build --release; Debian's postgresql; openssl, python3
-usage: benches/million_rows.py [--rows 1000000] [--people 40] [--strangers 500] [--binary target/release/vestibule]
+usage: benches/million_rows_in_databases.py [--rows 1000000] [--people 40] [--strangers 500] [--binary target/release/vestibule]
 """
 import argparse
 import json
