@@ -142,7 +142,13 @@ pub struct Gateway {
 pub async fn serve(path: &Path) -> Result<(), ServerError> {
     let mut terminate =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(ServerError::Signals)?;
-    let gateway = Gateway::build(config::load(path)?, Parts::default()).await?;
+    let text = config::read(path)?;
+    let config = config::parse(path, &text, &|name| std::env::var(name).ok())?;
+    let data = config.server.data.clone();
+    let gateway = Gateway::build(config, Parts::default()).await?;
+    if let Err(error) = config::running::remember(&data, path, &text) {
+        tracing::warn!(%error, "`impact` will not know this config: it cannot be written into the data folder");
+    }
     gateway
         .run(async move {
             tokio::select! {

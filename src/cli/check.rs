@@ -97,6 +97,10 @@ pub(super) fn write_report(text: &mut String, app: &App, report: &AppReport, pai
     for (list, found) in app.policy.lists.iter().zip(&report.lists) {
         write_list(text, list, found, paint);
     }
+    for role in &report.unheld_roles {
+        let note = format!("note: nobody has the role `{role}`, which is irrevocable, nor one that includes it");
+        let _ = writeln!(text, "  {}", paint.quiet(note));
+    }
     for role in &report.unused_roles {
         let _ = writeln!(text, "  {}", paint.quiet(format!("note: nobody has the role `{role}`")));
     }
@@ -162,19 +166,19 @@ fn write_faults(text: &mut String, found: &ListReport) {
 }
 
 /// A progress bar that shows itself only on a terminal, and only to those who have waited.
-struct Bar {
+pub(super) struct Bar {
     bar: ProgressBar,
     begun: Instant,
     is_terminal: bool,
 }
 
 impl Bar {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         Self { bar, begun: Instant::now(), is_terminal: std::io::stderr().is_terminal() }
     }
 
-    fn show(&mut self, list: &CustomerList, read: u64, total: Option<u64>) {
+    pub(super) fn show(&mut self, list: &CustomerList, read: u64, total: Option<u64>) {
         if !self.is_terminal || !read.is_multiple_of(ROWS_A_TICK) || self.begun.elapsed() < PATIENCE {
             return;
         }
@@ -196,7 +200,7 @@ impl Bar {
         self.bar.set_position(read);
     }
 
-    fn end(self) {
+    pub(super) fn end(self) {
         self.bar.finish_and_clear();
     }
 }

@@ -3,7 +3,9 @@
 mod advice;
 mod ca;
 mod check;
+mod diff;
 mod explain;
+mod impact;
 mod paint;
 mod person;
 mod register;
@@ -32,6 +34,7 @@ To see it work, with nothing else installed:
 For an app of your own:
   vestibule check --config vestibule.toml --data
   vestibule explain --config vestibule.toml --app orders --email ann@example.com --path /orders
+  vestibule impact --config vestibule.toml
   vestibule serve --config vestibule.toml";
 
 /// The entrance hall in front of an app that knows nothing of customers.
@@ -60,9 +63,16 @@ pub enum Command {
     Check(CheckArgs),
     /// Say why a person may or may not enter an app, step by step
     ///
-    /// Walks from the customer lists to rows, conditions, customer, role, rules and headers, and says what would have to
-    /// change. Exits with 0 when the person may enter (and the request is allowed), and with 3 when not.
+    /// Walks from the customer lists to rows, conditions, customer, role, rules, filters and headers, and says what would have to
+    /// change; with --response, what the person would get of a sample of the app's answer. Exits with 0 when the person may enter
+    /// (and the request is allowed, and the answer can be filtered), and with 3 when not.
     Explain(ExplainArgs),
+    /// Say who gains or loses what when a new config takes the place of the old one
+    ///
+    /// Reads all customer tables under both, and tells for each app who may enter now and could not before, who may not any more,
+    /// and whose role, customer, days back, rules or filters change. Exits with 0, and with 3 when somebody would lose a role that
+    /// is irrevocable, or when a table cannot be read, so that nobody can know.
+    Impact(ImpactArgs),
     /// Show what the store knows of an address: sessions, identities at providers, passkeys; and forget it
     ///
     /// Works beside a running gateway. What the customer tables say of an address is told by `explain`.
@@ -106,21 +116,72 @@ pub struct ExplainArgs {
     /// Which config file.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// The app
+    /// The app; may be left out where the config has only one
     #[arg(short, long, value_name = "NAME")]
-    pub app: String,
+    pub app: Option<String>,
     /// The person's address
     #[arg(short, long, value_name = "ADDRESS")]
     pub email: String,
-    /// The path of a request to decide on
-    #[arg(short, long, value_name = "PATH")]
-    pub path: Option<String>,
-    /// The method of that request
-    #[arg(short, long, value_name = "METHOD", default_value = "GET", requires = "path")]
-    pub method: String,
-    /// The domain that the person comes by, where one pins a customer
+    /// Answer in JSON, as docs/explain.md describes it
+    #[arg(long)]
+    pub json: bool,
+    /// What would hold then: 2026-03-29T10:00:00Z, or a day and time as the app's clocks show it. The tables are read as they
+    /// are now
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// The customer whom a person with several has chosen
+    #[arg(long, value_name = "KEY")]
+    pub customer: Option<String>,
+    /// The domain that the person comes by; it may belong to one customer
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
+    /// A request to decide on: its path, with a query if it has one
+    #[arg(short, long, value_name = "PATH", help_heading = "A request")]
+    pub path: Option<String>,
+    /// The method of that request
+    #[arg(short, long, value_name = "METHOD", default_value = "GET", requires = "path", help_heading = "A request")]
+    pub method: String,
+    /// A header field of that request; may be repeated
+    #[arg(long, value_name = "NAME: VALUE", requires = "path", help_heading = "A request")]
+    pub header: Vec<String>,
+    /// The address that request comes from
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", requires = "path", help_heading = "A request")]
+    pub ip: std::net::IpAddr,
+    /// A sample of the app's answer to that request: shows what the person would get of it
+    #[arg(long, value_name = "FILE", requires = "path", help_heading = "An answer")]
+    pub response: Option<PathBuf>,
+    /// What the sample is [default: by the file's extension]
+    #[arg(long, value_name = "TYPE", requires = "response", help_heading = "An answer")]
+    pub content_type: Option<String>,
+    /// The status of that answer
+    #[arg(long, value_name = "CODE", default_value = "200", requires = "response", help_heading = "An answer")]
+    pub status: u16,
+    /// Where to write what the person would get
+    #[arg(long, value_name = "FILE", requires = "response", help_heading = "An answer")]
+    pub output: Option<PathBuf>,
+}
+
+/// What `impact` is asked.
+#[derive(Args, Clone, Debug)]
+pub struct ImpactArgs {
+    /// The config as it would be
+    #[arg(short, long, value_name = "NEW", env = "VESTIBULE_CONFIG", default_value = "vestibule.toml")]
+    pub config: PathBuf,
+    /// The config as it is [default: the one that the gateway last started with]
+    #[arg(long, value_name = "OLD")]
+    pub against: Option<PathBuf>,
+    /// Only this app
+    #[arg(short, long, value_name = "NAME")]
+    pub app: Option<String>,
+    /// Answer in JSON, as docs/explain.md describes it
+    #[arg(long)]
+    pub json: bool,
+    /// Name everybody, not only the first of each kind
+    #[arg(long)]
+    pub all: bool,
+    /// Exit with 4 when something changes
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// What `person` is asked.
@@ -216,6 +277,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         }
         Command::Check(args) => block_on(check::run(args))?,
         Command::Explain(args) => block_on(explain::run(args))?,
+        Command::Impact(args) => block_on(impact::run(args))?,
         Command::Person(args) => block_on(person::run(args))?,
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&crate::config::schema());

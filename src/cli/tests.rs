@@ -44,6 +44,7 @@ rules = [{ deny = "* /orders/secret/**" }, { allow = "POST /orders/**" }]
 [app.orders.role.near]
 when = 'row.region == "EU"'
 [app.orders.role.odd]
+irrevocable = true
 when = 'row.nothing == 1'
 [app.reports]
 enabled = false
@@ -91,8 +92,8 @@ async fn explain(arguments: &str) -> (String, bool) {
     let words = ["vestibule", "explain"].into_iter().chain(arguments.split(' '));
     let Command::Explain(args) = Cli::try_parse_from(words).expect("arguments").command else { unreachable!() };
     let now = "2026-03-31T12:00:00Z".parse().expect("a time");
-    match explain::explain(&args, &house.config, &house.directory, now, Paint::plain()).await {
-        Ok(answer) => answer,
+    match explain::explain(&args, &house.config, &house.directory, now).await {
+        Ok(told) => (explain::tell(&told, Paint::plain()), told.is_yes()),
         Err(failure) => (failure.to_string(), false),
     }
 }
@@ -112,14 +113,15 @@ async fn explain_walks_from_list_to_headers() {
         true,
         &[
             "ann@example.com in app orders\n",
-            "  Contacts (source crm)\n    line 2 counts\n",
+            "  Contacts (source crm, as of 2",
+            "\n    line 2 counts\n",
             "      row.active   \"1\"\n",
-            "      where     `row.active == \"1\"` is true\n      customer  1, from column `company`\n      role      viewer, from column `role`\n",
+            "      where      `row.active == \"1\"` is true: row.active = \"1\"\n      customer   1, from column `company`\n      role       viewer, from column `role`\n      days back  30 days, from column `days`\n",
             "  days back  30 days, so since 2026-03-01\n",
             "  > allow GET /orders/**  role viewer\n",
             "    X-Access-Since:      2026-03-01\n",
             "    X-Access-Assertion:  (signed for `orders`, good for 300 s)\n",
-            "  rules never look at query and fragment",
+            "  the app is asked for /orders/1?x=1\n",
             "  GET /orders/1 is allowed: rule `allow GET /orders/**` of role `viewer` matches first\n",
             "  by acme.example.com, which is for customer 1, the person may enter\n",
             "  the person may enter, and this request goes upstream\n",
@@ -253,6 +255,7 @@ async fn check_tells_every_fault_with_its_line() {
         "    line 14  `not-an-address` is not an email address",
         "    line 15  `evil\\u{1b}[2J@example.com` is not an email address",
         "  note: nobody has the role `near`\n",
+        "  note: nobody has the role `odd`, which is irrevocable, nor one that includes it\n",
     ] {
         assert!(text.contains(line), "it lacks `{line}`\n{text}");
     }

@@ -268,12 +268,13 @@ impl AppBuilder<'_> {
             return Roles::standard();
         }
         let mut roles = Roles::default();
+        let attributes = self.attributes();
         for (name, file) in &self.file.role {
             let role = Role {
                 includes: file.includes.iter().filter_map(|name| self.role(builder, name)).collect(),
                 when: file.when.as_ref().and_then(|text| rules::condition(builder, text, Scope::Table)),
                 require: ways::requirement(builder, file.require.as_deref(), &self.name.value, &self.ways),
-                rules: file.rules.iter().filter_map(|rule| rules::rule(builder, rule)).collect(),
+                rules: file.rules.iter().filter_map(|rule| rules::rule(builder, rule, &attributes)).collect(),
                 level: file.level,
                 irrevocable: file.irrevocable,
                 days_back: file.days_back.as_ref().and_then(|days| days_of_role(builder, days)),
@@ -403,19 +404,14 @@ impl AppBuilder<'_> {
         let template = Template::parse(&text.value)
             .map_err(|error| Problem::new(error.to_string(), "write text with fields, such as \"{customer.id}\""));
         let template = builder.keep(&text.span, template)?;
-        let known: Vec<&str> = self
-            .file
-            .customers
-            .iter()
-            .flat_map(|list| list.value.attributes.keys())
-            .map(|name| name.value.as_str())
-            .collect();
-        if let Some(name) = template.attributes().find(|name| !known.contains(name)) {
-            let otherwise = format!("add `attributes = {{ {name} = \"COLUMN\" }}` to a customer list");
-            let help = did_you_mean(name, known, &otherwise);
-            builder.problem(&text.span, format!("no customer list has the attribute `{name}`"), help);
-        }
+        rules::need_attributes(builder, &text.span, template.attributes(), &self.attributes());
         Some(template)
+    }
+
+    /// The attributes that some list brings.
+    fn attributes(&self) -> Vec<&str> {
+        let names = self.file.customers.iter().flat_map(|list| list.value.attributes.keys());
+        names.map(|name| name.value.as_str()).collect()
     }
 
     fn claim(&self, builder: &mut Builder<'_>, name: &Text, value: &Text) -> Option<(String, Template)> {

@@ -20,12 +20,19 @@ use crate::types::{HostName, SenderAddress, SmtpServer};
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    parse(path, &read(path)?, &|name| std::env::var(name).ok())
+}
+
+/// Reads the text of a config file.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn read(path: &Path) -> Result<String, ConfigErrors> {
+    std::fs::read_to_string(path).map_err(|error| {
         let help = "name the config file with --config FILE; it is UTF-8 text";
         let problem = Problem::new(format!("the file cannot be read: {error}"), help);
         ConfigErrors(vec![ConfigError { file: path.to_owned(), line: 1, problem }])
-    })?;
-    parse(path, &text, &|name| std::env::var(name).ok())
+    })
 }
 
 /// Builds a config from its text. `path` names it in messages, and its folder is where relative paths begin.

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
@@ -42,6 +43,8 @@ pub(super) enum DaysOfRoleFile {
 pub(super) struct RowsFile {
     pub(super) at: Option<String>,
     pub(super) keep: String,
+    /// Where the condition stands, if not for itself.
+    pub(super) keep_span: Option<Range<usize>>,
 }
 
 /// A constant that takes a member's place.
@@ -202,17 +205,17 @@ impl<'de> Visitor<'de> for Rows {
         formatter.write_str(r#"a condition, or { at = "data.rows", keep = "condition" }"#)
     }
     fn visit_str<E>(self, text: &str) -> Result<RowsFile, E> {
-        Ok(RowsFile { at: None, keep: text.to_owned() })
+        Ok(RowsFile { at: None, keep: text.to_owned(), keep_span: None })
     }
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<RowsFile, M::Error> {
         #[derive(serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Table {
             at: Option<String>,
-            keep: String,
+            keep: toml::Spanned<String>,
         }
         let Table { at, keep } = Table::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(RowsFile { at, keep })
+        Ok(RowsFile { at, keep_span: Some(keep.span()), keep: keep.into_inner() })
     }
 }
 

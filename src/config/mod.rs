@@ -11,6 +11,7 @@ mod error;
 mod file;
 pub(crate) mod nearest;
 mod rules;
+pub mod running;
 mod scan;
 mod secret;
 mod sources;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-pub use build::{load, parse};
+pub use build::{load, parse, read};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
 

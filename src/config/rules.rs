@@ -1,15 +1,18 @@
 //! Rules, and what they narrow.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::builder::Builder;
 use super::either::{ConstantFile, RowsFile};
 use super::error::Problem;
 use super::file::{At, RuleFile, Text};
+use super::nearest::did_you_mean;
 use crate::policy::{Condition, Effect, Filters, MediaRange, MemberPath, RowFilter, RowsAt, Rule, Scope, Template};
 
 /// One rule; what is wrong is in the builder.
-pub(super) fn rule(builder: &mut Builder<'_>, rule: &At<RuleFile>) -> Option<Rule> {
+/// `attributes` are those that the app's lists bring.
+pub(super) fn rule(builder: &mut Builder<'_>, rule: &At<RuleFile>, attributes: &[&str]) -> Option<Rule> {
     let (effect, text) = match (&rule.value.allow, &rule.value.deny) {
         (Some(text), None) => (Effect::Allow, text),
         (None, Some(text)) => (Effect::Deny, text),
@@ -25,17 +28,34 @@ pub(super) fn rule(builder: &mut Builder<'_>, rule: &At<RuleFile>) -> Option<Rul
     let help = "write methods and a path, such as \"GET /orders/**\"; see docs/access.md";
     let parsed = Rule::parse(effect, &text.value).map_err(|error| Problem::new(error.to_string(), help));
     let parsed = builder.keep(&text.span, parsed);
+    if let Some(parsed) = &parsed {
+        need_attributes(builder, &text.span, parsed.pattern.attributes(), attributes);
+    }
     let when = match &rule.value.when {
         None => Some(None),
         Some(text) => condition(builder, text, Scope::Request).map(Some),
     };
-    let filters = filters(builder, rule)?;
+    let filters = filters(builder, rule, attributes)?;
     if effect == Effect::Deny && filters != Filters::default() {
         builder.problem(&rule.span, "a rule that denies narrows nothing", "remove its filters, or write `allow`");
         return None;
     }
     let filters = (filters != Filters::default()).then(|| Arc::new(filters));
     Some(Rule { when: when?, filters, ..parsed? })
+}
+
+/// An attribute that no list brings has no value for anybody.
+pub(super) fn need_attributes<'a>(
+    builder: &mut Builder<'_>,
+    span: &Range<usize>,
+    mut names: impl Iterator<Item = &'a str>,
+    known: &[&str],
+) {
+    if let Some(name) = names.find(|name| !known.contains(name)) {
+        let otherwise = format!("add `attributes = {{ {name} = \"COLUMN\" }}` to a customer list");
+        let help = did_you_mean(name, known.iter().copied(), &otherwise);
+        builder.problem(span, format!("no customer list has the attribute `{name}`"), help);
+    }
 }
 
 /// A condition for its place.
@@ -51,9 +71,9 @@ pub(super) fn condition(builder: &mut Builder<'_>, text: &Text, scope: Scope) ->
     builder.keep(&text.span, compiled)
 }
 
-fn filters(builder: &mut Builder<'_>, rule: &At<RuleFile>) -> Option<Filters> {
+fn filters(builder: &mut Builder<'_>, rule: &At<RuleFile>, attributes: &[&str]) -> Option<Filters> {
     let file = &rule.value;
-    let query: Vec<_> = file.query.iter().map(|(name, value)| forced(builder, name, value)).collect();
+    let query: Vec<_> = file.query.iter().map(|(name, value)| forced(builder, name, value, attributes)).collect();
     let texts = |texts: &[Text]| texts.iter().map(|text| text.value.clone()).collect::<Vec<_>>();
     let hide: Vec<_> = file.hide.iter().map(|text| path(builder, text)).collect();
     let set: Vec<_> =
@@ -101,10 +121,11 @@ fn filters(builder: &mut Builder<'_>, rule: &At<RuleFile>) -> Option<Filters> {
     Some(filters)
 }
 
-fn forced(builder: &mut Builder<'_>, name: &Text, value: &Text) -> Option<(String, Template)> {
+fn forced(builder: &mut Builder<'_>, name: &Text, value: &Text, attributes: &[&str]) -> Option<(String, Template)> {
     let help = "write text with fields, such as \"{customer.id}\"";
     let template = Template::parse(&value.value).map_err(|error| Problem::new(error.to_string(), help));
     let template = builder.keep(&value.span, template)?;
+    need_attributes(builder, &value.span, template.attributes(), attributes);
     if name.value.trim().is_empty() {
         builder.problem(&name.span, "a parameter has no name", "write { customer_id = \"{customer.id}\" }");
         return None;
@@ -135,7 +156,8 @@ fn constant(builder: &mut Builder<'_>, value: &At<ConstantFile>) -> Option<serde
 }
 
 fn row_filter(builder: &mut Builder<'_>, rows: &At<RowsFile>) -> Option<RowFilter> {
-    let keep = At { value: rows.value.keep.clone(), span: rows.span.clone() };
+    let span = rows.value.keep_span.clone().unwrap_or_else(|| rows.span.clone());
+    let keep = At { value: rows.value.keep.clone(), span };
     let keep = condition(builder, &keep, Scope::Answer);
     let at = match rows.value.at.as_deref().map(str::trim) {
         None => Some(RowsAt::Found),

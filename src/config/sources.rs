@@ -39,9 +39,11 @@ fn kind(builder: &mut Builder<'_>, name: &Text, file: &SourceFile, url: &str) ->
         "sqlite" if !rest.is_empty() => Some(SourceKind::Sqlite(builder.folder.join(rest))),
         "postgres" | "postgresql" if rest.starts_with("//") => {
             let notify = file.notify.as_ref().and_then(|text| builder.text(text));
+            server(builder, file, rest)?;
             Some(SourceKind::Postgres { url: Secret::new(url.to_owned()), notify })
         }
         "mysql" | "mariadb" if rest.starts_with("//") => {
+            server(builder, file, rest)?;
             // The driver knows the one name.
             Some(SourceKind::MySql { url: Secret::new(format!("mysql:{rest}")) })
         }
@@ -74,6 +76,23 @@ fn refuse_strangers(builder: &mut Builder<'_>, file: &SourceFile, scheme: &str, 
             builder.problem(&span, format!("`{key}` has no use with a source of kind `{scheme}:`"), "remove it");
         }
     }
+}
+
+/// What every URL of a server has. A password that is not encoded ends it too early, and the driver would speak of a port.
+fn server(builder: &mut Builder<'_>, file: &SourceFile, rest: &str) -> Option<()> {
+    let authority = rest.trim_start_matches('/').split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let port = match host.rsplit_once(':') {
+        Some((_, port)) if !host.ends_with(']') => port,
+        _ => "",
+    };
+    if port.is_empty() || port.parse::<u16>().is_ok() {
+        return Some(());
+    }
+    let help = "write \"postgres://user:password@host:port/database\"; what is special in a password is percent-encoded: %40 for @, \
+                %2F for /, %23 for #, %3F for ?";
+    builder.problem(&file.url.span, "the URL does not parse", help);
+    None
 }
 
 fn web(builder: &mut Builder<'_>, file: &SourceFile, url: &str) -> Option<WebSource> {

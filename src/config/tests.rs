@@ -155,6 +155,60 @@ fn every_mistake_has_its_message() {
 }
 
 #[test]
+fn the_complete_example_has_every_key_of_the_schema() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/complete.toml");
+    let text = std::fs::read_to_string(path).expect("it can be read");
+    let file: toml::Value = toml::from_str(&text).expect("TOML");
+    let schema = schema();
+    let mut missing = Vec::new();
+    look_for_keys(&schema, &schema, &[&file], &text, "", &mut missing);
+    assert!(missing.is_empty(), "config/complete.toml lacks {}", missing.join(", "));
+}
+
+/// Walks a schema beside all values of its shape: each of its keys has to be in one of them. Of values that may be written in more
+/// than one way, a table's keys may stand in a comment.
+fn look_for_keys(
+    root: &serde_json::Value,
+    schema: &serde_json::Value,
+    values: &[&toml::Value],
+    text: &str,
+    path: &str,
+    missing: &mut Vec<String>,
+) {
+    let mut go = |schema: &serde_json::Value, values: &[&toml::Value], path: &str| {
+        look_for_keys(root, schema, values, text, path, missing);
+    };
+    if let Some(reference) = schema.get("$ref").and_then(serde_json::Value::as_str) {
+        return go(root.pointer(reference.trim_start_matches('#')).expect("a definition"), values, path);
+    }
+    for alternative in schema.get("anyOf").and_then(serde_json::Value::as_array).into_iter().flatten() {
+        go(alternative, values, path);
+    }
+    let ways = schema.get("oneOf").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let tables = ways.filter_map(|way| way.get("properties")?.as_object());
+    let unsaid = tables.flat_map(|table| table.keys()).filter(|key| !text.contains(&format!("{key} = ")));
+    let unsaid: Vec<String> = unsaid.map(|key| format!("{path}.{key}")).collect();
+    if let Some(items) = schema.get("items") {
+        let elements: Vec<_> = values.iter().filter_map(|value| value.as_array()).flatten().collect();
+        go(items, &elements, path);
+    }
+    if let Some(more) = schema.get("additionalProperties").filter(|more| more.is_object()) {
+        let members = values.iter().filter_map(|value| value.as_table()).flat_map(|table| table.values());
+        go(more, &members.collect::<Vec<_>>(), &format!("{path}.*"));
+    }
+    let mut lacks = unsaid;
+    for (key, inner) in schema.get("properties").and_then(serde_json::Value::as_object).into_iter().flatten() {
+        let found: Vec<_> = values.iter().filter_map(|value| value.get(key)).collect();
+        let path = format!("{path}.{key}");
+        match found.is_empty() {
+            true => lacks.push(path),
+            false => go(inner, &found, &path),
+        }
+    }
+    missing.extend(lacks);
+}
+
+#[test]
 fn the_schema_names_every_key() {
     let schema = schema().to_string();
     for key in ["trusted_proxies", "path_allow", "customer_name", "assign", "workspace"] {

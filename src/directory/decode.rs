@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use sqlx::{ColumnIndex, Database, Decode, Row as SqlRow, Type};
 
 use super::engine::{Column, Kind, Structure};
+use super::pointer::read_first;
 use super::source::Place;
 use crate::policy::{Row, Value};
 
@@ -92,7 +93,7 @@ fn scalar(kind: Kind, text: String) -> Option<Value> {
         Kind::Date => text.parse().ok().map(Value::Date),
         Kind::DateTime => text.parse().ok().map(Value::DateTime),
         Kind::Timestamp => timestamp(&text).map(Value::Timestamp),
-        Kind::Json => serde_json::from_str(&text).ok().map(from_json),
+        Kind::Json => read_first(text.as_bytes()),
         Kind::Unusable => None,
     }
 }
@@ -107,24 +108,6 @@ fn decimal(text: String) -> Option<Value> {
 fn timestamp(text: &str) -> Option<Timestamp> {
     let has_zone = text.ends_with("+00");
     if has_zone { text.parse().ok() } else { format!("{text}+00").parse().ok() }
-}
-
-/// A value of JSON.
-pub(super) fn from_json(json: serde_json::Value) -> Value {
-    match json {
-        serde_json::Value::Null => Value::Null,
-        serde_json::Value::Bool(value) => Value::Bool(value),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => Value::Int(whole),
-            (None, Some(float)) => Value::Float(float),
-            (None, None) => Value::Null,
-        },
-        serde_json::Value::String(text) => Value::Text(text),
-        serde_json::Value::Array(items) => Value::List(items.into_iter().map(from_json).collect()),
-        serde_json::Value::Object(members) => {
-            Value::Map(members.into_iter().map(|(name, value)| (name, from_json(value))).collect())
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! bridged until `max_stale`. A removal in one source counts although another is in trouble, for rows are remembered, not
 //! verdicts. Strangers can fill only the first memory.
 
+mod census;
 mod csv;
 mod database;
 mod decode;
@@ -38,6 +39,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use tokio_util::sync::CancellationToken;
 
+pub use census::{Census, Member, Unread, census};
 pub use report::{AppReport, Fault, ListReport, Progress};
 pub use source::Place;
 pub use trace::{ListTrace, RowTrace, Trace};

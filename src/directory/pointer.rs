@@ -43,7 +43,7 @@ pub(super) fn read_each(
     read(text, way, &stop, Items { each, stop: &stop })
 }
 
-/// Reads the first value of a text that we wrote ourselves.
+/// Reads the first value of a text that we, or a database, wrote.
 pub(super) fn read_first(text: &[u8]) -> Option<Value> {
     Any { twice: &mut None }.deserialize(&mut serde_json::Deserializer::from_slice(text)).ok()
 }

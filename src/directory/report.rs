@@ -25,6 +25,8 @@ pub struct AppReport {
     pub customers: usize,
     /// Roles that nobody has and no role includes.
     pub unused_roles: Vec<RoleName>,
+    /// Irrevocable roles that nobody holds, neither as they are nor by a role that includes them.
+    pub unheld_roles: Vec<RoleName>,
 }
 
 /// What was found in the table of one list.
@@ -192,6 +194,9 @@ impl<'a> Survey<'a> {
             report.faults.sort_by_key(|fault| fault.place);
         }
         let roles = &self.policy.roles.0;
+        let is_held = |name: &RoleName| used.iter().any(|holder| self.policy.roles.holds(holder, name));
+        let irrevocable = roles.iter().filter(|(_, role)| role.irrevocable).map(|(name, _)| name);
+        let unheld: Vec<RoleName> = irrevocable.filter(|name| !is_held(name)).cloned().collect();
         used.extend(roles.values().flat_map(|role| &role.includes));
         let is_standard = *roles == crate::policy::Roles::standard().0;
         let is_complete = self.lists.iter().all(|report| report.unreadable.is_none());
@@ -200,7 +205,8 @@ impl<'a> Survey<'a> {
             app: lists.app.name.clone(),
             people: people.len(),
             customers: customers.len(),
-            unused_roles: unused.cloned().collect(),
+            unused_roles: unused.filter(|role| !unheld.contains(role)).cloned().collect(),
+            unheld_roles: if is_complete { unheld.clone() } else { Vec::new() },
             lists: self.lists,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::TableDirectory;
 use super::source::{FoundRow, Place, Step};
 use crate::policy::{AppPolicy, CustomerList, Grant, Refusal, Row};
@@ -32,6 +34,8 @@ pub struct ListTrace {
     pub number: usize,
     /// The rows for the address; otherwise why the source could not be asked.
     pub rows: Result<Vec<RowTrace>, String>,
+    /// When the table was so.
+    pub fetched: Option<Timestamp>,
     /// Where there is no row: addresses in the table that are written much alike, with their places.
     pub alike: Vec<(Place, String)>,
 }
@@ -50,8 +54,9 @@ pub struct RowTrace {
 }
 
 impl TableDirectory {
-    /// Walks one person's way through all lists of an app, asking the sources anew; `None` when there is no such app.
-    pub async fn trace(&self, app: &AppName, email: &Email) -> Option<Trace> {
+    /// Walks one person's way through all lists of an app, asking the sources anew; `None` when there is no such app. The
+    /// conditions see the tables as they are now, and `at` as the time.
+    pub async fn trace(&self, app: &AppName, email: &Email, at: Timestamp) -> Option<Trace> {
         let lists = self.apps.get(app)?;
         let policy = &lists.app.policy;
         let now = self.clock.now();
@@ -66,9 +71,10 @@ impl TableDirectory {
             let found = source.find(list, email, now, false).await;
             let trace_row = |found: FoundRow| {
                 let mut remarks = Vec::new();
-                let outcome = policy.nominate(list, &found.row, now, &mut remarks);
+                let outcome = policy.nominate(list, &found.row, at, &mut remarks);
                 RowTrace { place: found.place, row: found.row, remarks, outcome }
             };
+            let fetched = found.as_ref().ok().map(|found| found.fetched);
             let rows = found.map(|found| found.rows.into_iter().map(trace_row).collect::<Vec<_>>());
             nominations.extend(rows.iter().flatten().filter_map(|row| row.outcome.as_ref().ok().cloned()));
             let mut alike = Alike::new(list, email);
@@ -76,7 +82,7 @@ impl TableDirectory {
                 // Only a hint, so a walk that fails is no matter.
                 let _ = source.walk(list, now, &mut |step| alike.consider(&step)).await;
             }
-            traces.push(ListTrace { number, rows, alike: alike.into_best() });
+            traces.push(ListTrace { number, rows, fetched, alike: alike.into_best() });
         }
         let settled = AppPolicy::settle(nominations);
         Some(Trace {

@@ -7,7 +7,16 @@
 //! In the order of an answer's way: [`media`] says what it is, [`unpack`] takes its compression off, then [`json`] (with its
 //! lines), [`csv`] or [`html`] does the work. [`query`] narrows the request on its way there.
 
+pub mod answer;
+pub mod csv;
 pub mod html;
+pub mod json;
+pub mod media;
+pub mod query;
+pub mod unpack;
+
+#[cfg(test)]
+mod sample;
 
 use std::sync::Arc;
 
@@ -31,6 +40,8 @@ pub struct Work {
     pub now: Timestamp,
     /// The most bytes of one row.
     pub most_row_bytes: usize,
+    /// Whether the answer is an error (status 400 and up): then a document without any array is no row, but says what went wrong.
+    pub is_error: bool,
 }
 
 impl Work {

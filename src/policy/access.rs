@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::pattern::CompiledPattern;
 use super::{
-    AppPolicy, CompiledFilters, Condition, ConditionFacts, Effect, Element, FieldValues, Grant, IdentityPlan,
+    AppPolicy, CompiledFilters, Condition, ConditionFacts, Effect, Element, FieldValues, Grant, IdentityPlan, Looked,
     MethodSet, Request, Subject, Verdict,
 };
 use crate::types::RoleName;
@@ -43,6 +43,8 @@ pub struct RuleView<'a> {
     pub role: &'a RoleName,
     /// The rule, as text.
     pub text: &'a str,
+    /// Which requests, where not all.
+    pub when: Option<&'a Condition>,
     /// What it narrows.
     pub filters: Option<&'a Arc<CompiledFilters>>,
 }
@@ -105,6 +107,12 @@ impl Access {
         FieldValues { grant: &self.grant, since: self.since, level: self.level }
     }
 
+    /// The number of the person's role.
+    #[must_use]
+    pub fn level(&self) -> Option<u32> {
+        self.level
+    }
+
     /// The identity headers for the upstream.
     #[must_use]
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
@@ -113,7 +121,12 @@ impl Access {
 
     /// The rules in the order they are asked.
     pub fn rules(&self) -> impl Iterator<Item = RuleView<'_>> {
-        self.rules.iter().map(|rule| RuleView { role: &rule.role, text: &rule.text, filters: rule.filters.as_ref() })
+        self.rules.iter().map(|rule| RuleView {
+            role: &rule.role,
+            text: &rule.text,
+            when: rule.when.as_ref(),
+            filters: rule.filters.as_ref(),
+        })
     }
 
     /// Which of [`Self::rules`] matches a request first, for `explain`.
@@ -135,6 +148,12 @@ impl Access {
                 (number, when, when.verdict(self.facts(Subject::Row(&self.grant.row), Some(request), request.now)))
             })
         })
+    }
+
+    /// What a rule's `when` looks at in a request, for `explain`.
+    #[must_use]
+    pub fn looks_at(&self, when: &Condition, request: &Request<'_>) -> Vec<Looked> {
+        when.looks_at(self.facts(Subject::Row(&self.grant.row), Some(request), request.now))
     }
 
     /// Whether a row of an answer is for this person. What cannot be judged is not.

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
+use super::looks::unknown_member;
 use super::request::parameters;
 use super::{Customer, Element, Grant, Request, Row, Value};
 
@@ -147,8 +148,11 @@ impl Condition {
         if let Some(name) = references.functions().iter().find(|name| !has_function(name)) {
             return Err(InvalidCondition::UnknownFunction((*name).to_owned()));
         }
-        let names = known.iter().copied().filter(|name| references.has_variable(name)).collect();
+        let names: Vec<&'static str> = known.iter().copied().filter(|name| references.has_variable(name)).collect();
         drop(references);
+        if let Some((name, known)) = unknown_member(program.expression(), &names) {
+            return Err(InvalidCondition::UnknownName(name, known));
+        }
         let mut expression = program.expression().clone();
         let reads_moments = read_moments(&mut expression);
         Ok(Self(Arc::new(Compiled { source: source.to_owned(), expression, names, reads_moments })))
@@ -158,6 +162,14 @@ impl Condition {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.0.source
+    }
+
+    pub(super) fn expression(&self) -> &IdedExpr {
+        &self.0.expression
+    }
+
+    pub(super) fn names(&self) -> &[&'static str] {
+        &self.0.names
     }
 
     /// Holds the condition against what is known.
@@ -347,7 +359,7 @@ fn standard_library() -> Arc<Env> {
     Arc::clone(ENV.get_or_init(|| Arc::new(Env::stdlib())))
 }
 
-fn value_of(name: &str, facts: ConditionFacts<'_>) -> cel::Value {
+pub(super) fn value_of(name: &str, facts: ConditionFacts<'_>) -> cel::Value {
     match name {
         "row" => match facts.row {
             Subject::Row(row) => row_value(row, facts.zone),

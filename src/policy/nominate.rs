@@ -177,6 +177,14 @@ impl CustomerList {
         Email::parse(&text).map_err(|error| Refusal::BadEmail(text.chars().take(100).collect(), error))
     }
 
+    /// The customer of a row, where it names one.
+    #[must_use]
+    pub fn customer_of(&self, row: &Row) -> Option<Customer> {
+        let id = self.customer(row, &self.email(row).ok()?).ok()?;
+        let name = self.columns.customer_name.as_ref().and_then(|column| row.text(column.as_str()));
+        Some(Customer { id, name: name.and_then(|name| DisplayName::new(&name)) })
+    }
+
     /// What a row grants. Whatever went wrong on the way but did not decide is added to `remarks`.
     pub(super) fn nominate(
         &self,

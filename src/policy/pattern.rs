@@ -31,7 +31,7 @@ pub enum InvalidPattern {
     #[error("`*` and `**` stand for whole segments, as in /a/*/b or /a/**")]
     PartWildcard,
     /// Query or fragment in it.
-    #[error("a path pattern has no query and no fragment; rules never look at them")]
+    #[error("a path pattern has no query and no fragment; a rule's `when` may look at the query")]
     Query,
     /// `//`, or a dot segment.
     #[error("a path pattern has no empty and no dot segments, for no request path may have them")]
@@ -79,6 +79,18 @@ impl PathPattern {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The attributes it names, which the customer lists have to bring.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().flat_map(|segment| {
+            match segment {
+                Segment::Text(template) => Some(template.attributes()),
+                Segment::One | Segment::Any => None,
+            }
+            .into_iter()
+            .flatten()
+        })
     }
 
     /// Fills in one grant's values. A value that the grant does not have makes an allow match nothing and a deny match any

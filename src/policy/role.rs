@@ -73,12 +73,26 @@ impl Roles {
     /// that is built on a limited one is limited too, unless it lifts that itself. `None` is without limit.
     #[must_use]
     pub fn days_back(&self, name: &RoleName) -> Option<u32> {
-        let mut seen = Vec::new();
-        self.walk(name, &mut seen);
-        match seen.into_iter().find_map(|(_, role)| role.days_back)? {
+        match self.origin_of_days_back(name)?.1 {
             DaysBack::Days(days) => Some(days),
             DaysBack::Unlimited => None,
         }
+    }
+
+    /// The role that says how many days back holders of a role may see, and what it says.
+    #[must_use]
+    pub fn origin_of_days_back(&self, name: &RoleName) -> Option<(&RoleName, DaysBack)> {
+        let mut seen = Vec::new();
+        self.walk(name, &mut seen);
+        seen.into_iter().find_map(|(name, role)| Some((name, role.days_back?)))
+    }
+
+    /// Whether holders of a role have all that another one gives: it is the same, or included by some way.
+    #[must_use]
+    pub fn holds(&self, name: &RoleName, other: &RoleName) -> bool {
+        let mut seen = Vec::new();
+        self.walk(name, &mut seen);
+        seen.iter().any(|(name, _)| *name == other)
     }
 
     /// A role and all that it includes, depth first, each once.

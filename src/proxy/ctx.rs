@@ -7,6 +7,7 @@ use std::time::Instant;
 use pingora::{Error, ErrorType};
 
 use super::connection::EndGuard;
+use super::filtering::Filtering;
 use super::route::{Facts, HubFacts};
 use crate::policy::Permit;
 use crate::state::open_requests::OpenRequest;
@@ -37,6 +38,10 @@ pub struct RequestCtx {
     pub(super) body_bytes: u64,
     /// Whether it was answered with an error before its body was in, and so its connection has to be read on.
     pub(super) failed_early: bool,
+    /// Its answer, where that is filtered.
+    pub(super) filtering: Option<Box<Filtering>>,
+    /// Whether its answer, or itself, turned out to be none that the rule's filters can read.
+    pub(super) is_unfilterable: bool,
     /// Keeps it among the requests that end with their session.
     pub(super) open: Option<OpenRequest>,
     /// Ties its connection to the session.
@@ -66,6 +71,8 @@ impl RequestCtx {
             decided_in: None,
             body_bytes: 0,
             failed_early: false,
+            filtering: None,
+            is_unfilterable: false,
             open: None,
             tie: None,
         }

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use pingora::http::RequestHeader;
 
+use super::filtering;
 use super::route::Facts;
 use crate::policy::{Permit, Preset};
 use crate::session::is_ours;
@@ -67,10 +68,11 @@ pub(super) fn shape(
     upstream.insert_header(header::HOST, facts.authority.as_str())?;
     // The path that was decided on is the path that goes out.
     let path = permit.path().as_str();
-    match &facts.query {
+    match filtering::query(permit, facts.query.as_deref()) {
         Some(query) => upstream.set_raw_path(format!("{path}?{query}").as_bytes())?,
         None => upstream.set_raw_path(path.as_bytes())?,
     }
+    filtering::ask(upstream, permit)?;
     strip_cookies(upstream)?;
     strip_referer(upstream);
     for (name, value) in permit.access().headers() {

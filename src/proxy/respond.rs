@@ -40,10 +40,8 @@ pub(super) async fn send(session: &mut Session, reply: Reply, ctx: &RequestCtx) 
     let is_head = session.req_header().method == Method::HEAD;
     let is_whole = is_head || reply.body.is_empty();
     session.write_response_header(Box::new(head), is_whole).await?;
-    if !is_whole {
-        session.write_response_body(Some(reply.body), true).await?;
-    }
-    Ok(())
+    // Pingora takes no word of the head that nothing follows: without an end, HTTP/2 would reset the stream.
+    session.write_response_body((!is_whole).then_some(reply.body), true).await
 }
 
 /// A request to one of our own pages, as the router takes it.

@@ -5,6 +5,19 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge
 /// What can go wrong with an upstream.
 const UPSTREAM_ERRORS: [&str; 4] = ["connect-timeout", "response-timeout", "tls", "unreachable"];
 
+/// Why an answer cannot be filtered, by the names that the filters give.
+const UNFILTERABLE: [&str; 9] = [
+    "content-coding",
+    "content-type",
+    "does-not-unpack",
+    "kind",
+    "malformed",
+    "row-too-large",
+    "rows-elsewhere",
+    "too-deep",
+    "unpacks-too-far",
+];
+
 /// How a request to an OpenID provider can end: with an answer, with a refusal, or without either.
 const PROVIDER_OUTCOMES: [&str; 3] = ["ok", "refused", "unavailable"];
 /// The limits that requests meet in the corridor; the listener and the log-in count their own.
@@ -29,6 +42,8 @@ pub struct Metrics {
     pub logins: IntCounterVec,
     /// Errors with upstreams, by app and kind.
     pub upstream_errors: IntCounterVec,
+    /// Answers that could not be filtered, and so were refused or cut off, by app and cause.
+    pub unfilterable: IntCounterVec,
     /// Whether a source can be read, by name.
     pub source_up: IntGaugeVec,
     /// Rows that let nobody in because something is wrong with them, by source.
@@ -86,6 +101,11 @@ impl Metrics {
             audit_events: counter("vestibule_audit_events_total", "Lines of the audit log, by event", &["event"]),
             logins: counter("vestibule_logins_total", "Log-ins by app and outcome", &["app", "outcome"]),
             upstream_errors: counter("vestibule_upstream_errors_total", "Errors with upstreams", &["app", "kind"]),
+            unfilterable: counter(
+                "vestibule_unfilterable_total",
+                "Answers that could not be filtered, and so were refused or cut off, by cause",
+                &["app", "cause"],
+            ),
             source_up: gauge("vestibule_source_up", "Whether a source can be read", &["source"]),
             source_refused_rows: gauge(
                 "vestibule_source_refused_rows",
@@ -133,6 +153,9 @@ impl Metrics {
         for app in apps {
             for kind in UPSTREAM_ERRORS {
                 self.upstream_errors.with_label_values(&[app, kind]);
+            }
+            for cause in UNFILTERABLE {
+                self.unfilterable.with_label_values(&[app, cause]);
             }
         }
     }

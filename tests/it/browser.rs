@@ -85,6 +85,29 @@ impl Answer {
     }
 }
 
+/// An answer, and whether it came to its end or was broken off.
+#[derive(Debug)]
+pub(crate) struct Got {
+    pub(crate) answer: Answer,
+    pub(crate) is_whole: bool,
+}
+
+impl Got {
+    /// Fails unless it is a whole answer of this status.
+    #[track_caller]
+    pub(crate) fn whole(self, status: u16) -> Answer {
+        assert!(self.is_whole, "it was broken off: {:?}\n{}", self.answer.headers, self.answer.text());
+        self.answer.expect(status)
+    }
+
+    /// Fails unless it began well and was broken off.
+    #[track_caller]
+    pub(crate) fn broken(self) -> Answer {
+        assert!(!self.is_whole, "it is whole: {:?}\n{}", self.answer.headers, self.answer.text());
+        self.answer.expect(200)
+    }
+}
+
 /// An attribute of one HTML tag, unescaped.
 pub(crate) fn attribute(tag: &str, name: &str) -> Option<String> {
     let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
@@ -223,6 +246,31 @@ impl Browser {
         let answer = Answer { status, headers, body };
         self.keep_cookies(&answer);
         answer
+    }
+
+    /// Sends a request over HTTP/2, and reads the answer as far as it comes.
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
+        let method = method.parse::<reqwest::Method>().expect("a method");
+        let mut request = self.client.request(method, format!("{}{path}", self.origin()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("cookie", self.cookie_header()).version(reqwest::Version::HTTP_2);
+        let mut response = request.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+        assert_eq!(response.version(), reqwest::Version::HTTP_2);
+        let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let mut answer = Answer { status: response.status().as_u16(), headers, body: Vec::new() };
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => answer.body.extend_from_slice(&chunk),
+                Ok(None) => return Got { answer, is_whole: true },
+                Err(error) => {
+                    eprintln!("{path} was broken off: {error:?}");
+                    return Got { answer, is_whole: false };
+                }
+            }
+        }
     }
 
     fn keep_cookies(&self, answer: &Answer) {

@@ -123,7 +123,7 @@ fn completions_exist_for_every_shell() {
 fn help_names_every_command_and_no_command_is_a_mistake() {
     let (code, told) = run(&["--help"]);
     assert_eq!(code, Some(0));
-    for command in ["serve", "check", "explain", "schema", "ca", "demo", "completions"] {
+    for command in ["serve", "check", "explain", "impact", "schema", "ca", "demo", "completions"] {
         assert!(told.contains(command), "{command} is missing in:\n{told}");
         let (code, help) = run(&[command, "--help"]);
         assert_eq!(code, Some(0), "{command}");

@@ -1,7 +1,7 @@
 //! The table of customers is in a MariaDB database.
 
 use crate::house::{House, eventually, printed};
-use crate::sql_server::{Database, Kind, all_hold, apps, house};
+use crate::sql_server::{Database, Kind, all_hold, apps, every_spelling_is_found, house};
 
 /// A row with a column of every ordinary kind, and some that are not.
 const KINDS: &str = "
@@ -61,6 +61,27 @@ async fn every_type_arrives_as_what_it_is() {
     }
     assert!(!checked.contains("column `nothing`"), "{checked}");
     assert!(!checked.contains("no index"), "a small table is no reason to complain: {checked}");
+}
+
+#[tokio::test]
+async fn every_spelling_of_an_address_is_found() {
+    every_spelling_is_found(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn the_session_may_only_read_and_gives_up_in_time() {
+    let database = Database::new(Kind::MariaDb).await;
+    database.fill(crate::house::PEOPLE).await;
+    for statement in [
+        "CREATE FUNCTION read_only() RETURNS int DETERMINISTIC RETURN @@tx_read_only",
+        "CREATE FUNCTION most() RETURNS double DETERMINISTIC RETURN @@max_statement_time",
+        "CREATE VIEW settings AS SELECT *, read_only() AS read_only, most() AS most FROM people",
+    ] {
+        database.run(statement).await;
+    }
+    let config = apps(&database.url()).replace("\"people\"", "\"settings\"");
+    let house = House::plan(&config.replace("refresh = \"1s\"", "timeout = \"7s\"")).furnish().await;
+    all_hold(&house, &["row.read_only == 1 && row.most == 7.0"]);
 }
 
 #[tokio::test]

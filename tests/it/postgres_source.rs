@@ -1,7 +1,7 @@
 //! The table of customers is in a PostgreSQL database.
 
 use crate::house::{House, eventually, printed};
-use crate::sql_server::{Database, Kind, all_hold, apps, house, house_with};
+use crate::sql_server::{Database, Kind, all_hold, apps, every_spelling_is_found, house, house_with};
 
 /// A row with a column of every ordinary kind, and some that are not.
 const KINDS: &str = "
@@ -74,6 +74,26 @@ async fn every_type_arrives_as_what_it_is() {
     }
     assert!(!checked.contains("column `nothing`"), "{checked}");
     assert!(!checked.contains("no index"), "a small table is no reason to complain: {checked}");
+}
+
+#[tokio::test]
+async fn every_spelling_of_an_address_is_found() {
+    every_spelling_is_found(Kind::Postgres).await;
+}
+
+#[tokio::test]
+async fn the_session_may_only_read_and_gives_up_in_time() {
+    let database = Database::new(Kind::Postgres).await;
+    database.fill(crate::house::PEOPLE).await;
+    database
+        .run(
+            "CREATE VIEW settings AS SELECT *, current_setting('transaction_read_only') AS read_only,
+               current_setting('statement_timeout') AS most, current_setting('application_name') AS who FROM people",
+        )
+        .await;
+    let config = apps(&database.url()).replace("\"people\"", "\"settings\"");
+    let house = House::plan(&config.replace("refresh = \"1s\"", "timeout = \"7s\"")).furnish().await;
+    all_hold(&house, &["row.read_only == 'on' && row.most == '7s' && row.who == 'vestibule'"]);
 }
 
 #[tokio::test]

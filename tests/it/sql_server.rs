@@ -273,6 +273,44 @@ pub(crate) fn all_hold(house: &House, conditions: &[&str]) {
     std::fs::write(house.config(), config).expect("it is writable");
 }
 
+/// Rows whose addresses are ann's, and bücher's, in spellings that all count, and some that are others'. Their customers are numbered.
+pub(crate) const SPELLINGS: &[(&str, &str)] = &[
+    ("ANN@Example.COM", "ann@example.com"),
+    ("  ann@example.com\t", "ann@example.com"),
+    ("\u{a0}Ann@example.com\u{a0}", "ann@example.com"),
+    ("\u{3000}ann@example.com", "ann@example.com"),
+    ("\nann@example.com.", "ann@example.com"),
+    ("ann@example.com.au", "ann@example.com.au"),
+    ("ann@example.co", "ann@example.co"),
+    ("xann@example.com", "xann@example.com"),
+    ("a_n@example.com", "a_n@example.com"),
+    ("info@bücher.example", "info@bücher.example"),
+    ("Info@BÜCHER.example", "info@bücher.example"),
+    ("info@xn--bcher-kva.example", "info@bücher.example"),
+    ("\u{2003}info@bücher.example", "info@bücher.example"),
+    ("info@other.example", "info@other.example"),
+    ("", ""),
+];
+
+/// Everybody of [`SPELLINGS`] is found by every spelling of theirs, and by no other.
+pub(crate) async fn every_spelling_is_found(kind: Kind) {
+    let database = Database::new(kind).await;
+    let header = PEOPLE.lines().next().expect("a header row");
+    database.fill(&format!("{header}\nlast@example.com,99,,,,,,,,")).await;
+    for (number, (spelling, _)) in SPELLINGS.iter().enumerate() {
+        let row = format!("('{spelling}', {number}, 'active')");
+        database.run(&format!("INSERT INTO people (email, company_id, status) VALUES {row}")).await;
+    }
+    let house = House::plan(&apps(&database.url())).furnish().await;
+    for email in ["ann@example.com", "info@bücher.example", "ann@example.co", "a_n@example.com"] {
+        let explained = printed(&house.command(&["explain", "--app", "orders", "--email", email]));
+        for (number, (spelling, whose)) in SPELLINGS.iter().enumerate() {
+            let is_found = explained.contains(&format!("company_id    {number}\n"));
+            assert_eq!(is_found, *whose == email, "{spelling:?} for {email}:\n{explained}");
+        }
+    }
+}
+
 /// The usual app over the table `people` of a database.
 pub(crate) fn apps(url: &str) -> String {
     OPEN.replace("csv:people.csv", url).replace("email = ", "table = \"people\"\nemail = ")

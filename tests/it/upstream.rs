@@ -13,8 +13,11 @@
 //! | `/set-cookie` | cookies of its own, and tries to set ours |
 //! | `/big?n=N` | N bytes |
 //! | `/garbage` | bytes that are no HTTP |
+//! | `/rows?n=N` | a JSON array of N rows of a kilobyte, of customers 42 and 43 in turn |
+//! | what a test has told it | the bytes of a [`Script`], piece by piece |
 //! | anything else | JSON of the request |
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -77,12 +80,79 @@ pub(crate) fn claims(token: &str) -> serde_json::Value {
     serde_json::from_slice(&bytes).expect("JSON")
 }
 
+/// An answer as bytes on the wire, in pieces that leave one by one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Script {
+    pieces: Vec<Vec<u8>>,
+    closes: bool,
+}
+
+impl Script {
+    /// Just these bytes.
+    pub(crate) fn raw(bytes: impl AsRef<[u8]>) -> Self {
+        Self { pieces: vec![bytes.as_ref().to_vec()], closes: false }
+    }
+
+    /// A body of known length with these head lines.
+    pub(crate) fn whole(head: &str, body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref();
+        Self::raw(format!("HTTP/1.1 200 OK\r\n{head}content-length: {}\r\n\r\n", body.len())).then(body)
+    }
+
+    /// A body in chunks, each of which leaves by itself, cut at the given places.
+    pub(crate) fn chunked(head: &str, body: impl AsRef<[u8]>, size: usize) -> Self {
+        let mut script = Self::raw(format!("HTTP/1.1 200 OK\r\n{head}transfer-encoding: chunked\r\n\r\n"));
+        for piece in body.as_ref().chunks(size) {
+            script = script.chunk(piece);
+        }
+        script.then("0\r\n\r\n")
+    }
+
+    /// A body that ends where the connection does.
+    pub(crate) fn until_close(head: &str, body: impl AsRef<[u8]>) -> Self {
+        Self::raw(format!("HTTP/1.1 200 OK\r\n{head}\r\n")).then(body).close()
+    }
+
+    /// The same with another first line.
+    pub(crate) fn status(mut self, status: &str) -> Self {
+        let head = String::from_utf8(self.pieces.remove(0)).expect("a head is text");
+        self.pieces.insert(0, head.replacen("200 OK", status, 1).into_bytes());
+        self
+    }
+
+    /// One more piece.
+    pub(crate) fn then(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.pieces.push(bytes.as_ref().to_vec());
+        self
+    }
+
+    /// One more piece, as a chunk.
+    pub(crate) fn chunk(self, bytes: impl AsRef<[u8]>) -> Self {
+        let bytes = bytes.as_ref();
+        self.then([format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat())
+    }
+
+    /// All pieces in one, as a quick app writes them.
+    pub(crate) fn at_once(mut self) -> Self {
+        self.pieces = vec![self.pieces.concat()];
+        self
+    }
+
+    /// And then the connection ends.
+    pub(crate) fn close(mut self) -> Self {
+        self.closes = true;
+        self
+    }
+}
+
 /// The running app.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     scheme: &'static str,
     seen: Arc<Mutex<Vec<Seen>>>,
+    scripts: Arc<Mutex<HashMap<String, Script>>>,
     streams: Arc<AtomicUsize>,
+    written: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -102,11 +172,14 @@ impl Upstream {
         let address = listener.local_addr().expect("a bound socket has an address");
         let scheme = if tls.is_some() { "https" } else { "http" };
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let streams = Arc::new(AtomicUsize::new(0));
-        let app = App { seen: seen.clone(), streams: streams.clone() };
+        let (streams, written) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let scripts = Arc::<Mutex<HashMap<String, Script>>>::default();
+        let app =
+            App { seen: seen.clone(), scripts: scripts.clone(), streams: streams.clone(), written: written.clone() };
         let task = tokio::spawn(async move {
             for connection in 0.. {
                 let Ok((stream, _)) = listener.accept().await else { return };
+                stream.set_nodelay(true).expect("an open socket");
                 let (app, tls) = (app.clone(), tls.clone());
                 tokio::spawn(async move {
                     match tls {
@@ -119,7 +192,7 @@ impl Upstream {
                 });
             }
         });
-        Self { address, scheme, seen, streams, task }
+        Self { address, scheme, seen, scripts, streams, written, task }
     }
 
     /// Its address as the config file wants it.
@@ -148,6 +221,16 @@ impl Upstream {
         assert!(seen.is_empty(), "the upstream got {seen:#?}");
     }
 
+    /// Tells it what to answer on a path, whatever the query.
+    pub(crate) fn script(&self, path: &str, script: Script) {
+        self.scripts.lock().expect("no test panics with the lock held").insert(path.to_owned(), script);
+    }
+
+    /// Bytes of rows that somebody has taken off it.
+    pub(crate) fn written(&self) -> usize {
+        self.written.load(Ordering::SeqCst)
+    }
+
     /// Event streams, downloads and WebSockets that are open now.
     pub(crate) fn open_streams(&self) -> usize {
         self.streams.load(Ordering::SeqCst)
@@ -164,7 +247,9 @@ impl Drop for Upstream {
 #[derive(Clone)]
 struct App {
     seen: Arc<Mutex<Vec<Seen>>>,
+    scripts: Arc<Mutex<HashMap<String, Script>>>,
     streams: Arc<AtomicUsize>,
+    written: Arc<AtomicUsize>,
 }
 
 /// Counts an open stream for as long as it lives.
@@ -221,7 +306,12 @@ impl App {
             let value = query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
             value.and_then(|value| value.parse().ok()).unwrap_or(0)
         };
+        let script = self.scripts.lock().expect("no test panics with the lock held").get(path).cloned();
+        if let Some(script) = script {
+            return perform(stream, script, seen.method == "HEAD").await;
+        }
         match path {
+            "/rows" => return self.rows(stream, number("n")).await,
             "/slow" => tokio::time::sleep(Duration::from_millis(number("ms"))).await,
             "/sse" => return self.tick(stream, "text/event-stream", "data: tick\n\n", Duration::from_millis(50)).await,
             "/drip" => {
@@ -277,6 +367,23 @@ impl App {
         }
     }
 
+    /// A large answer, made as it is taken.
+    async fn rows(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), count: u64) -> Option<()> {
+        let _open = Open::new(&self.streams);
+        let note = "x".repeat(960);
+        write(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n")
+            .await?;
+        write(stream, "1\r\n[\r\n").await?;
+        for n in 0..count {
+            let comma = if n == 0 { "" } else { "," };
+            let customer = 42 + n % 2;
+            let row = format!(r#"{comma}{{"id":{n},"customer":"{customer}","price":7.77,"note":"{note}"}}"#);
+            stream.write_all(format!("{:x}\r\n{row}\r\n", row.len()).as_bytes()).await.ok()?;
+            self.written.fetch_add(row.len(), Ordering::SeqCst);
+        }
+        write(stream, "1\r\n]\r\n0\r\n\r\n").await
+    }
+
     async fn echo_web_socket(&self, seen: &Seen, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<()> {
         let _open = Open::new(&self.streams);
         let accept = derive_accept_key(seen.header("sec-websocket-key")?.as_bytes());
@@ -291,6 +398,17 @@ impl App {
         }
         None
     }
+}
+
+/// Writes the pieces of a script, each by itself: the pause lets one be read before the next is there. HEAD gets the first.
+async fn perform(stream: &mut (impl AsyncWrite + Unpin), script: Script, is_head: bool) -> Option<()> {
+    let count = if is_head { 1 } else { script.pieces.len() };
+    for piece in script.pieces.into_iter().take(count) {
+        stream.write_all(&piece).await.ok()?;
+        stream.flush().await.ok()?;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    (!script.closes).then_some(())
 }
 
 async fn write(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Option<()> {

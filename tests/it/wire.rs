@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::browser::Answer;
+use crate::browser::{Answer, Got};
 use crate::pki;
 
 /// Nothing the gateway does on a wire takes longer than this.
@@ -115,6 +115,34 @@ impl Wire {
         rest
     }
 
+    /// Sends a head and reads all that comes, up to the end of the connection.
+    pub(crate) async fn ask_and_read_on(&mut self, lines: &[&str]) -> Got {
+        self.send_head(lines).await;
+        let mut all = Vec::new();
+        let end =
+            tokio::time::timeout(PATIENCE, self.stream.read_to_end(&mut all)).await.expect("the end of the stream");
+        let at = all.windows(4).position(|part| part == b"\r\n\r\n").expect("a whole head");
+        let head = String::from_utf8_lossy(&all[..at]).into_owned();
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status");
+        let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let headers = fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
+        let mut answer = Answer { status, headers, body: all.split_off(at + 4) };
+        let is_empty = lines[0].starts_with("HEAD ") || matches!(status, 204 | 304);
+        let is_whole = if is_empty {
+            answer.body.is_empty()
+        } else if answer.header("transfer-encoding") == "chunked" {
+            let (body, is_whole) = unchunked(&answer.body);
+            answer.body = body;
+            is_whole
+        } else if let Ok(length) = answer.header("content-length").parse::<usize>() {
+            answer.body.len() == length
+        } else {
+            // Without TLS's good-bye anybody may have cut it off.
+            end.is_ok()
+        };
+        Got { answer, is_whole }
+    }
+
     async fn line(&mut self) -> Option<String> {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line).await.ok()?;
@@ -165,5 +193,25 @@ impl Wire {
             let (name, value) = line.split_once(':').unwrap_or((&line, ""));
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
+    }
+}
+
+/// What stands in chunks, and whether the last one is there and nothing behind it.
+fn unchunked(bytes: &[u8]) -> (Vec<u8>, bool) {
+    let (mut rest, mut body) = (bytes, Vec::new());
+    loop {
+        let Some(end) = rest.windows(2).position(|part| part == b"\r\n") else { return (body, false) };
+        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let size = size.unwrap_or_else(|| panic!("no size of a chunk: {:?}", String::from_utf8_lossy(&rest[..end])));
+        rest = &rest[end + 2..];
+        if size == 0 {
+            return (body, rest == b"\r\n");
+        }
+        let there = size.min(rest.len());
+        body.extend_from_slice(&rest[..there]);
+        if rest.len() < size + 2 {
+            return (body, false);
+        }
+        rest = &rest[size + 2..];
     }
 }

@@ -36,7 +36,7 @@ start() {
     --ssl-cert="$folder/cert.pem" --ssl-key="$folder/key.pem" --character-set-server=utf8mb4 \
     --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M >> "$folder/log" 2>&1 &
   server=$!
-  for _ in $(seq 200); do
+  for _ in $(seq 1200); do
     if mariadb-admin --no-defaults -S "$folder/s" -u owner -powner-secret ping > /dev/null 2>&1; then return 0; fi
     kill -0 "$server" 2>/dev/null || break
     sleep 0.05

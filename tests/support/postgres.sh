@@ -35,7 +35,7 @@ start() {
   as "$bin/postgres" -D "$folder/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
     -c ssl=on -c ssl_cert_file="$folder/cert.pem" -c ssl_key_file="$folder/key.pem" \
     -c fsync=off -c max_connections=300 -c shared_buffers=64MB -c log_line_prefix='%d|' >> "$folder/log" 2>&1 &
-  for _ in $(seq 200); do
+  for _ in $(seq 1200); do
     if "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"; then return 0; fi
     sleep 0.05
   done

@@ -95,7 +95,7 @@ async fn a_trace_shows_every_row_and_what_is_spelled_alike() {
     let house = House::new(CRM, &[("people.csv", PEOPLE), ("more.csv", MORE)]);
     let trace = async |email: &str| {
         let email = Email::parse(email).expect("an address");
-        house.directory.trace(&orders(), &email).await.expect("a trace")
+        house.directory.trace(&orders(), &email, jiff::Timestamp::UNIX_EPOCH).await.expect("a trace")
     };
     let both = trace("both@example.com").await;
     assert_eq!((both.grants.len(), both.ambiguous.len()), (1, 1));
@@ -107,7 +107,11 @@ async fn a_trace_shows_every_row_and_what_is_spelled_alike() {
     assert!(
         house
             .directory
-            .trace(&AppName::parse("none").expect("a name"), &Email::parse("a@b.cc").expect("an address"))
+            .trace(
+                &AppName::parse("none").expect("a name"),
+                &Email::parse("a@b.cc").expect("an address"),
+                jiff::Timestamp::UNIX_EPOCH
+            )
             .await
             .is_none()
     );

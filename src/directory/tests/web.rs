@@ -159,7 +159,7 @@ async fn pages_are_read_to_the_last_and_rows_know_theirs() {
         ["/v0/app?view=all", "/v0/app?view=all&offset=itr%2F1%26x", "/v0/app?view=all&offset=2"]
     );
     let dan = Email::parse("dan@example.com").expect("an address");
-    let trace = house.directory.trace(&orders(), &dan).await.expect("an app");
+    let trace = house.directory.trace(&orders(), &dan, jiff::Timestamp::UNIX_EPOCH).await.expect("an app");
     let rows = trace.lists.first().expect("a list").rows.as_ref().expect("rows");
     assert_eq!(rows.first().expect("a row").place.to_string(), "row 2 of page 2");
 }

@@ -1,0 +1,101 @@
+//! `vestibule impact`: who gains, loses or changes what when a new config takes the place of the old one.
+//!
+//! `facts` is the answer, as JSON has it; `compare` finds it; `text` tells it to people.
+
+mod compare;
+mod facts;
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::check::Bar;
+use super::paint::{Paint, tame};
+use super::{Failure, ImpactArgs};
+use crate::config::nearest::did_you_mean;
+use crate::config::{Config, running};
+use crate::directory::{TableDirectory, census};
+use crate::state::clock::Clock;
+use compare::Side;
+use facts::Impact;
+
+/// Exit code where somebody would lose what is irrevocable, or where nobody can know.
+const PROBLEM: u8 = 3;
+/// Exit code where something changes, for those who ask for it.
+const CHANGED: u8 = 4;
+
+/// Tells the impact.
+pub(super) async fn run(args: &ImpactArgs) -> Result<ExitCode, Failure> {
+    let new = crate::config::load(&args.config)?;
+    let (old_path, old) = old(args, &new)?;
+    check_app(args.app.as_deref(), &old, &new)?;
+    let mut bar = Bar::new();
+    let mut impact = find(&old, &new, &mut |list, read, total| bar.show(list, read, total)).await;
+    bar.end();
+    impact.against = old_path.display().to_string();
+    impact.config = args.config.display().to_string();
+    if let Some(name) = &args.app {
+        impact.apps.retain(|app| app.app == *name);
+    }
+    super::print(&match args.json {
+        true => json(&impact)?,
+        false => text::tell(&impact, args.all, Paint::for_stdout()),
+    })?;
+    Ok(match (impact.has_problems(), args.exit_code && impact.has_changes()) {
+        (true, _) => ExitCode::from(PROBLEM),
+        (false, true) => ExitCode::from(CHANGED),
+        (false, false) => ExitCode::SUCCESS,
+    })
+}
+
+/// The impact of a config that takes another's place.
+async fn find(old: &Config, new: &Config, progress: &mut crate::directory::Progress<'_>) -> Impact {
+    let directories = [TableDirectory::open(old, Clock), TableDirectory::open(new, Clock)];
+    let [of_old, of_new] = &directories;
+    let mut counts = census(&[(old, of_old), (new, of_new)], progress).await.into_iter();
+    let old = Side { config: old, counts: counts.next().unwrap_or_default() };
+    let new = Side { config: new, counts: counts.next().unwrap_or_default() };
+    compare::impact(&old, &new)
+}
+
+/// The config as it is: the named one, or the one that the gateway last started with.
+fn old(args: &ImpactArgs, new: &Config) -> Result<(PathBuf, Config), Failure> {
+    if let Some(path) = &args.against {
+        return Ok((path.clone(), crate::config::load(path)?));
+    }
+    running::recall(&new.server.data, &|name| std::env::var(name).ok())
+        .map_err(|error| Failure::Usage(format!("{error}\n  help: name the config as it is with --against OLD")))
+}
+
+fn check_app(name: Option<&str>, old: &Config, new: &Config) -> Result<(), Failure> {
+    let Some(name) = name else { return Ok(()) };
+    let apps = || old.apps.iter().chain(&new.apps).map(|app| app.name.as_str());
+    if apps().any(|known| known == name) {
+        return Ok(());
+    }
+    let mut known: Vec<&str> = apps().collect();
+    known.sort_unstable();
+    known.dedup();
+    let otherwise = format!("the configs have {}", known.join(", "));
+    Err(Failure::Usage(format!("there is no app `{}`; {}", tame(name), did_you_mean(name, known, &otherwise))))
+}
+
+fn json(impact: &Impact) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(impact);
+    text.map(|text| text + "\n").map_err(|error| Failure::Other(format!("the answer is no JSON: {error}")))
+}
+
+/// For tests: the impact of one text on another, over the tables of a folder.
+#[cfg(test)]
+pub(super) async fn told(folder: &std::path::Path, old: &str, new: &str) -> (String, serde_json::Value, bool) {
+    let read = |text: &str| {
+        crate::config::parse(&folder.join("v.toml"), text, &|_| None).unwrap_or_else(|errors| panic!("{errors}"))
+    };
+    let mut impact = find(&read(old), &read(new), &mut |_, _, _| {}).await;
+    (impact.config, impact.against) = ("new.toml".to_owned(), "old.toml".to_owned());
+    let json = serde_json::to_value(&impact).expect("JSON");
+    (text::tell(&impact, false, Paint::plain()), json, impact.has_problems())
+}
+
+#[cfg(test)]
+mod tests;
