@@ -430,8 +430,9 @@ mod tests {
     #[test]
     fn a_row_takes_sixteen_bytes_beside_its_own() {
         const ROWS: usize = 20_000;
-        let line =
-            |n: usize| format!("person.{n}@company-{}.example.com,{}\n", n / 7, if n % 2 == 0 { "boss" } else { "" });
+        let line = |n: usize| {
+            format!("person.{n}@company-{}.example.com,{}\n", n / 7, if n.is_multiple_of(2) { "boss" } else { "" })
+        };
         let mut text = "email,role\n".to_owned();
         text.extend((0..ROWS).map(line));
         text.shrink_to_fit();

@@ -1,6 +1,8 @@
 //! Reads what a JSON pointer (RFC 6901) leads to out of a text, without keeping the rest of it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -222,13 +224,14 @@ impl<'de> Visitor<'de> for Any<'_> {
         Ok(Value::List(values))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut values = std::collections::BTreeMap::new();
+        let mut values = BTreeMap::new();
         while let Some(name) = members.next_key::<String>()? {
             let value = members.next_value_seed(Any { twice: &mut *self.twice })?;
-            if values.contains_key(&name) {
-                *self.twice = Some(name);
-            } else {
-                values.insert(name, value);
+            match values.entry(name) {
+                Entry::Vacant(place) => {
+                    place.insert(value);
+                }
+                Entry::Occupied(first) => *self.twice = Some(first.key().clone()),
             }
         }
         Ok(Value::Map(values))

@@ -66,7 +66,7 @@ enum Look {
     /// Read anew, and the same as before.
     Same(Option<Validators>),
     /// Read anew.
-    New(Sight, Table),
+    New(Box<(Sight, Table)>),
 }
 
 impl WebTable {
@@ -119,7 +119,10 @@ impl WebTable {
                 }
                 Ok(())
             }
-            Look::New(sight, table) => next.take(table, &self.terms, now).map(|()| watch.good = Some(sight)),
+            Look::New(new) => {
+                let (sight, table) = *new;
+                next.take(table, &self.terms, now).map(|()| watch.good = Some(sight))
+            }
         });
         match outcome {
             Ok(()) => {
@@ -203,7 +206,7 @@ impl WebTable {
         if watch.good.as_ref().is_some_and(|good| good.digest == sight.digest) {
             return Ok(Look::Same(sight.validators));
         }
-        Ok(Look::New(sight, table))
+        Ok(Look::New(Box::new((sight, table))))
     }
 
     /// Reads all pages. Any that fails fails the whole: half a table is none.

@@ -18,6 +18,9 @@ use crate::state::trust::{cause_of, client_tls, system_roots};
 /// The most redirects that are followed for one answer.
 const MOST_REDIRECTS: usize = 5;
 
+/// How long a connection is kept for the next page.
+const KEPT_OPEN: Duration = Duration::from_secs(2);
+
 /// A server and how it is asked.
 pub(super) struct Server {
     client: reqwest::Client,
@@ -75,6 +78,8 @@ impl Server {
             // The environment must not decide who reads what we send.
             .no_proxy()
             .referer(false)
+            // Kept from one reading to the next, a connection might be closed by the server in the very moment it is used.
+            .pool_idle_timeout(KEPT_OPEN)
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| cause_of(&error))?;

@@ -12,6 +12,9 @@ use super::*;
 /// How the server answers.
 type Conduct = dyn Fn(&Uri, &HeaderMap) -> Response + Send + Sync;
 
+/// One answer, made anew each time.
+type Reply = fn() -> Response;
+
 /// A real server, on loopback and without TLS; it ends with the test's runtime.
 struct Server {
     url: String,
@@ -264,10 +267,10 @@ async fn what_has_not_changed_is_confirmed_and_makes_no_new_table() {
 
 #[tokio::test]
 async fn attack_22_a_server_in_trouble_is_bridged_until_max_stale_then_nobody_enters() {
-    let paged_with = |second: fn() -> Response| {
+    let paged_with = |second: Reply| {
         move |uri: &Uri, _: &HeaderMap| if uri.query() == Some("view=all") { paged(uri) } else { second() }
     };
-    let page_two: [(fn() -> Response, &str); 7] = [
+    let page_two: [(Reply, &str); 7] = [
         (|| reply(500, &[], "secret"), "page 2: it answered with status 500"),
         (|| reply(429, &[], ""), "page 2: it answered with status 429"),
         (|| reply(200, &[("x-hang", "1")], ""), "page 2: no answer within 1 s"),
@@ -306,7 +309,7 @@ async fn attack_22_a_server_in_trouble_is_bridged_until_max_stale_then_nobody_en
 
 #[tokio::test]
 async fn attack_22_a_table_that_is_suddenly_empty_or_half_is_not_believed() {
-    let garbage: [(&str, fn() -> Response, &str); 6] = [
+    let garbage: [(&str, Reply, &str); 6] = [
         ("empty", || csv("email,company,role\n")(&Uri::default(), &HeaderMap::new()), "suddenly 0 rows"),
         ("nothing", || csv("")(&Uri::default(), &HeaderMap::new()), "the file has no header row"),
         (
