@@ -6,7 +6,8 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -30,7 +31,7 @@ const MOST_PAGES: usize = 10_000;
 const MOST_TIME: Duration = Duration::from_secs(600);
 /// A server in trouble is asked again after this, unless `refresh` is shorter.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
-/// The background reads this much before `refresh` is over, so that nobody has to wait; at most a fifth of it.
+/// The background has read this much before `refresh` is over, so that nobody has to wait; at most a fifth of it.
 const AHEAD: Duration = Duration::from_secs(2);
 /// No server is asked more often than this.
 const ASK_AT_MOST_EVERY: Duration = Duration::from_millis(100);
@@ -44,6 +45,8 @@ pub(super) struct WebTable {
     needed: Needed,
     watch: Mutex<Watch>,
     shown: ArcSwap<Shown>,
+    /// How many milliseconds the last reading took.
+    took: AtomicU64,
 }
 
 /// What whoever reads the table remembers of it.
@@ -71,14 +74,15 @@ enum Look {
 
 impl WebTable {
     pub(super) fn new(terms: Terms, source: WebSource, needed: Needed) -> Self {
-        Self { terms, source, needed, watch: Mutex::default(), shown: ArcSwap::default() }
+        Self { terms, source, needed, watch: Mutex::default(), shown: ArcSwap::default(), took: AtomicU64::new(0) }
     }
 
-    /// How often the background looks.
+    /// How long the background waits after a look.
     pub(super) fn look_every(&self) -> Duration {
         let refresh = self.terms.refresh;
         let every = match self.shown.load().standing.trouble {
-            None => refresh.saturating_sub(AHEAD.min(refresh / 5)),
+            // A table is as old as the beginning of its reading, and the next reading will take as long as the last.
+            None => refresh.saturating_sub(AHEAD.min(refresh / 5)).saturating_sub(2 * self.took()),
             Some(_) => refresh.min(RETRY_AFTER),
         };
         every.max(ASK_AT_MOST_EVERY)
@@ -101,6 +105,10 @@ impl WebTable {
         }
     }
 
+    fn took(&self) -> Duration {
+        Duration::from_millis(self.took.load(Ordering::Relaxed))
+    }
+
     async fn look_once(&self, now: Timestamp) {
         let mut watch = self.watch.lock().await;
         let shown = self.shown();
@@ -109,7 +117,9 @@ impl WebTable {
             return;
         }
         let mut next = Shown { looked: Some(now), ..Shown::clone(&shown) };
+        let begun = Instant::now();
         let look = tokio::time::timeout(MOST_TIME, self.read(&mut watch)).await;
+        self.took.store(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let look = look.unwrap_or_else(|_| Err(format!("reading it took longer than {} s", MOST_TIME.as_secs())));
         let outcome = look.and_then(|look| match look {
             Look::Unchanged => Ok(()),
@@ -145,8 +155,9 @@ impl WebTable {
         if shown.looked.is_some_and(|looked| age(now, looked) < self.terms.refresh) {
             return;
         }
-        if shown.standing.trouble.is_some() && self.watch.try_lock().is_err() {
-            // Somebody tries already whether it is well again; until then what is known will do.
+        let is_slow = shown.standing.trouble.is_some() || self.took() >= MOST_WAIT;
+        if shown.looked.is_some() && is_slow && self.watch.try_lock().is_err() {
+            // Somebody reads it already, and waiting for that would be of no use; until then what is known will do.
             return;
         }
         // What is known is served when it takes longer, and `max_stale` ends that.
