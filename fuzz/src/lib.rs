@@ -1,30 +1,27 @@
 //! What each fuzz target does with bytes that nobody chose: a panic here is a find.
 //!
+//! The core alone is built here, from its own files: it needs neither Pingora nor a database, so fuzzing begins within minutes.
+//!
 //! The first bytes choose the rule and how the answer is cut, the others are the answer. No target asks only whether the filter
 //! stays alive: each holds what left against a second, plain reading of the same answer.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-/// The names that the gateway's own test files go by.
-use vestibule::{policy, types};
-
+#[path = "../../src/filters/mod.rs"]
+pub mod filters;
 #[path = "../../src/filters/json/tests/model.rs"]
 mod model;
-
-mod filters {
-    //! The gateway's filters, and the helpers of their tests.
-
-    pub(crate) use vestibule::filters::*;
-
-    #[path = "../../../src/filters/sample.rs"]
-    pub(crate) mod sample;
-}
+#[path = "../../src/policy/mod.rs"]
+pub mod policy;
+#[path = "../../src/filters/sample.rs"]
+mod sample;
+#[path = "../../src/types/mod.rs"]
+pub mod types;
 
 use filters::csv::CsvFilter;
 use filters::html::HtmlFilter;
 use filters::json::Documents;
-use filters::sample;
 use filters::unpack::{Coding, Unpacker};
 use filters::{MOST_UNPACKED_AT_ONCE, Unfilterable, Work};
 use policy::Filters;
@@ -211,7 +208,7 @@ fn unpacked(coding: Coding, packed: &[u8], sizes: &[usize]) -> (Vec<u8>, Result<
 /// Compression: what is no compressed answer is refused, and what is comes back as it was.
 pub fn unpack(data: &[u8]) {
     let Some((rule, sizes, text)) = parts(data) else { return };
-    let coding = [Coding::Gzip, Coding::Deflate, Coding::Br, Coding::Zstd][usize::from(rule) % 4];
+    let coding = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd][usize::from(rule) % 4];
     let (out, done) = unpacked(coding, text, &sizes);
     let (in_one, done_in_one) = unpacked(coding, text, &[]);
     if done.is_ok() && done_in_one.is_ok() {
@@ -221,4 +218,74 @@ pub fn unpack(data: &[u8]) {
     packer.write_all(text).expect("memory");
     let packed = packer.finish().expect("memory");
     assert_eq!(unpacked(Coding::Gzip, &packed, &sizes), (text.to_vec(), Ok(())));
+}
+
+#[cfg(test)]
+mod tests {
+    /// The targets without libFuzzer: every seed, and seeds that a fixed sequence of dice damages. `FUZZ_CASES` says how many.
+    fn on_damaged_seeds(target: &str, run: fn(&[u8])) {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+        let mut seeds: Vec<_> = std::fs::read_dir(folder).expect("seeds").map(|entry| entry.expect("a seed").path()).collect();
+        seeds.sort();
+        let seeds: Vec<_> = seeds.iter().map(|path| std::fs::read(path).expect("a seed")).collect();
+        seeds.iter().for_each(|seed| run(seed));
+        let cases = std::env::var("FUZZ_CASES").ok().and_then(|number| number.parse().ok()).unwrap_or(20_000);
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut dice = |sides: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).expect("31 bits") % sides
+        };
+        const BYTES: &[u8] = b"\"\\{}[],:0-.eut \n\r\0\x80\xc3\xef/<>='&;%_";
+        for _ in 0..cases {
+            let mut data = seeds[dice(seeds.len())].clone();
+            for _ in 0..=dice(4) {
+                let at = dice(data.len() + 1);
+                match dice(6) {
+                    0 => data.truncate(at.max(4)),
+                    1 if at < data.len() => drop(data.remove(at)),
+                    2 if at < data.len() => data[at] = u8::try_from(dice(256)).expect("a byte"),
+                    3 => {
+                        let other = &seeds[dice(seeds.len())];
+                        let from = dice(other.len());
+                        data.splice(at..at, other[from..from + dice(other.len() - from)].iter().copied());
+                    }
+                    4 => data[dice(3)] = u8::try_from(dice(256)).expect("a byte"),
+                    _ => data.insert(at, BYTES[dice(BYTES.len())]),
+                }
+            }
+            run(&data);
+        }
+    }
+
+    #[test]
+    fn json() {
+        on_damaged_seeds("json", super::json);
+    }
+
+    #[test]
+    fn ndjson() {
+        on_damaged_seeds("ndjson", super::ndjson);
+    }
+
+    #[test]
+    fn csv() {
+        on_damaged_seeds("csv", super::csv);
+    }
+
+    #[test]
+    fn html() {
+        on_damaged_seeds("html", super::html);
+    }
+
+    #[test]
+    fn query() {
+        on_damaged_seeds("query", super::query);
+    }
+
+    #[test]
+    fn unpack() {
+        on_damaged_seeds("unpack", super::unpack);
+    }
 }

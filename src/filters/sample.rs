@@ -14,7 +14,7 @@ use crate::policy::{
 use crate::types::{AppName, CustomerId, Email, RoleName};
 
 /// Work for a person of customer 42.
-pub(super) fn work(filters: Filters) -> Work {
+pub(crate) fn work(filters: Filters) -> Work {
     let role = RoleName::parse("user").expect("valid");
     let rule = Rule { filters: Some(Arc::new(filters)), ..Rule::parse(Effect::Allow, "GET /**").expect("a rule") };
     let policy = AppPolicy {
@@ -46,18 +46,18 @@ pub(super) fn work(filters: Filters) -> Work {
 }
 
 /// Filters that hide members.
-pub(super) fn hiding(names: &[&str]) -> Filters {
+pub(crate) fn hiding(names: &[&str]) -> Filters {
     Filters { hide: names.iter().map(|name| path(name)).collect(), ..Filters::default() }
 }
 
 /// Filters that keep rows.
-pub(super) fn keeping(condition: &str) -> Option<RowFilter> {
+pub(crate) fn keeping(condition: &str) -> Option<RowFilter> {
     let keep = Condition::compile(condition, Scope::Answer).expect("a condition");
     Some(RowFilter { at: RowsAt::Found, keep })
 }
 
 /// Filters that force parameters, given as `name=template`.
-pub(super) fn forcing(pairs: &[&str]) -> Filters {
+pub(crate) fn forcing(pairs: &[&str]) -> Filters {
     let pair = |pair: &&str| {
         let (name, template) = pair.split_once('=').expect("a pair");
         (name.to_owned(), Template::parse(template).expect("a template"))
@@ -65,12 +65,12 @@ pub(super) fn forcing(pairs: &[&str]) -> Filters {
     Filters { query: pairs.iter().map(pair).collect(), ..Filters::default() }
 }
 
-pub(super) fn path(text: &str) -> MemberPath {
+pub(crate) fn path(text: &str) -> MemberPath {
     MemberPath::parse(text).expect("a path")
 }
 
 /// What a filter makes of bytes that come in the given pieces, or why it stops; and what had left until then.
-pub(super) fn stream<'a, F>(
+pub(crate) fn stream<'a, F>(
     filter: &mut F,
     pieces: impl IntoIterator<Item = &'a [u8]>,
     push: impl Fn(&mut F, &[u8], &mut Vec<u8>) -> Result<(), Unfilterable>,
@@ -87,7 +87,7 @@ pub(super) fn stream<'a, F>(
 }
 
 /// Cuts bytes at the given places, which may be any numbers.
-pub(super) fn cut<'a>(bytes: &'a [u8], places: &[usize]) -> Vec<&'a [u8]> {
+pub(crate) fn cut<'a>(bytes: &'a [u8], places: &[usize]) -> Vec<&'a [u8]> {
     let mut places: Vec<usize> = places.iter().map(|place| place % (bytes.len() + 1)).collect();
     places.sort_unstable();
     let mut pieces = Vec::new();

@@ -5,7 +5,7 @@ mod model;
 use proptest::prelude::*;
 
 use super::{Documents, JsonFilter};
-use crate::filters::{MOST_DEPTH, Unfilterable, Work};
+use crate::filters::{MOST_DEPTH, Unfilterable, Work, sample};
 use model::{Tree, check, rule, streamed};
 
 /// What leaves of a document, in one piece, byte by byte and against the model.

@@ -2,8 +2,9 @@
 //!
 //! The fuzz targets take this file in as well.
 
+use super::sample;
 use crate::filters::json::{Documents, JsonFilter};
-use crate::filters::{MOST_DEPTH, Unfilterable, Work, sample};
+use crate::filters::{MOST_DEPTH, Unfilterable, Work};
 use crate::policy::{Condition, Element, Filters, MemberPath, RowFilter, RowsAt, Scope, Step};
 
 /// `hide price, rows[].total | set note="x" | at rows | rows row.customer == 42`, each part at most once.
