@@ -73,6 +73,7 @@ fn a_removed_element_leaves_with_all_that_is_in_it() {
         ),
         ("<textarea><i class=price></textarea>", "<textarea><i class=price></textarea>"),
         ("a<", "a<"),
+        ("a<div class=price>SECRET</div", "a"),
     ] {
         assert_eq!(filtered(&[".price"], page), expected, "{page}");
     }
@@ -110,7 +111,6 @@ fn attack_26_markup_whose_end_a_browser_sees_elsewhere_is_refused() {
         "<div class='x&Tab;price'>SECRET</div>",
         // A tag that has no end.
         "a<div class=price title=SECRET",
-        "a<div class=price>1</div",
     ] {
         assert_eq!(filtered(&[".price"], page), "malformed", "{page}");
     }
