@@ -222,13 +222,17 @@ impl HtmlFilter {
             _ => Ok(()),
         };
         add("svg svg *, svg math *, math svg *, math math *", Box::new(check))?;
-        let check = |element: &mut Element<'_, '_>| {
-            if element.namespace_uri() == HTML { Err(FOREIGN.into()) } else { Ok(()) }
-        };
         // The second one closes the first in a browser.
         add("select select", Box::new(|_| crossed()))?;
-        for name in ["desc", "foreignobject", "title", "mi", "mo", "mn", "ms", "mtext", "annotation-xml"] {
-            add(&format!("svg {name}, math {name}"), Box::new(check))?;
+        // Within one of these stands HTML again, and the end tag of another one would end it for the parser.
+        for (around, names) in [
+            ("svg", &["desc", "foreignobject", "title"][..]),
+            ("math", &["mi", "mo", "mn", "ms", "mtext", "annotation-xml"]),
+        ] {
+            for one in names {
+                let nested: Vec<String> = names.iter().map(|name| format!("{around} {one} {name}")).collect();
+                add(&nested.join(", "), Box::new(|_| Err(FOREIGN.into())))?;
+            }
         }
         attributes.sort_unstable();
         attributes.dedup();
