@@ -6,37 +6,56 @@
 //! name: whoever wrote the rule has vouched for it.
 
 use super::Filters;
-use super::request::parameters;
+use super::request::{decode, parameters};
 
 /// Parameters that name members in their value, in apps of the field. `field_params` adds to them.
-const FIELD_PARAMS: [&str; 26] = [
+const FIELD_PARAMS: &[&str] = &[
     "sort",
     "_sort",
     "_sort_desc",
     "sort_by",
     "sortby",
     "sort_desc",
+    "sort_field",
+    "sortfield",
+    "sort_column",
     "order",
     "_order",
     "order_by",
     "orderby",
     "ordering",
     "fields",
+    "field",
     "select",
     "columns",
+    "column",
+    "cols",
     "_col",
     "_nocol",
     "_facet",
     "_facet_array",
     "_facet_date",
     "facet",
+    "facets",
     "group",
     "group_by",
     "groupby",
+    "aggregate",
+    "having",
+    "distinct",
     "filter",
+    "filters",
     "where",
     "_where",
+    "search_fields",
+    "sql",
+    "$filter",
+    "$orderby",
+    "$select",
+    "$apply",
 ];
+/// How often a name or value is decoded, for an app that decodes twice.
+const MOST_DECODINGS: usize = 4;
 
 /// Whether a query asks by something hidden.
 pub(super) fn asks(filters: &Filters, query: &str) -> bool {
@@ -51,20 +70,55 @@ pub(super) fn asks(filters: &Filters, query: &str) -> bool {
         }
         let is_vouched = filters.query_only.as_ref().is_some_and(|only| only.contains(&name));
         let is_dropped = filters.query_only.is_some() && !is_vouched;
-        let names_members = FIELD_PARAMS.iter().any(|known| name.eq_ignore_ascii_case(known))
-            || filters.field_params.iter().any(|known| name.eq_ignore_ascii_case(known));
+        let base = name.split(['[', '.']).next().unwrap_or_default().trim();
+        let is_known = |known: &str| name.eq_ignore_ascii_case(known) || base.eq_ignore_ascii_case(known);
+        // A query in JSON or GraphQL names members under whatever parameter.
+        let names_members = FIELD_PARAMS.iter().any(|known| is_known(known))
+            || filters.field_params.iter().any(|known| is_known(known))
+            || decodings(&value).iter().any(|value| value.contains('{'));
         !is_dropped
-            && hidden
-                .iter()
-                .any(|hidden| (!is_vouched && speaks_of(&name, hidden)) || (names_members && speaks_of(&value, hidden)))
+            && hidden.iter().any(|hidden| {
+                let is_spoken_of = |text: &str| decodings(text).iter().any(|text| speaks_of(text, hidden));
+                (!is_vouched && is_spoken_of(&name)) || (names_members && is_spoken_of(&value))
+            })
     })
+}
+
+/// A text, and what becomes of it for an app that decodes it once more.
+fn decodings(text: &str) -> Vec<String> {
+    let mut texts = vec![text.to_owned()];
+    while let Some(next) = texts.last().filter(|text| text.contains('%')).map(|text| decode(text)) {
+        if texts.len() >= MOST_DECODINGS || texts.contains(&next) {
+            break;
+        }
+        texts.push(next);
+    }
+    texts
+}
+
+/// `minPrice` as `min_Price`: a word of its own may begin with a capital.
+fn with_divided_words(text: &str) -> String {
+    let mut divided = String::with_capacity(text.len());
+    let mut is_behind_small = false;
+    for character in text.chars() {
+        if character.is_uppercase() && is_behind_small {
+            divided.push('_');
+        }
+        is_behind_small = character.is_lowercase() || character.is_numeric();
+        divided.push(character);
+    }
+    divided
 }
 
 /// Whether a text holds a name as a word of its own; `_` divides words here, for `price_gt` speaks of `price`.
 fn speaks_of(text: &str, name: &str) -> bool {
-    let (text, name) = (text.to_lowercase(), name.to_lowercase());
+    holds_word(&text.to_lowercase(), &name.to_lowercase())
+        || holds_word(&with_divided_words(text).to_lowercase(), &with_divided_words(name).to_lowercase())
+}
+
+fn holds_word(text: &str, name: &str) -> bool {
     let mut from = 0;
-    while let Some(at) = text.get(from..).and_then(|rest| rest.find(&name)).map(|at| from + at) {
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find(name)).map(|at| from + at) {
         let before = text.get(..at).and_then(|text| text.chars().next_back());
         let after = text.get(at + name.len()..).and_then(|text| text.chars().next());
         let is_edge = |character: Option<char>| character.is_none_or(|character| !character.is_alphanumeric());
@@ -108,6 +162,20 @@ mod tests {
             ("_sort=id;price=1", true),
             ("a=1&sort=id,unit_cost:desc", true),
             ("_where=price%3E5", true),
+            ("%2570rice=5", true),
+            ("sort=%2570rice", true),
+            ("sort[]=price", true),
+            ("fields[orders]=id,price", true),
+            ("sort=a%2Cprice", true),
+            ("minPrice=5", true),
+            ("sort=unitCost", true),
+            ("filter={\"price\":{\"$gt\":5}}", true),
+            ("query={orders{id%20price}}", true),
+            ("$orderby=Price%20desc", true),
+            ("sql=select+price+from+orders", true),
+            ("q=the%20price%20is%2050%25", false),
+            ("query=price", false),
+            ("pricey=1&priceless=2", false),
             ("prices=5", false),
             ("sort=pricey", false),
             ("price_list=7", false),

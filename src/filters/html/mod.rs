@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use encoding_rs::{Encoding, UTF_8};
 use lol_html::errors::RewritingError;
-use lol_html::html_content::{ContentType, EndTag};
+use lol_html::html_content::EndTag;
 use lol_html::send::{Element, ElementContentHandlers, ElementHandler, HtmlRewriter, Settings};
 use lol_html::{AsciiCompatibleEncoding, HandlerResult, MemorySettings, Selector};
 
@@ -50,6 +50,8 @@ struct Left {
     out: Vec<u8>,
     /// A removed element goes on to the end of the page.
     is_over: bool,
+    /// The page has ended, so an element that follows stands in what was open.
+    is_loose: bool,
 }
 
 impl fmt::Debug for HtmlFilter {
@@ -199,15 +201,39 @@ impl HtmlFilter {
             for one in parts.selectors {
                 let left = Arc::clone(&self.left);
                 add(&one, Box::new(move |element| remove(element, &left)))?;
-                add(&format!("{one} *"), Box::new(watch))?;
+                let left = Arc::clone(&self.left);
+                add(&format!("{one} *"), Box::new(move |element| watch(element, &left)))?;
+                add(&format!("{one} body, {one} html, {one} head"), Box::new(|_| crossed()))?;
             }
         }
         // Where an element is matched by what it stands in, all that is open has to be known.
-        add(if has_ancestors { "*" } else { "svg, math" }, Box::new(watch))?;
+        let left = Arc::clone(&self.left);
+        let watched = if has_ancestors { "*" } else { "svg, math" };
+        add(watched, Box::new(move |element| watch(element, &left)))?;
         let left = Arc::clone(&self.left);
         add("noscript", Box::new(move |element| remove(element, &left)))?;
-        // These change how their content is read, in a way that the parser does not know.
-        add("mglyph, malignmark", Box::new(|_| Err("it nests foreign elements in a way that is not followed".into())))?;
+        // Here the parser loses count of what is foreign and what is HTML, and so of what is text.
+        add("mglyph, malignmark", Box::new(|_| Err(FOREIGN.into())))?;
+        let check =
+            |element: &mut Element<'_, '_>| if element.is_self_closing() { Err(FOREIGN.into()) } else { Ok(()) };
+        add("svg, math", Box::new(check))?;
+        let check = |element: &mut Element<'_, '_>| match nesting::leaves_foreign(&element.tag_name()) {
+            true if element.namespace_uri() != HTML => Err(FOREIGN.into()),
+            _ => Ok(()),
+        };
+        add("svg svg *, svg math *, math svg *, math math *", Box::new(check))?;
+        // The second one closes the first in a browser.
+        add("select select", Box::new(|_| crossed()))?;
+        // Within one of these stands HTML again, and the end tag of another one would end it for the parser.
+        for (around, names) in [
+            ("svg", &["desc", "foreignobject", "title"][..]),
+            ("math", &["mi", "mo", "mn", "ms", "mtext", "annotation-xml"]),
+        ] {
+            for one in names {
+                let nested: Vec<String> = names.iter().map(|name| format!("{around} {one} {name}")).collect();
+                add(&nested.join(", "), Box::new(|_| Err(FOREIGN.into())))?;
+            }
+        }
         attributes.sort_unstable();
         attributes.dedup();
         for name in attributes {
@@ -224,6 +250,9 @@ impl HtmlFilter {
     }
 }
 
+const HTML: &str = "http://www.w3.org/1999/xhtml";
+const FOREIGN: &str = "it has foreign elements in a way that is not followed";
+
 /// Removes an element, to where a browser has its end.
 fn remove(element: &mut Element<'_, '_>, left: &Arc<Mutex<Left>>) -> HandlerResult {
     element.remove();
@@ -232,14 +261,11 @@ fn remove(element: &mut Element<'_, '_>, left: &Arc<Mutex<Left>>) -> HandlerResu
     if let Some(handlers) = element.end_tag_handlers() {
         handlers.push(Box::new(move |end: &mut EndTag<'_>| {
             let tag = end.name();
-            if !nesting::closes(&tag, &name) || nesting::goes_on_behind(&tag, &name) {
-                return crossed();
-            }
             if nesting::ends_the_page(&tag) {
                 left.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
             } else if tag != name {
-                // The end tag of an element around the removed one stays.
-                end.replace(&format!("</{}>", end.name_preserve_case()), ContentType::Html);
+                // Even where it may be left out: what stands around may be closed already in a browser.
+                return Err("the end tag of a removed element is left out".into());
             }
             Ok(())
         }));
@@ -247,15 +273,26 @@ fn remove(element: &mut Element<'_, '_>, left: &Arc<Mutex<Left>>) -> HandlerResu
     Ok(())
 }
 
-/// Refuses a page where an end tag closes an element here and not in a browser.
-fn watch(element: &mut Element<'_, '_>) -> HandlerResult {
+/// Refuses a page where an end tag closes an element here and maybe not in a browser.
+fn watch(element: &mut Element<'_, '_>, left: &Arc<Mutex<Left>>) -> HandlerResult {
+    if left.lock().unwrap_or_else(PoisonError::into_inner).is_loose {
+        return crossed();
+    }
     let name = element.tag_name();
+    let left = Arc::clone(left);
     if let Some(handlers) = element.end_tag_handlers() {
-        handlers.push(Box::new(
-            move |end: &mut EndTag<'_>| {
-                if nesting::closes(&end.name(), &name) { Ok(()) } else { crossed() }
-            },
-        ));
+        handlers.push(Box::new(move |end: &mut EndTag<'_>| {
+            let tag = end.name();
+            if nesting::ends_the_page(&tag) {
+                // What follows stands inside all that is open; it may be white space.
+                left.lock().unwrap_or_else(PoisonError::into_inner).is_loose = true;
+                Ok(())
+            } else if nesting::closes(&tag, &name) {
+                Ok(())
+            } else {
+                crossed()
+            }
+        }));
     }
     Ok(())
 }
@@ -302,5 +339,7 @@ impl Escapes {
     }
 }
 
+#[cfg(test)]
+mod browser;
 #[cfg(test)]
 mod tests;

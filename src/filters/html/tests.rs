@@ -51,14 +51,18 @@ fn a_removed_element_leaves_with_all_that_is_in_it() {
         ("a<img class=price alt=SECRET>b<br class=price>c", "abc"),
         ("a<template><i class=price>SECRET</i>b</template>", "a<template>b</template>"),
         ("a<svg><g class=price><text>SECRET</text></g><path class=price d=SECRET /><g/></svg>", "a<svg><g/></svg>"),
-        ("a<svg class=price data-x=SECRET /><i>b</i>", "a<i>b</i>"),
+        ("a<svg class=price data-x=SECRET ></svg><i>b</i>", "a<i>b</i>"),
         ("<math><mi class=price>SECRET</mi><mo>+</mo></math>", "<math><mo>+</mo></math>"),
         ("a<noscript><i class=price>SECRET</i></noscript>b", "ab"),
         ("<head><noscript><link class=price href=SECRET></noscript></head>", "<head></head>"),
-        ("<table><tr><td>1<td class=price>SECRET<tr><td>2</table>x", "<table><tr><td>1</table>x"),
-        ("<ul><li>1<li class=price>SECRET</ul>b", "<ul><li>1</ul>b"),
-        ("<UL><LI class=price>SECRET</UL>b", "<UL></UL>b"),
-        ("<select><option>1<option class=price>SECRET</select>b", "<select><option>1</select>b"),
+        ("<table><tr><td>1<td class=price>SECRET</td><tr><td>2</table>x", "<table><tr><td>1<tr><td>2</table>x"),
+        ("<ul><li>1<li class=price>SECRET</li></ul>b", "<ul><li>1</ul>b"),
+        (
+            "<svg><title>t</title><desc>d</desc><path class=price /></svg>b",
+            "<svg><title>t</title><desc>d</desc></svg>b",
+        ),
+        ("<UL><LI class=price>SECRET</LI></UL>b", "<UL></UL>b"),
+        ("<select><option>1<option class=price>SECRET</option></select>b", "<select><option>1</select>b"),
         ("<body>a<div class=price>SECRET</body>SECRET</html>SECRET", "<body>a"),
         ("<body class=price>SECRET</body>SECRET", ""),
         ("<esi:include class=price>SECRET</esi:include>b", "b"),
@@ -73,6 +77,7 @@ fn a_removed_element_leaves_with_all_that_is_in_it() {
         ),
         ("<textarea><i class=price></textarea>", "<textarea><i class=price></textarea>"),
         ("a<", "a<"),
+        ("a<div class=price>SECRET</div", "a"),
     ] {
         assert_eq!(filtered(&[".price"], page), expected, "{page}");
     }
@@ -97,6 +102,14 @@ fn attack_26_markup_whose_end_a_browser_sees_elsewhere_is_refused() {
         "<li class=price><ul></li>SECRET</ul></li>",
         "<form class=price><div></form>SECRET</div>",
         "<head><div class=price>1</head>SECRET</div>",
+        // Where an end tag is left out, what stands around may be closed already.
+        "<ul><li class=price>SECRET</ul>b",
+        "<table><tr><td class=price>SECRET</tr></table>b",
+        "<div><applet><p class=price>SECRET</div>SECRET",
+        // The parser would take what follows for foreign still.
+        "<svg class=price /><my-part class=price />SECRET",
+        "<svg><svg><ul class=price />SECRET",
+        "<math><mi><mi></mi><mi class=price />SECRET",
         // A formatting element is opened anew behind the end of what it stands in.
         "<div><b class=price>1</div>SECRET",
         "<p><i class=price>1</p><p>SECRET</p>",
@@ -110,7 +123,6 @@ fn attack_26_markup_whose_end_a_browser_sees_elsewhere_is_refused() {
         "<div class='x&Tab;price'>SECRET</div>",
         // A tag that has no end.
         "a<div class=price title=SECRET",
-        "a<div class=price>1</div",
     ] {
         assert_eq!(filtered(&[".price"], page), "malformed", "{page}");
     }
