@@ -7,7 +7,7 @@ own length is that of its line in the CSV, the line break with it. The time is t
 "table read"; for the second reading, from the change to that line.
 
 needs: cargo build --release
-usage: benches/million_rows.py [--rows 1000000] [--binary target/release/vestibule] [--kinds csv,http-csv,http-json]
+usage: benches/million_rows_in_memory.py [--rows 1000000] [--binary target/release/vestibule] [--kinds csv,http-csv,http-json]
 """
 import argparse
 import json
