@@ -1,9 +1,10 @@
 //! HTML: elements are removed by CSS selector while the page streams through (lol_html).
 //!
 //! A browser builds a tree and mends it on the way; we see tags as they come. Where the two could differ so that something of a
-//! removed element stays, the page is refused: markup whose reading hangs on the tree (strict mode), an end tag that crosses
-//! other elements ([`nesting`]), a character reference that spells a class or an id, another character set than was said.
-//! Where an end tag is left out, more is removed than a browser would take for the element, never less.
+//! removed element stays, the page is refused: markup whose reading hangs on the tree (strict mode), an end tag of a removed
+//! element that is left out, or one within it that crosses other elements ([`nesting`]), a character reference that spells a
+//! class or an id, another character set than was said. An element that is open when the page ends goes to its end.
+//! What a selector says of elements around (`#admin .price`) is held against the tags as they are nested in the text.
 //!
 //! Read is what elements are in the page as it is sent. Text in scripts, comments, attributes (`srcdoc`) and what scripts load
 //! later is none of it. `<noscript>` goes as a whole: it is text where scripts run, and elements where they do not.
