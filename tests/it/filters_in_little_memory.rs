@@ -52,7 +52,9 @@ async fn a_large_answer_takes_little_memory_and_a_slow_reader_holds_the_app_back
         total += read;
         most = most.max(house.resident_kib().saturating_sub(before));
     }
-    println!("{total} of {all} bytes; {stalled} gone while nobody read; {grown} KiB more then, {most} KiB more at most");
+    println!(
+        "{total} of {all} bytes; {stalled} gone while nobody read; {grown} KiB more then, {most} KiB more at most"
+    );
     // Every second row is Bob's, and none has its price.
     assert!(total > all / 2 - all / 20 && total < all / 2, "{total} of {all} bytes came");
     assert!(most < MOST_KIB, "{most} KiB more while it flows");
