@@ -98,11 +98,16 @@ fn measured(text: &[u8], mut push: impl FnMut(&[u8], &mut Vec<u8>) -> Result<(),
     (left, cpu_seconds() - start)
 }
 
+/// So quick that the kernel, which counts by ticks, has to be given many.
 fn copied(text: &[u8]) -> (usize, f64) {
-    measured(text, |piece, out| {
+    const TIMES: u32 = 100;
+    let copy = |piece: &[u8], out: &mut Vec<u8>| {
         out.extend_from_slice(piece);
         Ok(())
-    })
+    };
+    let start = cpu_seconds();
+    let left = (0..TIMES).map(|_| measured(text, copy).0).max().unwrap_or_default();
+    (left, (cpu_seconds() - start) / f64::from(TIMES))
 }
 
 fn work(filters: &Filters) -> Work {
