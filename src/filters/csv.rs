@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::{Unfilterable, Work};
+use super::{Judge, Unfilterable, Work};
 use crate::policy::{Element, MemberPath};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -22,6 +22,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug)]
 pub struct CsvFilter {
     work: Work,
+    judge: Judge,
     /// What divides the columns, once it is known.
     delimiter: Option<u8>,
     /// The line that has not ended yet.
@@ -61,6 +62,7 @@ impl CsvFilter {
     pub fn new(work: &Work, delimiter: Option<u8>) -> Result<Self, Unfilterable> {
         Ok(Self {
             work: work.clone(),
+            judge: work.judge(),
             delimiter,
             line: Vec::new(),
             in_quotes: false,
@@ -176,7 +178,7 @@ impl CsvFilter {
         let values: Vec<String> =
             fields.iter().map(|field| unquoted(text.get(field.clone()).unwrap_or_default())).collect();
         let named = header.names.iter().zip(&values).filter(|(name, _)| !name.is_empty());
-        self.work.keeps(&Element::from_fields(named.map(|(name, value)| (name.as_str(), value.as_str()))))
+        self.judge.keeps(Element::from_fields(named.map(|(name, value)| (name.as_str(), value.as_str()))))
     }
 
     fn read_header(&mut self, text: &str) -> Result<Header, Unfilterable> {

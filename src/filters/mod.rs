@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::policy::{Access, CompiledFilters, Element, Filters, Verdict};
+use crate::policy::{Access, CompiledFilters, Element, Filters, RowCondition, Verdict};
 
 /// The deepest nesting of JSON that is read.
 pub const MOST_DEPTH: usize = 128;
@@ -51,11 +51,19 @@ impl Work {
         self.filters.filters()
     }
 
-    /// Whether a row is kept. Without a condition every row is; one that cannot be judged is not.
-    #[must_use]
-    pub fn keeps(&self, row: &Element) -> bool {
-        let Some(rows) = &self.filters().rows else { return true };
-        self.access.judge(&rows.keep, row, self.now) == Verdict::True
+    /// Who says which rows are kept.
+    fn judge(&self) -> Judge {
+        Judge(self.filters().rows.as_ref().map(|rows| self.access.judge(&rows.keep, self.now)))
+    }
+}
+
+/// Says of each row whether it is kept: without a condition every one is, and one that cannot be judged is not.
+#[derive(Debug)]
+struct Judge(Option<RowCondition>);
+
+impl Judge {
+    fn keeps(&self, row: Element) -> bool {
+        self.0.as_ref().is_none_or(|condition| condition.verdict(row) == Verdict::True)
     }
 }
 

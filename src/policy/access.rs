@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 
 use super::pattern::CompiledPattern;
 use super::{
-    AppPolicy, CompiledFilters, Condition, ConditionFacts, Effect, Element, FieldValues, Grant, IdentityPlan, Looked,
-    MethodSet, Request, Subject, Verdict,
+    AppPolicy, CompiledFilters, Condition, ConditionFacts, Effect, FieldValues, Grant, IdentityPlan, Looked, MethodSet,
+    Request, RowCondition, Subject, Verdict,
 };
 use crate::types::RoleName;
 
@@ -156,10 +156,10 @@ impl Access {
         when.looks_at(self.facts(Subject::Row(&self.grant.row), Some(request), request.now))
     }
 
-    /// Whether a row of an answer is for this person. What cannot be judged is not.
+    /// Whether rows of an answer are for this person, to be asked of each. What cannot be judged is not.
     #[must_use]
-    pub fn judge(&self, keep: &Condition, row: &Element, now: Timestamp) -> Verdict {
-        keep.verdict(self.facts(Subject::Element(row), None, now))
+    pub fn judge(&self, keep: &Condition, now: Timestamp) -> RowCondition {
+        keep.for_rows(self.facts(Subject::Row(&self.grant.row), None, now))
     }
 
     pub(super) fn ruling(&self, request: &Request<'_>) -> Ruling<'_> {

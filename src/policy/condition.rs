@@ -180,9 +180,24 @@ impl Condition {
         {
             return Verdict::Failed(format!("the query has `{name}` more than once, so which one counts is open"));
         }
+        let context = self.context(self.0.names.iter().copied(), facts);
+        outcome(context.resolve(&self.0.expression))
+    }
+
+    /// Prepares the condition for many rows: all that it looks at but the row is known.
+    pub(super) fn for_rows(&self, facts: ConditionFacts<'_>) -> RowCondition {
+        let others = self.0.names.iter().copied().filter(|name| *name != "row");
+        RowCondition { context: self.context(others, facts), condition: self.clone() }
+    }
+
+    fn context(
+        &self,
+        names: impl Iterator<Item = &'static str>,
+        facts: ConditionFacts<'_>,
+    ) -> Context<'static, 'static> {
         let mut context = Context::with_env(standard_library());
-        for name in &self.0.names {
-            context.add_variable_from_value(*name, value_of(name, facts));
+        for name in names {
+            context.add_variable_from_value(name, value_of(name, facts));
         }
         if self.0.reads_moments {
             let zone = facts.zone.clone();
@@ -192,12 +207,7 @@ impl Condition {
         if self.0.source.contains("inNetwork") {
             let _ = context.add_function("inNetwork", in_network);
         }
-        match context.resolve(&self.0.expression) {
-            Ok(cel::Value::Bool(true)) => Verdict::True,
-            Ok(cel::Value::Bool(false)) => Verdict::False,
-            Ok(other) => Verdict::Failed(format!("it is a {}, not true or false", other.type_of())),
-            Err(error) => Verdict::Failed(error.to_string()),
-        }
+        context
     }
 
     /// A parameter that the condition seems to speak of and that stands in the query more than once: the app may take the one
@@ -214,6 +224,38 @@ impl Condition {
             seen.push(name);
         }
         None
+    }
+}
+
+/// A condition on the rows of one answer.
+pub struct RowCondition {
+    condition: Condition,
+    /// All but the row.
+    context: Context<'static, 'static>,
+}
+
+impl RowCondition {
+    /// Holds the condition against a row.
+    #[must_use]
+    pub fn verdict(&self, row: Element) -> Verdict {
+        let mut context = self.context.new_inner_scope();
+        context.add_variable_from_value("row", row.into_value());
+        outcome(context.resolve(&self.condition.0.expression))
+    }
+}
+
+impl fmt::Debug for RowCondition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "RowCondition({:?})", self.condition.source())
+    }
+}
+
+fn outcome(result: Result<cel::Value, ExecutionError>) -> Verdict {
+    match result {
+        Ok(cel::Value::Bool(true)) => Verdict::True,
+        Ok(cel::Value::Bool(false)) => Verdict::False,
+        Ok(other) => Verdict::Failed(format!("it is a {}, not true or false", other.type_of())),
+        Err(error) => Verdict::Failed(error.to_string()),
     }
 }
 

@@ -33,6 +33,10 @@ impl Element {
         Self(fields.map(|(name, text)| (name.to_owned(), cel::Value::from(text))).collect::<HashMap<_, _>>().into())
     }
 
+    pub(super) fn into_value(self) -> cel::Value {
+        self.0
+    }
+
     pub(super) fn value(&self) -> &cel::Value {
         &self.0
     }

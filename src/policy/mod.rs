@@ -25,7 +25,7 @@ mod rule;
 
 pub use access::{Access, RuleView};
 pub use app::{AppPolicy, Settled, WorkspaceGroups, WorkspaceUser};
-pub use condition::{Condition, ConditionFacts, InvalidCondition, Scope, Subject, Verdict};
+pub use condition::{Condition, ConditionFacts, InvalidCondition, RowCondition, Scope, Subject, Verdict};
 pub use decision::{Choice, Decision, Permit, Reason, Standing, choose, decide};
 pub use element::{Element, InvalidElement};
 pub use field::{Field, FieldValues, InvalidTemplate, Template};

@@ -373,7 +373,7 @@ fn attack_26_days_back_are_right_across_clock_changes_and_midnights_that_are_not
         let keep = Condition::compile("timestamp(row.at) >= access.since", Scope::Answer).expect("it compiles");
         let judge = |moment: Timestamp| {
             let row = Element::from_json(format!(r#"{{"at":"{moment}"}}"#).as_bytes()).expect("a row");
-            access.judge(&keep, &row, now)
+            access.judge(&keep, now).verdict(row)
         };
         let begins = time(begins);
         assert_eq!(judge(begins), Verdict::True, "{zone} at {now}: the first moment");

@@ -9,8 +9,9 @@ use crate::policy::{Element, MemberPath, RowsAt, Step, Verdict};
 /// How many rows cannot be judged, and why the first cannot.
 pub(super) fn unjudged(work: &Work, media: &Media, bytes: &[u8]) -> (usize, Option<String>) {
     let Some(rows) = &work.filters().rows else { return (0, None) };
+    let judge = work.access.judge(&rows.keep, work.now);
     let mut failures = elements(media, &rows.at, bytes).into_iter().filter_map(|element| {
-        match element.map(|element| work.access.judge(&rows.keep, &element, work.now)) {
+        match element.map(|element| judge.verdict(element)) {
             Ok(Verdict::True | Verdict::False) => None,
             Ok(Verdict::Failed(why)) | Err(why) => Some(why),
         }

@@ -23,7 +23,7 @@ use held::{Held, Row};
 use members::{Action, Members, Place};
 use tokens::{Number, Text, unescape};
 
-use super::{MOST_DEPTH, Unfilterable, Work};
+use super::{Judge, MOST_DEPTH, Unfilterable, Work};
 use crate::policy::{Element, RowsAt};
 
 /// How documents stand in an answer.
@@ -39,6 +39,7 @@ pub enum Documents {
 #[derive(Debug)]
 pub struct JsonFilter {
     work: Work,
+    judge: Judge,
     documents: Documents,
     members: Members,
     rows: Rows,
@@ -154,6 +155,7 @@ impl JsonFilter {
         };
         Ok(Self {
             work: work.clone(),
+            judge: work.judge(),
             documents,
             members: Members::new(work.filters()),
             rows,
@@ -645,7 +647,7 @@ impl JsonFilter {
         self.held.end(part, end - self.sent, out)?;
         // An error answer without arrays says what went wrong.
         let is_judged = row != Row::Document || !self.work.is_error || self.has_array;
-        if !is_judged || Element::from_json(self.held.raw(part)).is_ok_and(|row| self.work.keeps(&row)) {
+        if !is_judged || Element::from_json(self.held.raw(part)).is_ok_and(|row| self.judge.keeps(row)) {
             self.send(end, chunk, out);
             self.held.release(out);
             if row == Row::Element

@@ -251,7 +251,7 @@ struct Model<'a> {
 
 impl Model<'_> {
     fn keeps(&self, row: &Tree) -> bool {
-        Element::from_json(row.text().as_bytes()).is_ok_and(|row| self.work.keeps(&row))
+        Element::from_json(row.text().as_bytes()).is_ok_and(|row| self.work.judge().keeps(row))
     }
 
     /// What leaves of a value; nothing, if it is hidden.
