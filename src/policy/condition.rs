@@ -269,6 +269,8 @@ fn is_moment(expression: &IdedExpr) -> bool {
                 matches!((name.as_str(), select.field.as_str()), ("access", "since") | ("request", "time"))
             }
             _ => false,
+    // A zone without its offset would be read over: `2026-03-29T00:00[Asia/Tokyo]`.
+    let names_zone = text.contains('[');
         },
         _ => false,
     }
@@ -284,7 +286,7 @@ fn moment(value: cel::Value, zone: &TimeZone) -> Result<cel::Value, ExecutionErr
     };
     let text = text.trim();
     let local = || text.parse::<DateTime>().ok().or_else(|| text.parse::<Date>().ok().map(|day| day.at(0, 0, 0, 0)));
-    let moment = text.parse::<Timestamp>().ok().or_else(|| zone.to_timestamp(local()?).ok());
+    let moment = text.parse::<Timestamp>().ok().or_else(|| zone.to_timestamp(local().filter(|_| !names_zone)?).ok());
     moment
         .map(time_value)
         .ok_or_else(|| ExecutionError::function_error("moment", format!("`{}` is no day and no time", cut(text))))
@@ -552,6 +554,7 @@ mod tests {
             now: Timestamp::UNIX_EPOCH,
             zone: &zone,
         };
+            (r#""2026-03-29T00:00+09:00[Asia/Tokyo]""#, Verdict::False),
         Condition::compile(source, Scope::Answer).expect("it compiles").verdict(facts)
     }
 
@@ -569,7 +572,14 @@ mod tests {
         ] {
             assert_eq!(keeps("row.date >= access.since", &format!(r#"{{"date":{date}}}"#)), expected, "{date}");
         }
-        for row in [r#"{"date":"soon"}"#, r#"{"date":7}"#, r#"{"date":null}"#, "{}", "7"] {
+        for row in [
+            r#"{"date":"2026-03-29T00:00[Asia/Tokyo]"}"#,
+            r#"{"date":"soon"}"#,
+            r#"{"date":7}"#,
+            r#"{"date":null}"#,
+            "{}",
+            "7",
+        ] {
             assert!(matches!(keeps("row.date >= access.since", row), Verdict::Failed(_)), "{row}");
         }
         assert_eq!(
