@@ -17,6 +17,7 @@ mod hidden;
 mod identity;
 mod looks;
 mod nominate;
+mod parameters;
 mod pattern;
 mod request;
 mod role;
