@@ -6,7 +6,8 @@
 //! parameter that the rule lists in `query_only` may bear a hidden name: whoever wrote the rule has vouched for it.
 
 use super::Filters;
-use super::request::{decode, parameters};
+use super::request::{decode, is_invisible, parameters};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Parameters that name members in their value, in apps of the field. `field_params` adds to them.
 const FIELD_PARAMS: &[&str] = &[
@@ -102,6 +103,7 @@ pub(super) fn asks(filters: &Filters, query: &str) -> bool {
         let is_dropped = filters.query_only.is_some() && !is_vouched;
         let base = name.split(['[', '.']).next().unwrap_or_default().trim();
         let is_known = |known: &str| name.eq_ignore_ascii_case(known) || base.eq_ignore_ascii_case(known);
+        let (names, values) = (decodings(&name), decodings(&value));
         // A query in JSON or GraphQL names members under whatever parameter.
         let names_members = FIELD_PARAMS.iter().any(|known| is_known(known))
             || filters.field_params.iter().any(|known| is_known(known))
@@ -109,11 +111,11 @@ pub(super) fn asks(filters: &Filters, query: &str) -> bool {
                 .to_lowercase()
                 .split(|letter: char| !letter.is_alphanumeric())
                 .any(|word| FIELD_WORDS.contains(&word))
-            || decodings(&value).iter().any(|value| value.contains('{') || value.trim_start().starts_with('['));
+            || values.iter().any(|value| value.contains('{') || value.trim_start().starts_with('['));
         !is_dropped
             && hidden.iter().any(|hidden| {
-                let is_spoken_of = |text: &str| decodings(text).iter().any(|text| speaks_of(text, hidden));
-                (!is_vouched && is_spoken_of(&name)) || (names_members && is_spoken_of(&value))
+                let is_spoken_of = |texts: &[String]| texts.iter().any(|text| speaks_of(text, hidden));
+                (!is_vouched && is_spoken_of(&names)) || (names_members && is_spoken_of(&values))
             })
     })
 }
@@ -126,6 +128,13 @@ pub(super) fn decodings(text: &str) -> Vec<String> {
             break;
         }
         texts.push(next);
+    }
+    // Some take wide letters for narrow ones, and strip what is no text.
+    let is_stripped =
+        |letter: &char| letter.is_control() || is_invisible(*letter) || *letter == char::REPLACEMENT_CHARACTER;
+    let plain = texts.last().filter(|text| !text.is_ascii() || text.chars().any(|letter| letter.is_control()));
+    if let Some(plain) = plain.map(|text| text.nfkc().filter(|letter| !is_stripped(letter)).collect::<String>()) {
+        texts.push(plain);
     }
     texts
 }
@@ -214,6 +223,10 @@ mod tests {
             ("prices=5", false),
             ("sort=pricey", false),
             ("price_list=7", false),
+            ("sort=pr%00ice", true),
+            ("sort=pr%ffice", true),
+            ("sort=%EF%BD%90rice", true),
+            ("pri%E2%80%8Bce=5", true),
             ("?sort=price", true),
             ("??price=5", true),
             ("sort-by=price", true),

@@ -36,7 +36,7 @@ pub use identity::{IdentityPlan, JwtPlan, Preset};
 pub use looks::Looked;
 pub use nominate::{Assign, CustomerList, ListColumns, ListRole, Refusal};
 pub use pattern::{InvalidPattern, PathPattern};
-pub use request::{Request, decode, parameters};
+pub use request::{Request, decode, is_invisible, parameters};
 pub use role::{DaysBack, Role, Roles};
 pub use row::{Row, Value};
 pub use rule::{Effect, InvalidRule, MethodSet, Rule};
