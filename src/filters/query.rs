@@ -12,7 +12,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::policy::{CompiledFilters, decode};
+use crate::policy::{CompiledFilters, decode, is_invisible};
 
 /// All but the unreserved characters (RFC 3986, section 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -148,11 +148,6 @@ fn flat(name: &str) -> String {
     let flat: String =
         name.chars().map(|character| if character.is_alphanumeric() { character } else { '_' }).collect();
     flat.trim_end_matches('_').to_owned()
-}
-
-/// Characters of no width, which some apps strip.
-const fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::looks::unknown_member;
+use super::parameters::Asked;
 use super::request::parameters;
 use super::{Customer, Element, Grant, Request, Row, Value};
 
@@ -31,6 +32,8 @@ struct Compiled {
     /// The names that it looks at, so that no others are prepared for it.
     names: Vec<&'static str>,
     reads_moments: bool,
+    /// What it asks a query for.
+    asked: Asked,
 }
 
 /// A condition that does not compile.
@@ -155,7 +158,8 @@ impl Condition {
         }
         let mut expression = program.expression().clone();
         let reads_moments = read_moments(&mut expression);
-        Ok(Self(Arc::new(Compiled { source: source.to_owned(), expression, names, reads_moments })))
+        let asked = Asked::of(program.expression());
+        Ok(Self(Arc::new(Compiled { source: source.to_owned(), expression, names, reads_moments, asked })))
     }
 
     /// The condition as written.
@@ -175,10 +179,8 @@ impl Condition {
     /// Holds the condition against what is known.
     #[must_use]
     pub fn verdict(&self, facts: ConditionFacts<'_>) -> Verdict {
-        if let Some(request) = facts.request
-            && let Some(name) = self.repeated(request)
-        {
-            return Verdict::Failed(format!("the query has `{name}` more than once, so which one counts is open"));
+        if let Some(why) = facts.request.and_then(|request| self.0.asked.open_question(request.query?)) {
+            return Verdict::Failed(why);
         }
         let context = self.context(self.0.names.iter().copied(), facts);
         outcome(context.resolve(&self.0.expression))
@@ -208,22 +210,6 @@ impl Condition {
             let _ = context.add_function("inNetwork", in_network);
         }
         context
-    }
-
-    /// A parameter that the condition seems to speak of and that stands in the query more than once: the app may take the one
-    /// that we did not look at.
-    fn repeated(&self, request: &Request<'_>) -> Option<String> {
-        if !self.0.names.contains(&"request") || !self.0.source.contains("query") {
-            return None;
-        }
-        let mut seen = Vec::new();
-        for (name, _) in parameters(request.query?) {
-            if seen.contains(&name) && self.0.source.contains(name.as_str()) {
-                return Some(name);
-            }
-            seen.push(name);
-        }
-        None
     }
 }
 
@@ -325,8 +311,10 @@ fn moment(value: cel::Value, zone: &TimeZone) -> Result<cel::Value, ExecutionErr
         };
     };
     let text = text.trim();
+    // A zone without its offset would be read over: `2026-03-29T00:00[Asia/Tokyo]`.
+    let names_zone = text.contains('[');
     let local = || text.parse::<DateTime>().ok().or_else(|| text.parse::<Date>().ok().map(|day| day.at(0, 0, 0, 0)));
-    let moment = text.parse::<Timestamp>().ok().or_else(|| zone.to_timestamp(local()?).ok());
+    let moment = text.parse::<Timestamp>().ok().or_else(|| zone.to_timestamp(local().filter(|_| !names_zone)?).ok());
     moment
         .map(time_value)
         .ok_or_else(|| ExecutionError::function_error("moment", format!("`{}` is no day and no time", cut(text))))
@@ -608,10 +596,18 @@ mod tests {
             (r#""2026-03-29T00:00:00+02:00""#, Verdict::True),
             (r#""2026-03-28 23:59:59""#, Verdict::False),
             (r#""2026-03-29 00:00:00""#, Verdict::True),
+            (r#""2026-03-29T00:00+09:00[Asia/Tokyo]""#, Verdict::False),
         ] {
             assert_eq!(keeps("row.date >= access.since", &format!(r#"{{"date":{date}}}"#)), expected, "{date}");
         }
-        for row in [r#"{"date":"soon"}"#, r#"{"date":7}"#, r#"{"date":null}"#, "{}", "7"] {
+        for row in [
+            r#"{"date":"2026-03-29T00:00[Asia/Tokyo]"}"#,
+            r#"{"date":"soon"}"#,
+            r#"{"date":7}"#,
+            r#"{"date":null}"#,
+            "{}",
+            "7",
+        ] {
             assert!(matches!(keeps("row.date >= access.since", row), Verdict::Failed(_)), "{row}");
         }
         assert_eq!(
@@ -671,5 +667,22 @@ mod tests {
         assert!(matches!(holds(r#"request.query.debug == "1""#, "GET /a?debug=1&debug=2"), Verdict::Failed(_)));
         assert!(matches!(holds(r#"request.query.debug == "1""#, "GET /a?debug=1&%64ebug=2"), Verdict::Failed(_)));
         assert_eq!(holds(r#"request.query.page == "1""#, "GET /a?page=1&tag=a&tag=b"), Verdict::True);
+        assert_eq!(holds(r#"!("debug" in request.query)"#, "GET /a?page=1&tag=a&tag=b&q=d"), Verdict::True);
+        let any = r#"request.query.exists(name, request.query[name] == "1")"#;
+        assert!(matches!(holds(any, "GET /a?tag=1&tag=2"), Verdict::Failed(_)), "only the last one would be seen");
+        assert_eq!(holds(any, "GET /a?tag=1&page=2"), Verdict::True);
+    }
+
+    #[test]
+    fn attack_26_a_parameter_in_another_spelling_is_not_judged_as_if_it_were_not_there() {
+        for query in
+            ["Debug=1", "debug[]=1", "debug[a]=1", "+debug=1", "%2564ebug=1", "?debug=1", "x=1;debug=1", "debug%00=1"]
+        {
+            let request = format!("GET /a?{query}");
+            assert!(matches!(holds(r#""debug" in request.query"#, &request), Verdict::Failed(_)), "{query}");
+            assert!(matches!(holds("!has(request.query.debug)", &request), Verdict::Failed(_)), "{query}");
+            assert!(matches!(holds(r#"request.query["debug"] == "1""#, &request), Verdict::Failed(_)), "{query}");
+            assert_eq!(holds(r#"request.path == "/a""#, &request), Verdict::True, "{query}");
+        }
     }
 }

@@ -228,7 +228,7 @@ impl Filters {
     /// Whether the client's query may not go on as it is.
     #[must_use]
     pub fn touches_query(&self) -> bool {
-        !self.query.is_empty() || self.query_only.is_some() || !self.hide.is_empty()
+        !self.query.is_empty() || self.query_only.is_some() || !self.hide.is_empty() || !self.set.is_empty()
     }
 
     /// Fills in one person's values; `None` where a forced parameter has none, for then nothing is safe to ask.

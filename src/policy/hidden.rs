@@ -2,11 +2,12 @@
 //!
 //! Who may not see prices must not sort by them either, nor ask which orders cost more than 100: the answer would tell. So a
 //! parameter whose *name* speaks of a hidden member is refused, in every way that apps in the field write it, and so is a
-//! parameter that names members in its *value*, such as `sort`. A parameter that the rule lists in `query_only` may bear a hidden
-//! name: whoever wrote the rule has vouched for it.
+//! parameter that names members in its *value*, such as `sort`. What `set` replaces is as hidden as what `hide` removes. A
+//! parameter that the rule lists in `query_only` may bear a hidden name: whoever wrote the rule has vouched for it.
 
 use super::Filters;
-use super::request::{decode, parameters};
+use super::request::{decode, is_invisible, parameters};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Parameters that name members in their value, in apps of the field. `field_params` adds to them.
 const FIELD_PARAMS: &[&str] = &[
@@ -54,17 +55,47 @@ const FIELD_PARAMS: &[&str] = &[
     "$select",
     "$apply",
 ];
+/// Words in the name of a parameter that names members in its value: `sort-key`, `orderColumn`, `$expand`, `not.and`.
+const FIELD_WORDS: &[&str] = &[
+    "sort",
+    "sorting",
+    "sortby",
+    "order",
+    "ordering",
+    "orderby",
+    "field",
+    "fields",
+    "select",
+    "column",
+    "columns",
+    "facet",
+    "facets",
+    "group",
+    "groupby",
+    "having",
+    "where",
+    "filter",
+    "filters",
+    "aggregate",
+    "expand",
+    "apply",
+    "compute",
+    "and",
+    "or",
+    "not",
+];
 /// How often a name or value is decoded, for an app that decodes twice.
 const MOST_DECODINGS: usize = 4;
 
 /// Whether a query asks by something hidden.
 pub(super) fn asks(filters: &Filters, query: &str) -> bool {
-    let hidden: Vec<&str> = filters.hide.iter().filter_map(|path| path.name()).collect();
+    let set = filters.set.iter().map(|(path, _)| path);
+    let hidden: Vec<&str> = filters.hide.iter().chain(set).filter_map(|path| path.name()).collect();
     if hidden.is_empty() {
         return false;
     }
-    // Some apps take `;` for `&`.
-    query.split(';').flat_map(parameters).any(|(name, value)| {
+    // Some apps take `;` for `&`, and take off a second `?`, which we do as well on the way to them.
+    query.trim_start_matches('?').split(';').flat_map(parameters).any(|(name, value)| {
         if filters.query.iter().any(|(forced, _)| *forced == name) {
             return false;
         }
@@ -72,26 +103,38 @@ pub(super) fn asks(filters: &Filters, query: &str) -> bool {
         let is_dropped = filters.query_only.is_some() && !is_vouched;
         let base = name.split(['[', '.']).next().unwrap_or_default().trim();
         let is_known = |known: &str| name.eq_ignore_ascii_case(known) || base.eq_ignore_ascii_case(known);
+        let (names, values) = (decodings(&name), decodings(&value));
         // A query in JSON or GraphQL names members under whatever parameter.
         let names_members = FIELD_PARAMS.iter().any(|known| is_known(known))
             || filters.field_params.iter().any(|known| is_known(known))
-            || decodings(&value).iter().any(|value| value.contains('{'));
+            || with_divided_words(&name)
+                .to_lowercase()
+                .split(|letter: char| !letter.is_alphanumeric())
+                .any(|word| FIELD_WORDS.contains(&word))
+            || values.iter().any(|value| value.contains('{') || value.trim_start().starts_with('['));
         !is_dropped
             && hidden.iter().any(|hidden| {
-                let is_spoken_of = |text: &str| decodings(text).iter().any(|text| speaks_of(text, hidden));
-                (!is_vouched && is_spoken_of(&name)) || (names_members && is_spoken_of(&value))
+                let is_spoken_of = |texts: &[String]| texts.iter().any(|text| speaks_of(text, hidden));
+                (!is_vouched && is_spoken_of(&names)) || (names_members && is_spoken_of(&values))
             })
     })
 }
 
 /// A text, and what becomes of it for an app that decodes it once more.
-fn decodings(text: &str) -> Vec<String> {
+pub(super) fn decodings(text: &str) -> Vec<String> {
     let mut texts = vec![text.to_owned()];
     while let Some(next) = texts.last().filter(|text| text.contains('%')).map(|text| decode(text)) {
         if texts.len() >= MOST_DECODINGS || texts.contains(&next) {
             break;
         }
         texts.push(next);
+    }
+    // Some take wide letters for narrow ones, and strip what is no text.
+    let is_stripped =
+        |letter: &char| letter.is_control() || is_invisible(*letter) || *letter == char::REPLACEMENT_CHARACTER;
+    let plain = texts.last().filter(|text| !text.is_ascii() || text.chars().any(|letter| letter.is_control()));
+    if let Some(plain) = plain.map(|text| text.nfkc().filter(|letter| !is_stripped(letter)).collect::<String>()) {
+        texts.push(plain);
     }
     texts
 }
@@ -140,6 +183,7 @@ mod tests {
         Filters {
             hide: hide.to_vec(),
             query: vec![("price_list".to_owned(), Template::parse("1").expect("a template"))],
+            set: vec![(MemberPath::parse("cost").expect("a path"), serde_json::Value::Null)],
             field_params: vec!["by".to_owned()],
             ..Filters::default()
         }
@@ -179,6 +223,22 @@ mod tests {
             ("prices=5", false),
             ("sort=pricey", false),
             ("price_list=7", false),
+            ("sort=pr%00ice", true),
+            ("sort=pr%ffice", true),
+            ("sort=%EF%BD%90rice", true),
+            ("pri%E2%80%8Bce=5", true),
+            ("?sort=price", true),
+            ("??price=5", true),
+            ("sort-by=price", true),
+            ("order[0][column]=price", true),
+            ("orderColumn=price", true),
+            ("or=(price.gt.5)", true),
+            ("not.and=(price.gt.5)", true),
+            ("$expand=Lines($orderby=Price)", true),
+            ("q=[[\"price\",\">\",5]]", true),
+            ("sort=cost", true),
+            ("cost__gt=5", true),
+            ("border=price&android=price", false),
         ] {
             assert_eq!(asks(&filters(), query), expected, "{query}");
         }

@@ -32,6 +32,14 @@ impl Condition {
         }
         looked
     }
+
+    /// The members that the condition asks of a row by their names.
+    pub fn row_members(&self) -> impl Iterator<Item = String> {
+        let mut ways = Vec::new();
+        gather(self.expression(), self.names(), &mut ways);
+        let members = ways.into_iter().filter(|way| way.root == "row").filter_map(|way| way.members.first().copied());
+        members.map(str::to_owned).collect::<std::collections::BTreeSet<_>>().into_iter()
+    }
 }
 
 /// What our names have for members; a row's are the table's.

@@ -34,6 +34,12 @@ pub fn parameters(query: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
+/// Characters of no width, which some apps strip.
+#[must_use]
+pub const fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
 /// One name or value of a query, decoded.
 #[must_use]
 pub fn decode(text: &str) -> String {

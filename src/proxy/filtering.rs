@@ -44,6 +44,10 @@ const NOT_ASKED: [&str; 13] = [
     "want-repr-digest",
 ];
 
+/// Those of them that keep a write from undoing another's. They stay where nothing is read: a `PUT` that was meant for one version,
+/// or for no file yet, must not overwrite whatever is there.
+const KEPT_FOR_WRITES: [&str; 3] = ["if-match", "if-none-match", "if-unmodified-since"];
+
 /// What is true of the app's answer and not of what is left of it, or would have it kept where others are served from.
 const NOT_TRUE: [&str; 18] = [
     "accept-ranges",
@@ -132,7 +136,8 @@ pub(super) fn ask(upstream: &mut RequestHeader, permit: &Permit) -> pingora::Res
     if !touches_answers(permit) {
         return Ok(());
     }
-    for name in NOT_ASKED {
+    let reads = matches!(upstream.method, Method::GET | Method::HEAD);
+    for name in NOT_ASKED.into_iter().filter(|name| reads || !KEPT_FOR_WRITES.contains(name)) {
         upstream.remove_header(name);
     }
     upstream.insert_header(header::ACCEPT_ENCODING, "identity")

@@ -178,6 +178,29 @@ async fn attack_26_a_part_of_an_answer_is_refused_and_none_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_write_keeps_its_preconditions() {
+    let (house, bob) = house().await;
+    house.upstream.script("/hidden/orders/7", Script::whole(JSON, "{}"));
+    let asked = ["if-match: \"a\"", "if-none-match: *", "if-unmodified-since: Tue, 01 Jan 2030 00:00:00 GMT"];
+    for (method, is_kept) in [("PUT", true), ("DELETE", true), ("GET", false)] {
+        over_h1(&house, &bob, method, "/hidden/orders/7", &asked).await.whole(200);
+        let seen = house.upstream.last();
+        for line in asked {
+            let name = line.split(':').next().expect("a name");
+            assert_eq!(seen.header(name).is_some(), is_kept, "{method} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn attack_26_a_second_question_mark_hides_nothing() {
+    let (house, bob) = house().await;
+    for target in ["/asked/orders??sort=price", "/asked/orders???sort=price", "/hidden/orders??price=5"] {
+        over_h1(&house, &bob, "GET", target, &[]).await.whole(403);
+    }
+}
+
+#[tokio::test]
 async fn attack_26_a_row_that_is_somebody_elses_is_refused_however_it_comes() {
     let (house, bob) = house().await;
     let foreign = r#"{"id": 2, "customer": "43", "price": "SECRET", "note": "SECRET"}"#;

@@ -6,6 +6,8 @@
 //!
 //! What is decided here, where the standard leaves it open:
 //! - A byte order mark at the start is read over and dropped (section 8.1 allows the one; the other is for stricter readers).
+//! - A document of which both could be said, that it is a row and that it holds some, is refused unless `at` says which: it has
+//!   an array, and outside of all arrays a member that the condition asks of rows.
 //! - Members that stand twice are all hidden or set. In a row they make it one that cannot be judged, so it is dropped.
 //! - Half of a surrogate pair passes; a name with one is none that a rule could mean.
 //! - An answer without a single byte is nothing, and passes.
@@ -57,6 +59,11 @@ pub struct JsonFilter {
     is_line_dropped: bool,
     /// Whether the held document has an array that is not dropped.
     has_array: bool,
+    /// The members that the condition asks of a row, and whether one stands outside of all rows.
+    asked: Vec<Vec<u8>>,
+    has_asked: bool,
+    /// Whether there were rows, if only an empty list of them.
+    has_rows: bool,
     held: Held,
 
     /// Up to here the piece at hand was sent or dropped.
@@ -74,6 +81,8 @@ pub struct JsonFilter {
 
 const NOWHERE: usize = usize::MAX;
 const NO_VALUE: &str = "no value where one must be";
+const ROW_OF_ROWS: Unfilterable =
+    Unfilterable::Kind("it holds rows and seems to be one itself; `at` has to say which it is");
 
 /// Where the rows are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -167,6 +176,12 @@ impl JsonFilter {
             drop_ends: NOWHERE,
             is_line_dropped: false,
             has_array: false,
+            asked: match &work.filters().rows {
+                Some(found) if rows == Rows::Found => found.keep.row_members().map(String::into_bytes).collect(),
+                _ => Vec::new(),
+            },
+            has_asked: false,
+            has_rows: false,
             held: Held::new(work.most_row_bytes),
             sent: 0,
             item: None,
@@ -429,7 +444,8 @@ impl JsonFilter {
         }
         let mut action = Action::Keep;
         self.place = Place::OFF;
-        if self.members.looks_at_names(frame.place) {
+        let may_be_asked = !self.asked.is_empty() && self.held.row() != Some(Row::Element);
+        if may_be_asked || self.members.looks_at_names(frame.place) {
             if !self.pending.is_empty() {
                 self.pending.extend_from_slice(chunk.get(..end).unwrap_or_default());
                 self.sent = end;
@@ -446,6 +462,12 @@ impl JsonFilter {
                 name = &self.name;
             }
             (action, self.place) = self.members.member(frame.place, name);
+            if may_be_asked && self.asked.iter().any(|asked| asked.eq_ignore_ascii_case(name)) {
+                self.has_asked = true;
+                if self.has_rows && !self.work.is_error {
+                    return Err(ROW_OF_ROWS);
+                }
+            }
         }
         if action == Action::Hide {
             self.leave_out(item, chunk, out);
@@ -596,7 +618,12 @@ impl JsonFilter {
     fn array_starts(&mut self, frame: &mut Frame, before: &[u8], out: &mut Vec<u8>) -> Result<(), Unfilterable> {
         match (self.rows, self.held.row()) {
             (Rows::Found, held @ (None | Some(Row::Document))) => {
+                // An order with its lines: what is kept of it by the lines alone would be another's order.
+                if self.has_asked && !self.work.is_error {
+                    return Err(ROW_OF_ROWS);
+                }
                 frame.are_rows = true;
+                self.has_rows = true;
                 if held.is_some() {
                     // So it is no row after all.
                     self.held.end(before, before.len() - self.sent, out)?;
@@ -608,6 +635,7 @@ impl JsonFilter {
             (Rows::Path, None) => {
                 frame.are_rows = self.members.is_rows(self.place);
                 frame.is_elsewhere = !frame.are_rows && !self.members.leads_to_rows(self.place);
+                self.has_rows |= !frame.is_elsewhere;
             }
             _ => {}
         }
@@ -632,6 +660,10 @@ impl JsonFilter {
     fn value_ends(&mut self, chunk: &[u8], end: usize, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
         let depth = self.stack.len();
         self.state = if depth == 0 { State::End } else { State::AfterValue };
+        if depth == 0 && self.rows == Rows::Path && !self.has_rows && !self.work.is_error {
+            // It may be one row, as a page for one order is, and nobody has judged it.
+            return Err(self.rows_elsewhere());
+        }
         if self.drop_ends == depth {
             self.drop_ends = NOWHERE;
             self.sent = end;

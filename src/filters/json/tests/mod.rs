@@ -135,6 +135,40 @@ fn rows_at_the_top_are_the_document_or_its_elements() {
 }
 
 #[test]
+fn attack_26_another_s_order_does_not_pass_for_the_lines_it_has() {
+    let rule = "rows row.customer == 42";
+    for order in [
+        r#"{"id":3,"customer":41,"lines":[{"sku":"A"}]}"#,
+        r#"{"lines":[{"sku":"A"}],"id":3,"Customer":41}"#,
+        r#"{"data":{"c\u0075stomer":41,"tags":[]}}"#,
+        r#"{"orders":{"3":{"customer":41}},"links":[]}"#,
+        r#"{"customer":42,"lines":[{"customer":42}]}"#,
+    ] {
+        refused(rule, &order.replace(r"\\", r"\"), "kind");
+    }
+    json("hide list | rows row.a == 42", r#"{"list":{"a":1},"rows":[{"a":42}]}"#, r#"{"rows":[{"a":42}]}"#);
+    json("error | rows row.a == 42", r#"{"a":1,"rows":[{"a":41}]}"#, r#"{"a":1,"rows":[]}"#);
+}
+
+#[test]
+fn attack_26_rows_that_are_not_where_the_rule_says_are_not_let_through_unseen() {
+    let rule = "at data.orders | rows row.customer == 42";
+    for other in [
+        r#"{"id":3,"customer":41}"#,
+        r#"{"data":{"order":{"customer":41}}}"#,
+        r#"{"data":{}}"#,
+        r#"["a"]"#,
+        "1",
+        r#""x""#,
+        "{}",
+    ] {
+        refused(rule, other, "rows-elsewhere");
+    }
+    json("at a[].rows | rows row == 1", r#"{"a":[]}"#, r#"{"a":[]}"#);
+    json(&format!("error | {rule}"), r#"{"error":1}"#, r#"{"error":1}"#);
+}
+
+#[test]
 fn rows_at_a_path_are_nowhere_else() {
     let rule = "at rows | rows row.customer == 42";
     json(rule, r#"{"rows":[{"customer":1},{"customer":42}],"n":[1,2]}"#, r#"{"rows":[{"customer":42}],"n":[1,2]}"#);

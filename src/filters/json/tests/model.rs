@@ -239,6 +239,12 @@ fn filtered(work: &Work, tree: Option<&Tree>, is_line: bool) -> Result<Option<Tr
     if is_row && !model.keeps(tree) {
         return if is_line { Ok(None) } else { Err(Refused::NotKept) };
     }
+    if at == Some(&RowsAt::Found) && !is_line && !work.is_error && model.is_row_of_rows(tree) {
+        return Err(Refused::NotKept);
+    }
+    if matches!(at, Some(RowsAt::Path(_))) && !is_line && !work.is_error && !model.has_rows(tree, &mut Vec::new()) {
+        return Err(Refused::RowsElsewhere);
+    }
     // Nothing in a line is a row of its own, nor in a document that is one, whether it was asked or not.
     let is_inside = is_row || (at == Some(&RowsAt::Top) && !matches!(tree, Tree::Array(_)));
     model.value(tree, &mut Vec::new(), is_inside)
@@ -325,6 +331,46 @@ impl Model<'_> {
                 way.pop();
                 found
             }),
+        }
+    }
+
+    /// Whether a document holds rows and has, outside of them, a member that rows are asked for.
+    fn is_row_of_rows(&self, tree: &Tree) -> bool {
+        let asked: Vec<String> = self.filters.rows.iter().flat_map(|rows| rows.keep.row_members()).collect();
+        self.has_array(tree, &mut Vec::new()) && self.has_member(tree, &asked, &mut Vec::new())
+    }
+
+    fn has_member(&self, tree: &Tree, names: &[String], way: &mut Vec<Step>) -> bool {
+        let Tree::Object(members) = tree else { return false };
+        let is_replaced = self.is_hidden(way) || self.constant(way).is_some();
+        !is_replaced
+            && members.iter().any(|(name, value)| {
+                way.push(Step::Name(name.clone()));
+                let is_named = |known: &String| is_same(&Step::Name(known.clone()), &Step::Name(name.clone()));
+                let found = names.iter().any(is_named) || self.has_member(value, names, way);
+                way.pop();
+                found
+            })
+    }
+
+    /// Whether an array of rows, or one on the way to them, is there and not hidden or replaced.
+    fn has_rows(&self, tree: &Tree, way: &mut Vec<Step>) -> bool {
+        if self.is_hidden(way) || self.constant(way).is_some() {
+            return false;
+        }
+        match (tree, self.filters.rows.as_ref().map(|rows| &rows.at)) {
+            (Tree::Array(_), Some(RowsAt::Path(path))) => {
+                let path = steps(path);
+                let is_on_the_way = path.len() > way.len() && path[way.len()] == Step::Each;
+                are_same(&path, way) || (is_on_the_way && are_same(&path[..way.len()], way))
+            }
+            (Tree::Object(members), _) => members.iter().any(|(name, value)| {
+                way.push(Step::Name(name.clone()));
+                let found = self.has_rows(value, way);
+                way.pop();
+                found
+            }),
+            _ => false,
         }
     }
 
