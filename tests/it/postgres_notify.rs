@@ -10,7 +10,7 @@ fn trigger() -> String {
     let docs = include_str!("../../docs/tables.md");
     let (_, rest) = docs.split_once("```sql notify\n").expect("the docs have the trigger");
     let (sql, _) = rest.split_once("```").expect("a block ends");
-    sql.replace("contacts", "people")
+    sql.replace("crm.contacts", "people")
 }
 
 /// A source that would not look again for an hour.
