@@ -7,6 +7,8 @@
 //!
 //! The first line is the header row. A column is hidden if its name, or a part of it between dots, slashes, brackets or `__`, is
 //! the member's: where `price` is hidden, so are `order.price` and `items[0].price`, as tools write nested JSON into tables.
+//! Reports often begin with a title. So a table is refused where a hidden column's name stands in one of the first lines below the
+//! first one, or where the first line has one field and a line below looks like several.
 //! A table of which every column is hidden is refused, for what would be left are empty lines that count its rows.
 
 use std::ops::Range;
@@ -17,6 +19,8 @@ use super::{Unfilterable, Work};
 use crate::policy::{Element, MemberPath};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// So many lines may be a title, and a header row stand below it.
+const MOST_TITLE_LINES: u64 = 20;
 
 /// Filters a table piece by piece.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct CsvFilter {
     work: Work,
     /// What divides the columns, once it is known.
     delimiter: Option<u8>,
+    /// Whether the content type said so.
+    is_told: bool,
     /// The line that has not ended yet.
     line: Vec<u8>,
     /// Whether a quote is open at the end of `line`.
@@ -62,6 +68,7 @@ impl CsvFilter {
         Ok(Self {
             work: work.clone(),
             delimiter,
+            is_told: delimiter.is_some(),
             line: Vec::new(),
             in_quotes: false,
             number: 0,
@@ -160,12 +167,34 @@ impl CsvFilter {
         if fields.len() != header.columns.len() {
             return Err(self.malformed("it has more or fewer fields than the header row"));
         }
+        self.look_for_header(&header, text, &fields)?;
         if self.keeps(&header, text, &fields) {
             header.write(text, &fields, delimiter, Part::Values, out);
             out.extend_from_slice(end);
         }
         self.fields = fields;
         self.header = Some(header);
+        Ok(())
+    }
+
+    /// Refuses a table whose first line was a title rather than its header row.
+    fn look_for_header(&self, header: &Header, text: &str, fields: &[Range<usize>]) -> Result<(), Unfilterable> {
+        let is_undivided = header.columns.len() == 1 && !self.is_told;
+        if is_undivided && !text.starts_with('"') && text.contains([';', '\t', '|']) {
+            return Err(self.malformed("there is no telling what divides the columns, for the header row has one"));
+        }
+        if !header.is_untouched || self.number > MOST_TITLE_LINES {
+            return Ok(());
+        }
+        let filters = self.work.filters();
+        let is_hidden = |name: &str| {
+            let paths = filters.hide.iter().chain(filters.set.iter().map(|(path, _)| path));
+            paths.into_iter().any(|path| is_named(name, path))
+        };
+        let mut names = fields.iter().map(|field| unquoted(text.get(field.clone()).unwrap_or_default()));
+        if names.any(|name| is_hidden(name.trim())) {
+            return Err(self.malformed("a hidden column's name stands below the first line, so that was no header row"));
+        }
         Ok(())
     }
 

@@ -194,3 +194,21 @@ proptest! {
         prop_assert_eq!(run(hiding(&["price"]), None, cut(text.as_bytes(), &places)), whole);
     }
 }
+
+#[test]
+fn attack_26_a_title_does_not_pass_for_the_header_row() {
+    for (table, is_refused) in [
+        ("Orders\nid;price\n1;2.50\n", true),
+        ("Orders\nid\tprice\n", true),
+        ("Orders,May 2026\nid,price\n1,2.50\n", true),
+        ("Orders,\n,\nid,\"Order.Price\"\n", true),
+        ("id,price\n1,price\n", false),
+        ("id,name\n1,pricey\n", false),
+        ("name\n\"a;b\"\nc\n", false),
+    ] {
+        let mut filter = CsvFilter::new(&work(hiding(&["price"])), None).expect("a filter");
+        let (out, end) = stream(&mut filter, [table.as_bytes()], CsvFilter::push, CsvFilter::finish);
+        assert_eq!(end.is_err(), is_refused, "{table}");
+        assert!(!String::from_utf8_lossy(&out).contains("2.50"), "{table}");
+    }
+}
