@@ -108,7 +108,7 @@ fn filters(builder: &mut Builder<'_>, rule: &At<RuleFile>, attributes: &[&str]) 
             builder.problem(&name.span, format!("`{path}` is hidden and set"), "keep it in one of the two");
         }
     }
-    if let Some(text) = file.field_params.first().filter(|_| filters.hide.is_empty()) {
+    if let Some(text) = file.field_params.first().filter(|_| filters.hide.is_empty() && filters.set.is_empty()) {
         builder.problem(&text.span, "`field_params` without `hide` refuses nothing", "add `hide`, or remove it");
     }
     if let Some(text) = file.pass.first().filter(|_| !filters.touches_answers()) {

@@ -29,6 +29,8 @@ pub struct CsvFilter {
     judge: Judge,
     /// What divides the columns, once it is known.
     delimiter: Option<u8>,
+    /// Whether the content type said so.
+    is_told: bool,
     /// The line that has not ended yet.
     line: Vec<u8>,
     /// Whether a quote is open at the end of `line`.
@@ -68,6 +70,7 @@ impl CsvFilter {
             work: work.clone(),
             judge: work.judge(),
             delimiter,
+            is_told: delimiter.is_some(),
             line: Vec::new(),
             in_quotes: false,
             number: 0,
@@ -178,7 +181,7 @@ impl CsvFilter {
 
     /// Refuses a table whose first line was a title rather than its header row.
     fn look_for_header(&self, header: &Header, text: &str, fields: &[Range<usize>]) -> Result<(), Unfilterable> {
-        let is_undivided = header.columns.len() == 1 && self.delimiter == Some(b',');
+        let is_undivided = header.columns.len() == 1 && !self.is_told;
         if is_undivided && !text.starts_with('"') && text.contains([';', '\t', '|']) {
             return Err(self.malformed("there is no telling what divides the columns, for the header row has one"));
         }
