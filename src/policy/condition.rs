@@ -18,7 +18,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::looks::unknown_member;
-use super::request::parameters;
+use super::request::{decode, parameters};
 use super::{Customer, Element, Grant, Request, Row, Value};
 
 /// A compiled condition.
@@ -176,9 +176,9 @@ impl Condition {
     #[must_use]
     pub fn verdict(&self, facts: ConditionFacts<'_>) -> Verdict {
         if let Some(request) = facts.request
-            && let Some(name) = self.repeated(request)
+            && let Some(why) = self.unclear(request)
         {
-            return Verdict::Failed(format!("the query has `{name}` more than once, so which one counts is open"));
+            return Verdict::Failed(why);
         }
         let context = self.context(self.0.names.iter().copied(), facts);
         outcome(context.resolve(&self.0.expression))
@@ -210,21 +210,52 @@ impl Condition {
         context
     }
 
-    /// A parameter that the condition seems to speak of and that stands in the query more than once: the app may take the one
-    /// that we did not look at.
-    fn repeated(&self, request: &Request<'_>) -> Option<String> {
-        if !self.0.names.contains(&"request") || !self.0.source.contains("query") {
+    /// Why a parameter that the condition seems to speak of is not clear: it stands in the query more than once, or in another
+    /// spelling, and the app may take the one that we did not look at.
+    fn unclear(&self, request: &Request<'_>) -> Option<String> {
+        let source = self.0.source.as_str();
+        if !self.0.names.contains(&"request") || !source.contains("query") {
             return None;
         }
+        let query = request.query?;
         let mut seen = Vec::new();
-        for (name, _) in parameters(request.query?) {
-            if seen.contains(&name) && self.0.source.contains(name.as_str()) {
-                return Some(name);
+        for (name, _) in parameters(query) {
+            if seen.contains(&name) && source.contains(name.as_str()) {
+                return Some(format!("the query has `{name}` more than once, so which one counts is open"));
             }
             seen.push(name);
         }
+        let words: Vec<String> = words(source).map(folded).collect();
+        let is_spoken_of = |(name, _): &(String, String)| words.contains(&folded(name));
+        let ours: Vec<_> = parameters(query).filter(is_spoken_of).collect();
+        // `f[size]` is none of the spellings of `f[price]`.
+        let is_as_written = |name: &str| {
+            source.contains(name) || name.split_once('[').is_some_and(|(base, _)| source.contains(&format!("{base}[")))
+        };
+        if let Some((name, _)) = ours.iter().find(|(name, _)| !is_as_written(name)) {
+            return Some(format!("the query has `{name}`, which the app may take for what the condition speaks of"));
+        }
+        // Some apps take `;` for `&`.
+        if query.contains(';') && query.split(';').flat_map(parameters).filter(is_spoken_of).ne(ours) {
+            return Some("the query has `;`, and whether the app divides parameters by it is open".to_owned());
+        }
         None
     }
+}
+
+/// What a condition may name parameters by: its words and texts.
+fn words(source: &str) -> impl Iterator<Item = &str> {
+    source
+        .split(|character: char| !(character.is_alphanumeric() || matches!(character, '_' | '-' | '.')))
+        .map(|word| word.strip_prefix("request.query").map_or(word, |rest| rest.trim_start_matches('.')))
+        .filter(|word| !word.is_empty() && !["in", "has", "true", "false", "null"].contains(word))
+}
+
+/// A parameter's name as an app may take it that decodes once more, has no notice of case, or nests by brackets.
+fn folded(name: &str) -> String {
+    let name = if name.contains('%') { decode(name) } else { name.to_owned() };
+    let base = name.split(['[', '\0']).next().unwrap_or_default().trim();
+    base.replace(['.', ' '], "_").to_lowercase()
 }
 
 /// A condition on the rows of one answer.
@@ -671,5 +702,21 @@ mod tests {
         assert!(matches!(holds(r#"request.query.debug == "1""#, "GET /a?debug=1&debug=2"), Verdict::Failed(_)));
         assert!(matches!(holds(r#"request.query.debug == "1""#, "GET /a?debug=1&%64ebug=2"), Verdict::Failed(_)));
         assert_eq!(holds(r#"request.query.page == "1""#, "GET /a?page=1&tag=a&tag=b"), Verdict::True);
+    }
+
+    #[test]
+    fn attack_26_a_parameter_in_another_spelling_is_not_overlooked() {
+        let is_there = r#""debug" in request.query"#;
+        for query in ["DEBUG=1", "debug[]=1", "debug%5B%5D=1", "+debug=1", "%2564ebug=1", "a=1;debug=1", "debug%00=1"] {
+            assert!(matches!(holds(is_there, &format!("GET /a?{query}")), Verdict::Failed(_)), "{query}");
+        }
+        assert!(matches!(holds(r#"request.query.debug == "1""#, "GET /a?debug=1;x=2"), Verdict::Failed(_)));
+        for query in ["debug=1", "debug&a=2", "%64ebug=1"] {
+            assert_eq!(holds(is_there, &format!("GET /a?{query}")), Verdict::True, "{query}");
+        }
+        for query in ["Query=1", "Page=1&a=1;b=2", "debugger=1", "IN=1", "a[debug]=1"] {
+            assert_eq!(holds(is_there, &format!("GET /a?{query}")), Verdict::False, "{query}");
+        }
+        assert_eq!(holds(r#"request.query["f[price]"] == "1""#, "GET /a?f[price]=1&f%5bsize%5d=2"), Verdict::True);
     }
 }
