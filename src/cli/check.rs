@@ -108,6 +108,11 @@ pub(super) fn write_report(text: &mut String, app: &App, report: &AppReport, pai
 
 fn write_list(text: &mut String, list: &CustomerList, found: &ListReport, paint: Paint) {
     let table = list.table.as_ref().map_or_else(String::new, |table| format!(", table {table}"));
+    if let Some(why) = found.unreadable.as_ref().filter(|_| found.rows == 0) {
+        let why = paint.bad(format!("cannot be read: {}", tame(why)));
+        let _ = writeln!(text, "  list {} (source {}{table}): {why}", tame(&list.name), list.source);
+        return;
+    }
     let mut facts = vec![count(found.rows, "row", "rows"), format!("{} enter", found.entering)];
     if found.left_out > 0 {
         facts.push(format!("{} left out by conditions", found.left_out));

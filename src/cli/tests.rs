@@ -228,6 +228,8 @@ async fn explain_refuses_what_makes_no_sense() {
     check("--app orders --email ann", false, &["error: nobody can log in as `ann`: an address has exactly one @"])
         .await;
     check("--app orders --email a@b.example --path / --method G(T", false, &["`G(T` is not a method"]).await;
+    check("--app orders --email a@b.example --path x?a=1", false, &["`x?a=1` is not a path; a path begins with /"])
+        .await;
     check(
         "--app reports --email ann@example.com",
         false,

@@ -14,6 +14,9 @@ use crate::types::{ColumnName, Secret, SourceName};
 const KINDS: &str = "write \"csv:people.csv\", \"sqlite:crm.db\", \"postgres://user:password@host/database\", \
                      \"mysql://user:password@host/database\" or \"https://host/table.csv\"";
 
+/// A longer name is cut by PostgreSQL.
+const MOST_CHANNEL_BYTES: usize = 63;
+
 /// Builds one source; what is wrong is in the builder.
 pub(super) fn build(builder: &mut Builder<'_>, name: &Text, file: &SourceFile) -> Option<Source> {
     let source_name = builder.keep_named(name, SourceName::parse(&name.value));
@@ -38,7 +41,7 @@ fn kind(builder: &mut Builder<'_>, name: &Text, file: &SourceFile, url: &str) ->
         "csv" if !rest.is_empty() => Some(SourceKind::Csv(builder.folder.join(rest))),
         "sqlite" if !rest.is_empty() => Some(SourceKind::Sqlite(builder.folder.join(rest))),
         "postgres" | "postgresql" if rest.starts_with("//") => {
-            let notify = file.notify.as_ref().and_then(|text| builder.text(text));
+            let notify = file.notify.as_ref().and_then(|text| channel(builder, text));
             server(builder, file, rest)?;
             Some(SourceKind::Postgres { url: Secret::new(url.to_owned()), notify })
         }
@@ -54,6 +57,16 @@ fn kind(builder: &mut Builder<'_>, name: &Text, file: &SourceFile, url: &str) ->
             None
         }
     }
+}
+
+fn channel(builder: &mut Builder<'_>, text: &Text) -> Option<String> {
+    let name = builder.text(text)?;
+    if name.is_empty() || name.len() > MOST_CHANNEL_BYTES {
+        let what = format!("`notify` names no channel: a name has 1 to {MOST_CHANNEL_BYTES} bytes");
+        builder.problem(&text.span, &what, "write the name that `pg_notify` has, such as \"customers\"");
+        return None;
+    }
+    Some(name)
 }
 
 /// A key that means nothing for the kind would only seem to do something.

@@ -69,15 +69,12 @@ impl Access {
         let values = FieldValues { grant: &grant, since, level };
         let rules = policy.roles.effective(&grant.role).into_iter().map(|(role, rule)| {
             let filters = rule.filters.as_ref().map(|filters| filters.compile(values).map(Arc::new));
-            let pattern = match &filters {
-                // A forced parameter without a value: what it narrows cannot be asked for at all.
-                Some(None) => CompiledPattern::never(),
-                None | Some(Some(_)) => rule.pattern.compile(values, rule.effect),
-            };
+            // A forced parameter without a value: what the rule narrows cannot be asked for at all, nor by a wider rule behind it.
+            let effect = if matches!(filters, Some(None)) { Effect::Deny } else { rule.effect };
             CompiledRule {
-                effect: rule.effect,
+                effect,
                 methods: rule.methods.clone(),
-                pattern,
+                pattern: rule.pattern.compile(values, effect),
                 when: rule.when.clone(),
                 filters: filters.flatten(),
                 role: role.clone(),

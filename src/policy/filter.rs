@@ -275,7 +275,11 @@ impl std::fmt::Display for Filters {
             parts.push(format!("query {}", list(pairs)));
         }
         if let Some(only) = &self.query_only {
-            parts.push(format!("query only {}", list(only.clone())));
+            parts.push(if only.is_empty() {
+                "no query of the client's".to_owned()
+            } else {
+                format!("query only {}", list(only.clone()))
+            });
         }
         if !self.hide.is_empty() {
             parts.push(format!("hide {}", list(self.hide.iter().map(ToString::to_string).collect())));

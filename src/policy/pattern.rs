@@ -134,11 +134,6 @@ fn decode(text: &str) -> Result<String, InvalidPattern> {
 }
 
 impl CompiledPattern {
-    /// A pattern that covers nothing.
-    pub(super) fn never() -> Self {
-        Self(vec![CompiledSegment::Never])
-    }
-
     /// Whether the pattern covers a path. With a path that has two readings, a deny need cover but one of them and an allow
     /// must cover both, for we cannot know which one the upstream takes.
     pub(super) fn matches(&self, path: &RequestPath, effect: Effect) -> bool {

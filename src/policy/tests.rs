@@ -259,7 +259,10 @@ fn a_forced_parameter_without_a_value_lets_nothing_through() {
         vec![rule("allow GET /a", None, Filters { query, ..Filters::default() })]
     };
     assert_eq!(decision(forced("{customer.id}"), "/a"), r#"allow [("company", "42")]"#);
-    assert_eq!(decision(forced("{customer.name}"), "/a"), "no-rule");
+    assert_eq!(decision(forced("{customer.name}"), "/a"), "rule-denies");
+    let mut rules = forced("{customer.name}");
+    rules.push(rule("allow GET /**", None, Filters::default()));
+    assert_eq!(decision(rules, "/a"), "rule-denies", "a wider rule opens nothing that one before it narrows");
 }
 
 #[test]

@@ -241,7 +241,7 @@ async fn a_rule_whose_forced_parameter_has_no_value_says_so() {
     let people = PEOPLE.replace("active,prices,US", "active,prices,");
     let house = House::plan(APPS).file("people.csv", people).file("orders.json", ORDERS).furnish().await;
     let (_, told) = explain(&house, "kim", &["--path", "/api/orders"]);
-    holds(&told, &["has no value for this person, so it matches nothing", "of role `orders` matches first"]);
+    holds(&told, &["has no value for this person, so it denies", "is denied"]);
 }
 
 /// One sample of docs/roles-and-filters.md: a rule, what the app answers, and what a person gets of it.

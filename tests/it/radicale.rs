@@ -55,6 +55,9 @@ const CARD: &str = "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:1\r\nFN:Private Contact\r\
 const BOOK: &str = "<?xml version=\"1.0\"?><mkcol xmlns=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:carddav\"><set><prop>\
                     <resourcetype><collection/><C:addressbook/></resourcetype></prop></set></mkcol>";
 
+const PRINCIPAL: &str =
+    "<?xml version=\"1.0\"?><propfind xmlns=\"DAV:\"><prop><current-user-principal/></prop></propfind>";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_book_is_its_owners_by_our_header_alone() {
     let radicale = Radicale::start().await;
@@ -74,6 +77,12 @@ async fn an_address_book_is_its_owners_by_our_header_alone() {
     let card = ann.fetch("/ann/book/1.vcf").await.expect(200);
     assert!(card.text().contains("FN:Private Contact"), "{}", card.text());
     ann.send("PROPFIND", "/ann/", &[("depth", "1")], "").await.expect(207);
+
+    // Radicale's own pages begin by asking for whose books these are.
+    for (who, books) in [(&ann, "/ann/"), (&bob, "/bob/")] {
+        let answer = who.send("PROPFIND", "/", &[("depth", "0")], PRINCIPAL).await.expect(207);
+        assert!(answer.text().contains(books), "{}", answer.text());
+    }
 
     // Bob is somebody else to Radicale, and to the rules: whatever he says of himself.
     for headers in [[("x-remote-user", "ann")], [("x_remote_user", "ann")], [("accept", "*/*")]] {

@@ -161,7 +161,7 @@ fn rules(app: &App, access: &Access, request: Option<&Request<'_>>) -> Vec<RuleF
     let configured = app.policy.roles.effective(&access.grant().role);
     let rule = |(number, view): (usize, crate::policy::RuleView<'_>)| {
         let is_narrowed = configured.get(number).is_some_and(|(_, rule)| rule.filters.is_some());
-        let never = "a parameter that it forces has no value for this person, so it matches nothing";
+        let denies = "a parameter that it forces has no value for this person, so it denies";
         let when = whens.iter().position(|(of, _)| *of == number);
         RuleFacts {
             role: view.role.to_string(),
@@ -169,7 +169,7 @@ fn rules(app: &App, access: &Access, request: Option<&Request<'_>>) -> Vec<RuleF
             condition: view.when.map(|when| when.source().to_owned()),
             when: when.map(|place| whens.swap_remove(place).1),
             filters: view.filters.map(|filters| filter_facts(filters)),
-            never: (is_narrowed && view.filters.is_none()).then(|| never.to_owned()),
+            denies: (is_narrowed && view.filters.is_none()).then(|| denies.to_owned()),
             matches_first: first == Some(number),
         }
     };

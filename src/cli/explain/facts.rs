@@ -173,8 +173,8 @@ pub(super) struct RuleFacts {
     /// What its `when` came to, where methods and path of the request match.
     pub(super) when: Option<ConditionFacts>,
     pub(super) filters: Option<FilterFacts>,
-    /// Why the rule matches nothing at all.
-    pub(super) never: Option<String>,
+    /// Why it denies what it would allow.
+    pub(super) denies: Option<String>,
     pub(super) matches_first: bool,
 }
 

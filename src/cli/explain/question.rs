@@ -85,6 +85,9 @@ impl Asked {
             .map_err(|_| Failure::Usage(format!("`{}` is not a method", tame(&args.method))))?;
         let (target, fragment) = text.split_once('#').map_or((text, None), |(target, rest)| (target, Some(rest)));
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        if !path.starts_with('/') {
+            return Err(Failure::Usage(format!("`{}` is not a path; a path begins with /", tame(text))));
+        }
         let mut headers = HeaderMap::new();
         for line in &args.header {
             let header = line.split_once(':').and_then(|(name, value)| {

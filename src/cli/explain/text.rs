@@ -271,8 +271,8 @@ impl Story {
             let text = self.paint.quiet(tame(&filters.shown));
             self.line(8, text);
         }
-        if let Some(never) = &rule.never {
-            let text = self.paint.bad(never);
+        if let Some(denies) = &rule.denies {
+            let text = self.paint.bad(denies);
             self.line(8, text);
         }
     }
