@@ -41,6 +41,8 @@ pub(super) struct Database {
     engine: Box<dyn Engine>,
     /// What the database tells by itself.
     notices: Option<Notices>,
+    /// The lists that use it.
+    lists: Vec<CustomerList>,
     /// Held by whoever looks at the database, so that one look serves all who wait.
     looking: Mutex<()>,
     shown: ArcSwap<Shown>,
@@ -61,6 +63,8 @@ struct TableState {
     rows: Option<u64>,
     /// When counting took too long: a view may take long to count and yet answer for one person at once.
     uncounted: Option<Timestamp>,
+    /// The column that one of the lists names and the table lacks, in words, and since when. The other lists go on.
+    lacking: Option<(Timestamp, String)>,
 }
 
 /// Why a question has no answer.
@@ -83,14 +87,15 @@ impl Database {
     pub(super) fn new(
         terms: Terms,
         engine: Box<dyn Engine>,
-        tables: BTreeSet<TableName>,
+        lists: Vec<CustomerList>,
         notices: Option<Notices>,
     ) -> Self {
+        let tables: BTreeSet<TableName> = lists.iter().filter_map(|list| list.table.clone()).collect();
         let shown = Shown {
             tables: tables.into_iter().map(|table| (table, TableState::default())).collect(),
             ..Shown::default()
         };
-        Self { terms, engine, notices, looking: Mutex::default(), shown: ArcSwap::from_pointee(shown) }
+        Self { terms, engine, notices, lists, looking: Mutex::default(), shown: ArcSwap::from_pointee(shown) }
     }
 
     pub(super) fn look_every(&self) -> Duration {
@@ -189,9 +194,26 @@ impl Database {
             }
         }
         if state.structure.as_deref() != Some(&structure) {
+            self.note_missing(table, state, &structure, now);
             state.structure = Some(Arc::new(structure));
         }
         Ok(())
+    }
+
+    /// Tells of a column that a list names and the table has no more: who is known by that list is out once `max_stale` is over.
+    fn note_missing(&self, table: &TableName, state: &mut TableState, structure: &Structure, now: Timestamp) {
+        let mut lists = self.lists.iter().filter(|list| list.table.as_ref() == Some(table));
+        match lists.find_map(|list| structure.missing(list)) {
+            Some(what) => {
+                tracing::warn!(source = %self.terms.name, %table, problem = %what, "a list cannot use the table as it is");
+                let since = state.lacking.take().map_or(now, |(since, _)| since);
+                state.lacking = Some((since, what));
+            }
+            None if state.lacking.take().is_some() => {
+                tracing::info!(source = %self.terms.name, %table, "the table has the columns of all lists again");
+            }
+            None => {}
+        }
     }
 
     /// Refuses a sudden loss of rows, until it is older than what is known from before may be.
@@ -328,9 +350,17 @@ impl Database {
     pub(super) fn health(&self, now: Timestamp) -> SourceHealth {
         let shown = self.shown.load();
         let states = shown.tables.iter().map(|(_, state)| state);
-        let worst = states.clone().map(|state| state.standing.state(now, self.terms.max_stale)).max_by_key(gravity);
+        let lacking = states.clone().filter_map(|state| state.lacking.as_ref()).map(|(since, _)| *since);
+        let without = lacking.map(|since| match age(now, since) > self.terms.max_stale {
+            true => SourceState::Down { since },
+            false => SourceState::Stale { since },
+        });
+        let standing = states.clone().map(|state| state.standing.state(now, self.terms.max_stale));
+        let worst = standing.chain(without).max_by_key(gravity);
         let problems = shown.tables.iter().filter_map(|(table, state)| {
-            state.standing.trouble.as_ref().map(|trouble| format!("table `{table}`: {}", trouble.what))
+            let lacking = state.lacking.as_ref().map(|(_, what)| what);
+            let trouble = state.standing.trouble.as_ref().map(|trouble| &trouble.what);
+            trouble.or(lacking).map(|what| format!("table `{table}`: {what}"))
         });
         let problems: Vec<String> = problems.chain(self.notices.as_ref().and_then(Notices::problem)).collect();
         SourceHealth {

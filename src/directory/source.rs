@@ -138,8 +138,7 @@ impl Source {
         lists: impl Iterator<Item = &'a CustomerList>,
         notices: Option<Notices>,
     ) -> Self {
-        let tables = lists.filter_map(|list| list.table.clone()).collect();
-        Self::Database(Box::new(Database::new(terms, Box::new(engine), tables, notices)))
+        Self::Database(Box::new(Database::new(terms, Box::new(engine), lists.cloned().collect(), notices)))
     }
 
     pub(super) fn terms(&self) -> &Terms {

@@ -102,6 +102,22 @@ async fn names_are_quoted_and_never_taken_for_texts() {
 }
 
 #[tokio::test]
+async fn a_column_that_is_gone_is_told() {
+    let mut house = house().await;
+    assert_eq!(house.roles("ann@example.com").await, "user@1 user@3");
+    assert_eq!(house.state(), SourceState::Fresh);
+    let mut writer = house.database("crm.db").await;
+    execute(&mut writer, "ALTER TABLE contacts RENAME COLUMN role TO level").await;
+    house.pass(31);
+    assert_eq!(house.roles("ann@example.com").await, "user@1 user@3", "who is known goes on");
+    assert!(matches!(house.state(), SourceState::Stale { .. }));
+    execute(&mut writer, "ALTER TABLE contacts RENAME COLUMN level TO role").await;
+    house.pass(31);
+    assert_eq!(house.roles("ann@example.com").await, "user@1 user@3");
+    assert_eq!(house.state(), SourceState::Fresh);
+}
+
+#[tokio::test]
 async fn every_spelling_of_an_address_is_found() {
     let house = house().await;
     let mut writer = house.database("crm.db").await;
