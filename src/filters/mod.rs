@@ -99,6 +99,9 @@ pub enum Unfilterable {
     /// Its rows stand elsewhere than the rule says.
     #[error("the answer has rows elsewhere than at `{0}`")]
     RowsElsewhere(String),
+    /// It is one row, and `rows` does not keep it for this person: nothing is wrong with it.
+    #[error("the answer is a row that is not this person's")]
+    NotTheirRow,
     /// A part of an answer, or a stream that is none.
     #[error("{0}")]
     Kind(&'static str),
@@ -117,6 +120,7 @@ impl Unfilterable {
             Self::Packed(_) => "does-not-unpack",
             Self::Bomb => "unpacks-too-far",
             Self::RowsElsewhere(_) => "rows-elsewhere",
+            Self::NotTheirRow => "not-their-row",
             Self::Kind(_) => "kind",
         }
     }

@@ -332,7 +332,11 @@ impl Gateway {
     /// What cannot be filtered is refused, or cut off where it has begun.
     fn unfilterable(&self, ctx: &mut RequestCtx, cause: &Unfilterable) -> Box<Error> {
         let app = ctx.facts.as_ref().map_or("", |facts| facts.site.app.name.as_str());
-        tracing::warn!(app, cause = cause.name(), text = %cause, request_id = ctx.id, "an answer cannot be filtered");
+        if *cause == Unfilterable::NotTheirRow {
+            tracing::debug!(app, request_id = ctx.id, "an answer is a row that is not this person's");
+        } else {
+            tracing::warn!(app, cause = cause.name(), text = %cause, request_id = ctx.id, "an answer cannot be filtered");
+        }
         self.metrics.unfilterable.with_label_values(&[app, cause.name()]).inc();
         ctx.is_unfilterable = true;
         ctx.decided("deny", Reason::CannotFilter.name());

@@ -6,12 +6,13 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge
 const UPSTREAM_ERRORS: [&str; 4] = ["connect-timeout", "response-timeout", "tls", "unreachable"];
 
 /// Why an answer cannot be filtered, by the names that the filters give.
-const UNFILTERABLE: [&str; 9] = [
+const UNFILTERABLE: [&str; 10] = [
     "content-coding",
     "content-type",
     "does-not-unpack",
     "kind",
     "malformed",
+    "not-their-row",
     "row-too-large",
     "rows-elsewhere",
     "too-deep",

@@ -27,11 +27,11 @@ cat > init.sql <<SQL
 CREATE USER IF NOT EXISTS owner@'%' IDENTIFIED BY 'owner-secret';
 GRANT ALL ON *.* TO owner@'%' WITH GRANT OPTION;
 SQL
-mariadb-install-db --no-defaults --user="$user" --datadir="$folder/data" --skip-test-db --skip-name-resolve > install.log 2>&1 ||
+mariadb-install-db --no-defaults --user="$user" --datadir="$folder/data" --tmpdir="$folder" --skip-test-db --skip-name-resolve > install.log 2>&1 ||
   { cat install.log >&2; exit 1; }
 
 start() {
-  mariadbd --no-defaults --user="$user" --datadir="$folder/data" --port="$port" --bind-address=127.0.0.1 --skip-name-resolve \
+  mariadbd --no-defaults --user="$user" --datadir="$folder/data" --tmpdir="$folder" --port="$port" --bind-address=127.0.0.1 --skip-name-resolve \
     --socket="$folder/s" --pid-file="$folder/pid" --init-file="$folder/init.sql" --max-connections=300 \
     --ssl-cert="$folder/cert.pem" --ssl-key="$folder/key.pem" --character-set-server=utf8mb4 \
     --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M >> "$folder/log" 2>&1 &

@@ -697,7 +697,7 @@ impl JsonFilter {
                 self.is_line_dropped = true;
                 Ok(())
             }
-            Row::Document => Err(Unfilterable::Kind("the row is not this person's")),
+            Row::Document => Err(Unfilterable::NotTheirRow),
         }
     }
 

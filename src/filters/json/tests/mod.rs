@@ -104,8 +104,8 @@ fn rows_are_found_where_they_stand() {
         r#"{"n":1,"data":{"items":[{"customer":42}]},"m":[]}"#,
     );
     json(rule, r#"{"customer":42,"name":"x"}"#, r#"{"customer":42,"name":"x"}"#);
-    refused(rule, r#"{"customer":41,"name":"x"}"#, "kind");
-    refused(rule, "1", "kind");
+    refused(rule, r#"{"customer":41,"name":"x"}"#, "not-their-row");
+    refused(rule, "1", "not-their-row");
     json("rows row == 1", "[1,2,1,[1],\"1\"]", "[1,1]");
     json("rows row == 1", "1", "1");
     json("rows row == 1", " 1 ", " 1 ");
@@ -119,14 +119,14 @@ fn a_row_is_judged_as_it_came() {
     json("rows row.customer == 42", r#"[{"customer":1,"customer":42},{"customer":42,"\u0063ustomer":42}]"#, "[]");
     json("rows row.customer == 42", r#"[{"other":42},{"customer":"42"},null]"#, "[]");
     json("hide list | rows row.customer == 42", r#"{"list":[1],"customer":42}"#, r#"{"customer":42}"#);
-    refused("hide list | rows row.customer == 42", r#"{"list":[1],"customer":1}"#, "kind");
+    refused("hide list | rows row.customer == 42", r#"{"list":[1],"customer":1}"#, "not-their-row");
 }
 
 #[test]
 fn rows_at_the_top_are_the_document_or_its_elements() {
     let rule = "at $ | rows row.customer == 42";
     json(rule, r#"{"customer":42,"lines":[{"customer":1}]}"#, r#"{"customer":42,"lines":[{"customer":1}]}"#);
-    refused(rule, r#"{"customer":1,"lines":[{"customer":42}]}"#, "kind");
+    refused(rule, r#"{"customer":1,"lines":[{"customer":42}]}"#, "not-their-row");
     json(
         rule,
         r#"[{"customer":42,"lines":[{"customer":1}]},{"customer":2}]"#,
@@ -206,7 +206,7 @@ fn an_error_answer_says_what_went_wrong() {
     json("error | at rows | rows row.customer == 42", r#"{"rows":null,"error":1}"#, r#"{"rows":null,"error":1}"#);
     json("error | rows row.customer == 42", r#"{"a":[{"customer":1},{"customer":42}]}"#, r#"{"a":[{"customer":42}]}"#);
     json("error | rows row.customer == 42", r#"[{"customer":1}]"#, "[]");
-    refused("error | at $ | rows row.customer == 42", r#"{"a":[{"customer":42}]}"#, "kind");
+    refused("error | at $ | rows row.customer == 42", r#"{"a":[{"customer":42}]}"#, "not-their-row");
     refused("error | at rows | rows row.customer == 42", r#"{"a":[{"customer":42}]}"#, "rows-elsewhere");
     json("error | rows row == 1", "\"gone\"", "\"gone\"");
 }
