@@ -34,7 +34,7 @@ start() {
   mariadbd --no-defaults --user="$user" --datadir="$folder/data" --tmpdir="$folder" --port="$port" --bind-address=127.0.0.1 --skip-name-resolve \
     --socket="$folder/s" --pid-file="$folder/pid" --init-file="$folder/init.sql" --max-connections=300 \
     --ssl-cert="$folder/cert.pem" --ssl-key="$folder/key.pem" --character-set-server=utf8mb4 \
-    --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M >> "$folder/log" 2>&1 &
+    --innodb-flush-log-at-trx-commit=2 --innodb-buffer-pool-size=64M >> "$folder/log" 2>&1 &
   server=$!
   for _ in $(seq 1200); do
     if mariadb-admin --no-defaults -S "$folder/s" -u owner -powner-secret ping > /dev/null 2>&1; then return 0; fi
