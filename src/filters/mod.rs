@@ -52,17 +52,17 @@ impl Work {
     }
 
     /// Who says which rows are kept.
-    fn judge(&self) -> Judge {
+    pub(crate) fn judge(&self) -> Judge {
         Judge(self.filters().rows.as_ref().map(|rows| self.access.judge(&rows.keep, self.now)))
     }
 }
 
 /// Says of each row whether it is kept: without a condition every one is, and one that cannot be judged is not.
 #[derive(Debug)]
-struct Judge(Option<RowCondition>);
+pub(crate) struct Judge(Option<RowCondition>);
 
 impl Judge {
-    fn keeps(&self, row: Element) -> bool {
+    pub(crate) fn keeps(&self, row: Element) -> bool {
         self.0.as_ref().is_none_or(|condition| condition.verdict(row) == Verdict::True)
     }
 }
