@@ -17,10 +17,12 @@
 //! with `rows`, one row. Both are at most [`Work::most_row_bytes`] long. An answer that may turn out to be one row itself is held
 //! until its first array shows that it is not.
 
+mod frame;
 mod held;
 mod members;
 mod tokens;
 
+use frame::{Frame, Item};
 use held::{Held, Row};
 use members::{Action, Members, Place};
 use tokens::{Number, Text, unescape};
@@ -115,36 +117,6 @@ enum State {
     AfterValue,
     /// A document is over.
     End,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    is_array: bool,
-    /// Whether anything of it has left, so that the next item needs a comma.
-    has_items: bool,
-    are_rows: bool,
-    /// Whether rows in it would be rows elsewhere.
-    is_elsewhere: bool,
-    place: Place,
-    /// The place of an array's elements.
-    each: Place,
-    action: Action,
-}
-
-impl Frame {
-    /// Whether its items may be dropped.
-    const fn may_drop(&self) -> bool {
-        !self.is_array || self.are_rows || matches!(self.action, Action::Hide)
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Item {
-    /// Where it begins in the piece, with its comma; 0 when it began in an earlier one.
-    start: usize,
-    has_comma: bool,
-    /// How far behind its beginning the name stands.
-    name: usize,
 }
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
