@@ -2,7 +2,7 @@
 //!
 //! A browser builds a tree and mends it on the way; we see tags as they come. Where the two could differ so that something of a
 //! removed element stays, the page is refused: markup whose reading hangs on the tree (strict mode), an end tag of a removed
-//! element that is left out, or one within it that crosses other elements ([`nesting`]), a character reference that spells a
+//! element that is left out, or one within it that crosses other elements (`nesting`), a character reference that spells a
 //! class or an id, another character set than was said. An element that is open when the page ends goes to its end.
 //! What a selector says of elements around (`#admin .price`) is held against the tags as they are nested in the text.
 //!
