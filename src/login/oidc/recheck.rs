@@ -21,6 +21,8 @@ use crate::session::{Link, SessionId, TokenHash};
 use crate::state::clock::Clock;
 use crate::state::ports::{LinkTokens, Rechecked, Store, StoreError};
 
+use crate::types::Secret;
+
 /// What a flight is about: a refresh token. Not a session, which may be given a new id while the token is under way.
 type Key = TokenHash;
 /// What came of a flight, and for which session it went.
@@ -48,13 +50,29 @@ impl Flights {
 /// Takes a flight off the list when its task ends, however that comes.
 struct Landing {
     flights: Arc<Flights>,
-    key: Key,
+    keys: Vec<Key>,
+    answer: Answer,
+}
+
+impl Landing {
+    /// The flight goes by another key too.
+    fn also(&mut self, key: Key) {
+        self.flights.lock().insert(key, self.answer.clone());
+        self.keys.push(key);
+    }
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.flights.lock().remove(&self.key);
+        let mut under_way = self.flights.lock();
+        for key in &self.keys {
+            under_way.remove(key);
+        }
     }
+}
+
+fn key_of(provider: &str, refresh_token: &Secret) -> Key {
+    TokenHash::of(&["refresh", provider, refresh_token.expose()])
 }
 
 /// Asks about a link, or waits for whoever asks already.
@@ -71,7 +89,7 @@ pub(super) async fn recheck(
             Ok(tokens) => tokens.and_then(|tokens| tokens.refresh_token),
             Err(error) => return Rechecked::Unavailable(error.to_string()),
         };
-        let key = key.map_or(session, |token| TokenHash::of(&["refresh", name.as_str(), token.expose()]));
+        let key = key.map_or(session, |token| key_of(name.as_str(), &token));
         let mut answer = fly(flights, key, contact, store, clock, session);
         let told = answer.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
         match told {
@@ -97,10 +115,10 @@ fn fly(
     }
     let (tell, answer) = watch::channel(None);
     under_way.insert(key, answer.clone());
-    let landing = Landing { flights: Arc::clone(flights), key };
+    let mut landing = Landing { flights: Arc::clone(flights), keys: vec![key], answer: answer.clone() };
     let (contact, store) = (Arc::clone(contact), Arc::clone(store));
     flights.tasks.spawn(async move {
-        let rechecked = ask(&contact, &*store, session, clock).await;
+        let rechecked = ask(&contact, &*store, session, clock, &mut landing).await;
         // First off the list: whoever comes now finds what was stored.
         drop(landing);
         tell.send_replace(Some((session, rechecked)));
@@ -108,8 +126,14 @@ fn fly(
     answer
 }
 
-async fn ask(contact: &Arc<Contact>, store: &dyn Store, session: SessionId, clock: Clock) -> Rechecked {
-    match renew(contact, store, session, clock).await {
+async fn ask(
+    contact: &Arc<Contact>,
+    store: &dyn Store,
+    session: SessionId,
+    clock: Clock,
+    landing: &mut Landing,
+) -> Rechecked {
+    match renew(contact, store, session, clock, landing).await {
         Ok(rechecked) => rechecked,
         Err(error) => Rechecked::Unavailable(error.to_string()),
     }
@@ -120,6 +144,7 @@ async fn renew(
     store: &dyn Store,
     session: SessionId,
     clock: Clock,
+    landing: &mut Landing,
 ) -> Result<Rechecked, StoreError> {
     let provider = &contact.provider;
     // As it is now: whoever asked may have read it before another had it renewed.
@@ -163,6 +188,8 @@ async fn renew(
     };
     // Before anything else can fail: the old one may be used up.
     if let Some(rotated) = fresh.refresh().filter(|rotated| *rotated != refresh_token) {
+        // Whoever finds the new token before its link is renewed waits for the same answer.
+        landing.also(key_of(name, &rotated));
         tokens.refresh_token = Some(rotated);
         if !store.renew_link(session, &link, &tokens).await? {
             return Ok(Rechecked::Ended);
