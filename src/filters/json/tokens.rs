@@ -12,7 +12,7 @@ pub(super) struct Text {
 enum TextState {
     Plain,
     Escape,
-    /// So many hexadecimal digits of `\uXXXX` are still to come.
+    /// So many hexadecimal digits of an escape such as `\u00e9` are still to come.
     Hex(u8),
     /// So many bytes of a character are still to come; the next one is in this range (RFC 3629, section 4).
     Character {
