@@ -27,6 +27,7 @@ pub mod proxy;
 
 pub mod certificates;
 pub mod directory;
+pub mod domains;
 pub mod store;
 pub mod mail;
 pub mod console;

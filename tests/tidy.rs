@@ -26,6 +26,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("proxy", Some(&["types", "policy", "session", "filters", "config", "state", "pages"])),
     ("certificates", Some(CORE_AND_STATE)),
     ("directory", Some(CORE_STATE_AND_PAGES)),
+    ("domains", Some(CORE_STATE_AND_PAGES)),
     ("store", Some(CORE_STATE_AND_PAGES)),
     ("mail", Some(CORE_STATE_AND_PAGES)),
     ("console", Some(CORE_STATE_AND_PAGES)),

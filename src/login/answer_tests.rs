@@ -16,7 +16,7 @@ use crate::state::metrics::Metrics;
 use crate::state::ports::{Directory, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
-use crate::state::snapshot::Snapshot;
+use crate::state::snapshot::{Current, Snapshot};
 use crate::store;
 use crate::types::{Email, HostName};
 
@@ -53,7 +53,7 @@ async fn house(login: &str) -> House {
     let directory = Arc::new(TableDirectory::open(&config, clock));
     directory.look().await;
     let directory: Arc<dyn Directory> = directory;
-    let current = Arc::new(arc_swap::ArcSwap::from_pointee(Snapshot::new(&config)));
+    let current = Arc::new(Current::new(Snapshot::new(&config)));
     let providers = RelyingParty::new(&[], Arc::clone(&store), clock, Arc::clone(&metrics)).expect("none is wrong");
     let providers = Arc::new(providers);
     let sessions = Sessions::new(

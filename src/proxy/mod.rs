@@ -2,7 +2,7 @@
 //!
 //! In walking order: [`listener`] takes the connection in, `route` turns the head into facts, `admit` finds the session and
 //! decides, `identity` shapes the request, `upstream` finds the peer, `filtering` narrows the answer, and `access_log` writes one line. `respond` is the one
-//! writer of our own answers. This folder and `server.rs` are the only places that name Pingora.
+//! writer of our own answers. This folder and `server/` are the only places that name Pingora.
 //!
 //! The [`ProxyHttp`] below is a switchboard: each hook makes one short call.
 

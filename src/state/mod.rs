@@ -3,9 +3,12 @@
 pub mod assertion;
 pub mod audit;
 pub mod certificates;
+pub mod challenges;
 pub mod clock;
 pub mod counters;
+pub mod domains;
 pub mod health;
+pub mod issuance;
 pub mod known_browsers;
 pub mod mail_counters;
 pub mod metrics;

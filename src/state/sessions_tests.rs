@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
@@ -172,7 +171,7 @@ impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Arc::new(store::open(folder.path()).await.expect("a store"));
-        let current: Arc<Current> = Arc::new(ArcSwap::from_pointee(snapshot(CONFIG)));
+        let current: Arc<Current> = Arc::new(Current::new(snapshot(CONFIG)));
         let table = Arc::new(Table::default());
         let provider = Arc::new(Provider {
             says: Mutex::default(),
@@ -469,7 +468,7 @@ async fn attack_21_a_way_that_is_no_longer_allowed_ends_what_came_by_it_alone() 
     let ann = house.enter(1, "ann@example.com", "orders.example").await;
     let bob = house.enter_by_mail(2, "bob@example.com", "orders.example").await;
     let (anns, bobs) = (house.request(&ann, "orders.example").await, house.request(&bob, "orders.example").await);
-    house.current.store(Arc::new(snapshot(&CONFIG.replace("login = [\"email\", \"google\"]", ""))));
+    house.current.update(|_| snapshot(&CONFIG.replace("login = [\"email\", \"google\"]", "")));
     // No time has passed: what was compiled from the old config is not used.
     house.look(&Looks::default(), 0).await;
     ends("ann's", &anns).await;
@@ -597,7 +596,7 @@ async fn attack_23_an_access_counts_only_under_the_config_and_the_tables_it_was_
     assert_eq!(since(&first), "2027-01-13");
     assert!(Arc::ptr_eq(&first, &house.good(&ann, "dated.example", 0).await), "it is kept");
     // Another config, in the same second.
-    house.current.store(Arc::new(snapshot(&CONFIG.replace("Pacific/Gambier", "UTC"))));
+    house.current.update(|_| snapshot(&CONFIG.replace("Pacific/Gambier", "UTC")));
     let second = house.good(&ann, "dated.example", 0).await;
     assert_eq!(since(&second), "2027-01-14");
     // Other tables, in the same second.

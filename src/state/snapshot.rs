@@ -1,26 +1,33 @@
-//! The running snapshot: which host name reaches which app, as the last good config says.
+//! The running snapshot: which host name reaches which app, as the last good config and the tables of domains say.
+//!
+//! Two hands write it: a reload puts a new config in force, and the tables of domains come and go. Each replaces its own half
+//! ([`Current::update`]), so neither undoes what the other just did.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
+use tokio::sync::watch;
 
 use crate::config::{App, Config, Domain, Limits, Login};
 use crate::session::SessionLimits;
 use crate::types::{AppName, HostName};
 
 /// What requests need of a config. A request loads one and keeps it to its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
-    sites: HashMap<HostName, Arc<Site>>,
-    apps: HashMap<AppName, Arc<App>>,
+    /// Domains that the config names.
+    configured: Arc<HashMap<HostName, Arc<Site>>>,
+    /// Domains that tables name, app by app. What the config names comes first.
+    from_tables: Arc<HashMap<HostName, Arc<Site>>>,
+    apps: Arc<HashMap<AppName, Arc<App>>>,
     /// Whose `X-Forwarded-*` count.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Arc<[IpNet]>,
     /// The named limits.
     pub limits: Limits,
     /// How logging in goes.
-    pub login: Login,
+    pub login: Arc<Login>,
     /// How long sessions last.
     pub session: SessionLimits,
 }
@@ -34,34 +41,71 @@ pub struct Site {
     pub domain: Domain,
 }
 
-/// The place where the current snapshot lies.
-pub type Current = ArcSwap<Snapshot>;
-
 impl Snapshot {
     /// Takes what requests need of a config.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let mut sites = HashMap::new();
+        let mut configured = HashMap::new();
         for app in &config.apps {
             for domain in &app.domains {
                 let site = Site { app: Arc::clone(app), domain: domain.clone() };
-                sites.insert(domain.host.clone(), Arc::new(site));
+                configured.insert(domain.host.clone(), Arc::new(site));
             }
         }
         Self {
-            sites,
-            apps: config.apps.iter().map(|app| (app.name.clone(), Arc::clone(app))).collect(),
-            trusted_proxies: config.server.trusted_proxies.clone(),
+            configured: Arc::new(configured),
+            from_tables: Arc::default(),
+            apps: Arc::new(config.apps.iter().map(|app| (app.name.clone(), Arc::clone(app))).collect()),
+            trusted_proxies: config.server.trusted_proxies.clone().into(),
             limits: config.server.limits,
-            login: config.login.clone(),
+            login: Arc::new(config.login.clone()),
             session: config.session,
         }
+    }
+
+    /// The same tables of domains under another config. Domains of an app that is gone go with it.
+    #[must_use]
+    pub fn with_config(&self, config: &Config) -> Self {
+        let new = Self::new(config);
+        let kept = self.from_tables.values().filter_map(|site| {
+            let app = Arc::clone(new.apps.get(&site.app.name)?);
+            let is_same = Arc::ptr_eq(&app, &site.app);
+            let kept = if is_same { Arc::clone(site) } else { Arc::new(Site { app, domain: site.domain.clone() }) };
+            Some((site.domain.host.clone(), kept))
+        });
+        Self { from_tables: Arc::new(kept.collect()), ..new }
+    }
+
+    /// The same config with other domains from tables. Those of apps that the config does not have are left out.
+    #[must_use]
+    pub fn with_domains<'a>(&self, domains: impl IntoIterator<Item = (&'a AppName, Domain)>) -> Self {
+        let sites = domains.into_iter().filter_map(|(app, domain)| {
+            let app = Arc::clone(self.apps.get(app)?);
+            Some((domain.host.clone(), Arc::new(Site { app, domain })))
+        });
+        Self { from_tables: Arc::new(sites.collect()), ..self.clone() }
     }
 
     /// The domain and app of a host name.
     #[must_use]
     pub fn site(&self, host: &HostName) -> Option<&Arc<Site>> {
-        self.sites.get(host)
+        self.configured.get(host).or_else(|| self.from_tables.get(host))
+    }
+
+    /// Whether a host name is one of ours: a domain, or the hub.
+    #[must_use]
+    pub fn serves(&self, host: &HostName) -> bool {
+        self.site(host).is_some() || self.login.hub.as_ref() == Some(host)
+    }
+
+    /// The domains that the config names.
+    pub fn configured(&self) -> impl Iterator<Item = &Arc<Site>> {
+        self.configured.values()
+    }
+
+    /// The domains that tables name and the config does not.
+    pub fn from_tables(&self) -> impl Iterator<Item = &Arc<Site>> {
+        self.from_tables.values().filter(|site| !self.configured.contains_key(&site.domain.host))
     }
 
     /// An app by name.
@@ -73,5 +117,86 @@ impl Snapshot {
     /// All apps.
     pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
         self.apps.values()
+    }
+}
+
+/// The place where the current snapshot lies.
+#[derive(Debug)]
+pub struct Current {
+    snapshot: ArcSwap<Snapshot>,
+    changes: watch::Sender<u64>,
+}
+
+impl Current {
+    /// Puts the first snapshot in force.
+    #[must_use]
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self { snapshot: ArcSwap::from_pointee(snapshot), changes: watch::Sender::new(0) }
+    }
+
+    /// The snapshot in force, for a look.
+    #[must_use]
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// The snapshot in force, to keep.
+    #[must_use]
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts another snapshot in force, made from the one that is. It may be made again where somebody else was quicker.
+    pub fn update(&self, change: impl Fn(&Snapshot) -> Snapshot) {
+        self.snapshot.rcu(|old| change(old));
+        self.changes.send_modify(|number| *number = number.wrapping_add(1));
+    }
+
+    /// Tells of each change after this call.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn config(text: &str) -> Config {
+        let text = format!("[server]\nhttps = '127.0.0.1:0'\ndata = 'd'\n[tls]\nlocal_ca = true\n[mail]\nsmtp = 'smtp://127.0.0.1:25'\nfrom = 'a@b.test'\n{text}");
+        config::parse(std::path::Path::new("t.toml"), &text, &|_| None).expect("a config")
+    }
+
+    const APP: &str = "upstream = 'http://127.0.0.1:1'\nlogin = ['email']\n[[app.a.customers]]\nsource = 's'\nemail = 'email'\n[source.s]\nurl = 'csv:s.csv'\n";
+
+    fn host(text: &str) -> HostName {
+        HostName::parse(text).expect("a host")
+    }
+
+    fn shop(config: &Config, name: &str) -> Domain {
+        let domain = config.apps.first().and_then(|app| app.domains.first()).expect("a domain");
+        Domain { host: host(name), customer: None, ..domain.clone() }
+    }
+
+    #[test]
+    fn a_reload_keeps_the_domains_of_tables_and_a_table_keeps_the_config() {
+        let first = config(&format!("[app.a]\ndomains = ['a.test']\n{APP}"));
+        let current = Current::new(Snapshot::new(&first));
+        let mut changes = current.changes();
+        let name = first.apps.first().expect("an app").name.clone();
+        current.update(|old| old.with_domains([(&name, shop(&first, "shop.test")), (&name, shop(&first, "a.test"))]));
+        assert!(changes.has_changed().expect("open"));
+        changes.mark_unchanged();
+        assert_eq!(current.load().from_tables().count(), 1, "what the config names is the config's");
+        let second = config(&format!("[app.a]\ndomains = ['b.test']\n{APP}"));
+        current.update(|old| old.with_config(&second));
+        let snapshot = current.load_full();
+        assert!(snapshot.serves(&host("b.test")) && snapshot.serves(&host("shop.test")));
+        let site = snapshot.site(&host("shop.test")).expect("a site");
+        assert!(Arc::ptr_eq(&site.app, snapshot.app(&name).expect("the app")), "it goes to the app as it is now");
+        current.update(|old| old.with_domains([]));
+        assert!(!current.load().serves(&host("shop.test")) && current.load().serves(&host("b.test")));
     }
 }

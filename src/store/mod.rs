@@ -5,6 +5,8 @@
 //! database alone lets nobody in.
 
 mod attempts;
+mod certificates;
+mod domains;
 mod farewells;
 mod links;
 mod once;
@@ -17,6 +19,8 @@ mod sessions;
 mod sqlite;
 #[cfg(test)]
 mod suite;
+#[cfg(test)]
+mod suite_of_domains;
 #[cfg(test)]
 mod suite_of_ends;
 #[cfg(test)]

@@ -14,7 +14,11 @@ use super::SqliteStore;
 use super::seal::{KEY_BYTES, SealKey};
 
 /// Each takes the store from the version that is its place in this list to the next.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001_begin.sql"), include_str!("migrations/0002_ways_in.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_begin.sql"),
+    include_str!("migrations/0002_ways_in.sql"),
+    include_str!("migrations/0003_domains.sql"),
+];
 /// Marks our files, `VSTB` (the first migration sets it).
 const APPLICATION_ID: i64 = 1_448_301_634;
 const READERS: u32 = 4;

@@ -60,7 +60,7 @@ impl SqliteStore {
 }
 
 /// Names what failed. SQLite's messages name tables and columns, and never values.
-fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+pub(super) fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |error| StoreError { what, cause: error.to_string() }
 }
 

@@ -3,6 +3,10 @@
 //! Everything is built before anything is started, so that what is wrong is told before a socket is taken; then each room
 //! runs in the background, and the listeners run until they are told to stop.
 
+mod certificates;
+mod engine;
+mod sockets;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -11,17 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use pingora::apps::HttpServerOptions;
-use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::HttpProxy;
-use pingora::server::configuration::ServerConf;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::certificates::folder;
+use self::certificates::Keeper;
+pub(crate) use self::certificates::NO_CERTIFICATE;
 use crate::certificates::local_ca::{self, LocalCa, LocalCaError};
 use crate::config::{self, Config, ConfigErrors};
 use crate::console::{self, ConsoleRoom};
@@ -36,7 +37,7 @@ use crate::proxy::{Corridor, Gateway as Proxy, InvalidCa, Upstreams};
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
 use crate::state::audit;
-use crate::state::certificates::{Certificate, CertificateSet, Certificates};
+use crate::state::certificates::Certificates;
 use crate::state::clock::Clock;
 use crate::state::counters::ListenerCounters;
 use crate::state::known_browsers::KnownBrowsers;
@@ -47,10 +48,6 @@ use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
 use crate::store::{self, OpenError, SqliteStore};
-
-/// What to do for a domain without a certificate.
-pub(crate) const NO_CERTIFICATE: &str =
-    "put one for it into the folder `tls.certs`, or set `tls.local_ca = true` for trials and private networks";
 
 /// The gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +77,7 @@ pub enum ServerError {
     #[error(transparent)]
     ProviderCa(#[from] InvalidProviderCa),
     /// An address cannot be listened on.
-    #[error("`server.{listener}` cannot listen on {address}: {cause}{}", hint(.cause))]
+    #[error("`server.{listener}` cannot listen on {address}: {cause}{}", sockets::hint(.cause))]
     Listen {
         /// Which listener.
         listener: &'static str,
@@ -92,19 +89,6 @@ pub enum ServerError {
     /// Signals cannot be caught.
     #[error("signals cannot be caught: {0}")]
     Signals(io::Error),
-}
-
-fn hint(cause: &io::Error) -> &'static str {
-    match cause.kind() {
-        io::ErrorKind::AddrInUse => "\n  help: stop what listens there, or choose another port",
-        io::ErrorKind::PermissionDenied => {
-            "\n  help: ports below 1024 need a capability (CAP_NET_BIND_SERVICE), or choose a higher port"
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "\n  help: this machine has no such address; 0.0.0.0 or [::] stand for all it has"
-        }
-        _ => "",
-    }
 }
 
 /// Parts that stand in for those the config names.
@@ -185,7 +169,7 @@ impl Gateway {
         let mailer = mailer(&config, parts, clock)?;
         let upstreams = Upstreams::new(&config.apps)?;
 
-        let current: Arc<Current> = Arc::new(ArcSwap::from_pointee(Snapshot::new(&config)));
+        let current: Arc<Current> = Arc::new(Current::new(Snapshot::new(&config)));
         let directory = Arc::new(TableDirectory::open(&config, clock));
         let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
@@ -242,7 +226,7 @@ impl Gateway {
         };
 
         let server = &config.server;
-        let https_socket = bind("https", server.https).await?;
+        let https_socket = sockets::bind("https", server.https).await?;
         let https_port = https_socket.local_addr().map_or(server.https.port(), |address| address.port());
         let bounds = listener::Limits {
             connections: server.limits.connections,
@@ -252,17 +236,17 @@ impl Gateway {
         let tls = tls_config(Arc::clone(&certificates));
         let https = Listener::https(https_socket, tls, Arc::clone(&certificates), bounds, Arc::clone(&counters));
         let http = match server.http {
-            Some(address) => Some(Listener::http(bind("http", address).await?, bounds, Arc::clone(&counters))),
+            Some(address) => Some(Listener::http(sockets::bind("http", address).await?, bounds, Arc::clone(&counters))),
             None => None,
         };
         let admin = match server.admin {
-            Some(address) => Some(bind("admin", address).await?),
+            Some(address) => Some(sockets::bind("admin", address).await?),
             None => None,
         };
 
         let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages, hub };
         let gateway = Proxy { current, corridor, upstreams, signer, metrics, https_port };
-        let proxy = Arc::new(pingora_app(gateway, &config));
+        let proxy = Arc::new(engine::engine(gateway, &config));
         let this = Self {
             clock,
             store: sqlite,
@@ -325,13 +309,13 @@ impl Gateway {
         rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), self.config.session, self.clock, halt.clone()));
 
         let listeners = TaskTracker::new();
-        announce("https", self.https.local_addr());
+        sockets::announce("https", self.https.local_addr());
         if let Some(http) = &self.http {
-            announce("http", http.local_addr());
+            sockets::announce("http", http.local_addr());
         }
         let admin = self.admin;
         if let Some(admin) = admin {
-            announce("admin", admin.local_addr());
+            sockets::announce("admin", admin.local_addr());
             let (console, halt) = (self.console, halt.clone());
             rooms.spawn(async move {
                 let served = axum::serve(admin, console).with_graceful_shutdown(halt.cancelled_owned()).await;
@@ -368,61 +352,8 @@ impl Gateway {
     }
 
     fn load_certificates(&self) -> Result<(), ServerError> {
-        load_certificates(&self.config, self.local_ca.as_ref(), &self.certificates, self.clock)
+        certificates::load(&self.config, self.local_ca.as_ref(), &self.certificates, self.clock)
     }
-}
-
-/// Looks after certificates in the background.
-struct Keeper {
-    config: Config,
-    certificates: Arc<Certificates>,
-    local_ca: Option<LocalCa>,
-    clock: Clock,
-}
-
-impl Keeper {
-    /// Reads the folder again now and then, and issues local certificates anew long before they end.
-    async fn run(self, halt: CancellationToken) {
-        const EVERY: Duration = Duration::from_secs(12 * 3600);
-        while halt.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-            if let Err(error) = load_certificates(&self.config, self.local_ca.as_ref(), &self.certificates, self.clock)
-            {
-                tracing::error!(%error, "certificates could not be renewed; the old ones go on");
-            }
-        }
-    }
-}
-
-/// Certificates from the folder, then local ones for the domains that have none.
-fn load_certificates(
-    config: &Config,
-    local_ca: Option<&LocalCa>,
-    certificates: &Certificates,
-    clock: Clock,
-) -> Result<(), ServerError> {
-    let now = clock.now();
-    let mut all: Vec<Certificate> = Vec::new();
-    if let Some(path) = &config.tls.certs {
-        let found = folder::load(path, now);
-        for problem in &found.problems {
-            let (file, help) = (problem.file.display(), problem.problem.help());
-            tracing::warn!(%file, problem = %problem.problem, help, "a certificate file is of no use");
-        }
-        all.extend(found.certificates);
-    }
-    for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host).chain(&config.login.hub) {
-        if all.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
-            continue;
-        }
-        match local_ca {
-            Some(ca) => all.push(ca.issue(host, now)?),
-            None => {
-                tracing::warn!(%host, help = NO_CERTIFICATE, "the domain has no certificate, so nobody can reach it")
-            }
-        }
-    }
-    certificates.publish(CertificateSet::new(all));
-    Ok(())
 }
 
 fn mailer(config: &Config, parts: Parts, clock: Clock) -> Result<Arc<dyn Mailer>, ServerError> {
@@ -445,44 +376,6 @@ struct NoMail;
 impl Mailer for NoMail {
     async fn send(&self, _: &crate::state::ports::OutgoingMail) -> Result<(), crate::state::ports::MailError> {
         Err(crate::state::ports::MailError::Permanent("there is no [mail]".to_owned()))
-    }
-}
-
-/// Pingora's engine around our gateway.
-fn pingora_app(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
-    let conf = ServerConf { max_retries: 1, ..ServerConf::default() };
-    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
-    let mut options = HttpServerOptions::default();
-    options.h2_idle_timeout = Some(config.server.limits.idle);
-    proxy.server_options = Some(options);
-    let mut h2 = default_h2_options();
-    h2.max_header_list_size(most_h2_head(&config.server.limits));
-    h2.max_concurrent_streams(100);
-    proxy.h2_options = Some(h2);
-    proxy.handle_init_modules();
-    proxy
-}
-
-/// What HTTP/2 itself refuses, without a page, a count or a line in the log. It is more than `header_bytes`, so that `route` meets
-/// and answers a head over that limit, and it allows for the 32 bytes that HTTP/2 adds to each field (RFC 9113, section 6.5.2).
-fn most_h2_head(limits: &config::Limits) -> u32 {
-    const ROOM_TO_ANSWER: usize = 4;
-    const FIELD_OVERHEAD: usize = 32;
-    let most = limits
-        .header_bytes
-        .saturating_mul(ROOM_TO_ANSWER)
-        .saturating_add(limits.headers.saturating_mul(FIELD_OVERHEAD));
-    u32::try_from(most).unwrap_or(u32::MAX)
-}
-
-async fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(address).await.map_err(|cause| ServerError::Listen { listener, address, cause })
-}
-
-fn announce(listener: &'static str, address: io::Result<SocketAddr>) {
-    match address {
-        Ok(address) => tracing::info!(listener, %address, "listening"),
-        Err(error) => tracing::warn!(listener, %error, "listening, but the system does not say where"),
     }
 }
 

@@ -1,0 +1,1 @@
+//! Looks after domains: whose each is, whether the world finds it here, and its certificate.

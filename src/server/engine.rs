@@ -1,0 +1,38 @@
+//! Pingora's engine, set up for our gateway.
+
+use std::sync::Arc;
+
+use pingora::apps::HttpServerOptions;
+use pingora::protocols::http::v2::server::default_h2_options;
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::ServerConf;
+
+use crate::config::{self, Config};
+use crate::proxy::Gateway as Proxy;
+
+/// Pingora's engine around our gateway.
+pub(super) fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
+    let conf = ServerConf { max_retries: 1, ..ServerConf::default() };
+    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(config.server.limits.idle);
+    proxy.server_options = Some(options);
+    let mut h2 = default_h2_options();
+    h2.max_header_list_size(most_h2_head(&config.server.limits));
+    h2.max_concurrent_streams(100);
+    proxy.h2_options = Some(h2);
+    proxy.handle_init_modules();
+    proxy
+}
+
+/// What HTTP/2 itself refuses, without a page, a count or a line in the log. It is more than `header_bytes`, so that `route` meets
+/// and answers a head over that limit, and it allows for the 32 bytes that HTTP/2 adds to each field (RFC 9113, section 6.5.2).
+fn most_h2_head(limits: &config::Limits) -> u32 {
+    const ROOM_TO_ANSWER: usize = 4;
+    const FIELD_OVERHEAD: usize = 32;
+    let most = limits
+        .header_bytes
+        .saturating_mul(ROOM_TO_ANSWER)
+        .saturating_add(limits.headers.saturating_mul(FIELD_OVERHEAD));
+    u32::try_from(most).unwrap_or(u32::MAX)
+}

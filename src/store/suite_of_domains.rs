@@ -1,0 +1,109 @@
+//! What every store must do with certificates and domains.
+
+use jiff::Timestamp;
+
+use super::tests::opened;
+use crate::state::certificates::CertificateName;
+use crate::state::domains::{Claim, DomainStore as _, Owner, Phase, Progress};
+use crate::state::issuance::{CertificateStore as _, StoredCertificate, StoredOrder, Times};
+use crate::types::{AppName, CustomerId, HostName, Secret};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time")
+}
+
+fn name(text: &str) -> CertificateName {
+    CertificateName::parse(text).expect("a name")
+}
+
+fn times(renew: i64) -> Times {
+    Times { not_before: at(0), not_after: at(900), renew_at: at(renew), ask_again: at(renew / 2) }
+}
+
+#[tokio::test]
+async fn a_certificate_takes_the_place_of_its_order_and_its_predecessor() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let key = || Secret::new("the private key".to_owned());
+    let order = StoredOrder {
+        name: name("*.a.test"),
+        directory: "https://ca.test/dir".to_owned(),
+        url: "https://ca.test/order/1".to_owned(),
+        key: key(),
+        begun: at(5),
+    };
+    store.put_order(&order).await.expect("kept");
+    let found = store.order(&order.name).await.expect("read").expect("there");
+    assert_eq!((found.url, found.key.expose(), found.begun), (order.url, "the private key", at(5)));
+    let certificate =
+        StoredCertificate { name: order.name.clone(), chain: "chain".to_owned(), key: key(), times: times(600) };
+    store.put_certificate(&certificate).await.expect("kept");
+    assert!(store.order(&order.name).await.expect("read").is_none());
+    assert!(store.set_renewal(&order.name, &times(300)).await.expect("noted"));
+    assert!(!store.set_renewal(&name("b.test"), &times(300)).await.expect("noted"));
+    let found = store.certificate(&order.name).await.expect("read").expect("there");
+    assert_eq!((found.chain.as_str(), found.key.expose(), found.times), ("chain", "the private key", times(300)));
+    assert!(store.certificate(&name("a.test")).await.expect("read").is_none());
+    store.put_certificate(&StoredCertificate { chain: "next".to_owned(), ..certificate }).await.expect("kept");
+    assert_eq!(store.certificate_times().await.expect("read"), vec![(order.name.clone(), times(600))]);
+    store.forget_certificate(&order.name).await.expect("forgotten");
+    assert!(store.certificate(&order.name).await.expect("read").is_none());
+}
+
+#[tokio::test]
+async fn keys_of_certificates_orders_and_accounts_are_not_on_disk_in_the_clear() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let secret = || Secret::new("plainly-a-private-key".to_owned());
+    let certificate =
+        StoredCertificate { name: name("a.test"), chain: "chain".to_owned(), key: secret(), times: times(600) };
+    store.put_certificate(&certificate).await.expect("kept");
+    let order =
+        StoredOrder { name: name("b.test"), directory: String::new(), url: String::new(), key: secret(), begun: at(0) };
+    store.put_order(&order).await.expect("kept");
+    store.put_acme_account("https://ca.test/dir", &secret(), at(0)).await.expect("kept");
+    let found = store.acme_account("https://ca.test/dir").await.expect("read").expect("there");
+    assert_eq!(found.expose(), secret().expose());
+    for file in ["store.db", "store.db-wal"] {
+        let bytes = std::fs::read(folder.path().join(file)).expect("read");
+        let needle = b"plainly-a-private-key";
+        assert!(!bytes.windows(needle.len()).any(|window| window == needle), "{file}");
+    }
+    store.forget_acme_account("https://ca.test/dir").await.expect("forgotten");
+    assert!(store.acme_account("https://ca.test/dir").await.expect("read").is_none());
+}
+
+#[tokio::test]
+async fn progress_and_claims_come_back_as_they_were_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let progress = Progress {
+        phase: Phase::BackingOff,
+        problem: Some("caa".to_owned()),
+        sentence: Some("Add a record.".to_owned()),
+        since: at(7),
+        failures: 3,
+        next_try: Some(at(60)),
+    };
+    let kept = vec![(name("a.test"), progress)];
+    store.put_progress(&kept).await.expect("kept");
+    assert_eq!(store.progress().await.expect("read"), kept);
+    store.forget_progress(&[name("a.test")]).await.expect("forgotten");
+    assert!(store.progress().await.expect("read").is_empty());
+
+    let app = AppName::parse("shop").expect("a name");
+    let owner = Owner { app: app.clone(), customer: Some(CustomerId::parse("42").expect("an id")) };
+    let host = HostName::parse("a.test").expect("a host");
+    let claim = Claim {
+        host: host.clone(),
+        owner: owner.clone(),
+        brand: "{}".to_owned(),
+        proven: Some((Owner { app, customer: None }, at(3))),
+        left: Some(at(9)),
+    };
+    let plain = Claim { proven: None, left: None, host: HostName::parse("b.test").expect("a host"), ..claim.clone() };
+    store.put_claims(&[claim.clone(), plain.clone()]).await.expect("kept");
+    assert_eq!(store.claims().await.expect("read"), vec![claim, plain.clone()]);
+    store.forget_claims(&[host]).await.expect("forgotten");
+    assert_eq!(store.claims().await.expect("read"), vec![plain]);
+}
