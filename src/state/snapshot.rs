@@ -165,7 +165,9 @@ mod tests {
     use crate::config;
 
     fn config(text: &str) -> Config {
-        let text = format!("[server]\nhttps = '127.0.0.1:0'\ndata = 'd'\n[tls]\nlocal_ca = true\n[mail]\nsmtp = 'smtp://127.0.0.1:25'\nfrom = 'a@b.test'\n{text}");
+        let text = format!(
+            "[server]\nhttps = '127.0.0.1:0'\ndata = 'd'\n[tls]\nlocal_ca = true\n[mail]\nsmtp = 'smtp://127.0.0.1:25'\nfrom = 'a@b.test'\n{text}"
+        );
         config::parse(std::path::Path::new("t.toml"), &text, &|_| None).expect("a config")
     }
 
