@@ -16,7 +16,7 @@ use crate::state::clock::Clock;
 use crate::types::HostName;
 
 /// A name that a certificate stands for.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum CertificateName {
     /// This host and no other.
     Exact(HostName),
