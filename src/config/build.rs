@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use super::builder::{Builder, lift};
 use super::error::{ConfigError, ConfigErrors, Problem, line_of};
 use super::file::{ConfigFile, Text};
-use super::{Config, Limits, Login, Mail, Server, Source, Tls, app, file, scan, sources, ways};
+use super::{Config, Limits, Login, Mail, Server, Source, Tls, acme, app, file, scan, sources, ways};
 use crate::session::SessionLimits;
 use crate::types::{HostName, SenderAddress, SmtpServer};
 
@@ -88,6 +88,7 @@ impl Builder<'_> {
     fn build(&mut self, file: ConfigFile) -> Option<Config> {
         let server = self.server(&file);
         let tls = self.tls(&file);
+        let acme = acme::build(self, &file);
         let mail = file.mail.as_ref().and_then(|mail| self.mail(&mail.value));
         let providers = ways::providers(self, &file);
         let hub = file.login.hub.as_ref().map(|text| self.hub(text, &file));
@@ -112,7 +113,7 @@ impl Builder<'_> {
         let apps = app::build(self, &file, &names, &sources, &providers, limits);
         self.need_mail(&file, mail.is_some());
         let login = Login { hub: lift(hub)?, ..login };
-        Some(Config { server: server?, tls: tls?, mail, login, session, sources, apps })
+        Some(Config { server: server?, tls: tls?, acme: acme?, mail, login, session, sources, apps })
     }
 
     fn server(&mut self, file: &ConfigFile) -> Option<Server> {
@@ -148,11 +149,11 @@ impl Builder<'_> {
 
     fn tls(&mut self, file: &ConfigFile) -> Option<Tls> {
         let certs = file.tls.certs.as_ref().map(|text| self.path(text));
-        if file.tls.certs.is_none() && !file.tls.local_ca {
+        if file.tls.certs.is_none() && !file.tls.local_ca && file.acme.is_none() {
             self.problem(
                 &file.server.https.span,
                 "there is no source of certificates",
-                "add `[tls]` with `certs = \"certs\"` (a folder of PEM files), or `local_ca = true` for a trial",
+                "add `[acme]` to have them ordered, or `[tls]` with `certs = \"certs\"` (a folder of PEM files) or, for a trial, `local_ca = true`",
             );
         }
         Some(Tls { certs: lift(certs)?, local_ca: file.tls.local_ca })

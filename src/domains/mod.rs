@@ -1,5 +1,6 @@
 //! Looks after domains: whose each is, whether the world finds it here, and its certificate.
 
+pub mod acme;
 mod backoff;
 mod budget;
 mod schedule;
