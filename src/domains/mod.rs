@@ -3,5 +3,6 @@
 pub mod acme;
 mod backoff;
 mod budget;
+mod preflight;
 mod schedule;
 mod trouble;
