@@ -13,6 +13,7 @@ mod ctx;
 mod deadlines;
 mod decision;
 mod filtering;
+mod handshake;
 mod identity;
 mod linger;
 pub mod listener;

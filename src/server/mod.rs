@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use self::certificates::Keeper;
 pub(crate) use self::certificates::NO_CERTIFICATE;
-use crate::certificates::local_ca::{self, LocalCa, LocalCaError};
+use crate::certificates::local_ca::LocalCaError;
 use crate::config::{self, Config, ConfigErrors};
 use crate::console::{self, ConsoleRoom};
 use crate::directory::TableDirectory;
@@ -32,14 +32,16 @@ use crate::login::{self, LoginRoom};
 use crate::mail::outbox;
 use crate::mail::smtp::{MailSettings, MailSetupError, SmtpMailer};
 use crate::portal::{self, PortalRoom};
-use crate::proxy::listener::{self, Listener, tls_config};
+use crate::proxy::listener::{self, Listener, Tls};
 use crate::proxy::{Corridor, Gateway as Proxy, InvalidCa, Upstreams};
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
 use crate::state::audit;
 use crate::state::certificates::Certificates;
+use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
 use crate::state::counters::ListenerCounters;
+use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
@@ -112,7 +114,6 @@ pub struct Gateway {
     console: axum::Router,
     stopping: Arc<AtomicBool>,
     certificates: Arc<Certificates>,
-    local_ca: Option<LocalCa>,
     proxy: Arc<HttpProxy<Proxy>>,
     https: Listener,
     http: Option<Listener>,
@@ -161,15 +162,12 @@ impl Gateway {
         let browser_key: [u8; Seal::KEY_BYTES] = browser_key.try_into().map_err(|_| InvalidKey::of_wrong_length())?;
         let key = store.secret("assertion-key", Signer::new_key).await?;
         let signer = Arc::new(Signer::from_key(&key)?);
-        let local_ca = match config.tls.local_ca {
-            true => Some(local_ca::open_or_create(&config.server.data, clock.now())?),
-            false => None,
-        };
-        let certificates = Arc::new(Certificates::new(clock));
         let mailer = mailer(&config, parts, clock)?;
         let upstreams = Upstreams::new(&config.apps)?;
 
         let current: Arc<Current> = Arc::new(Current::new(Snapshot::new(&config)));
+        let certificates = Arc::new(Certificates::new(clock, Arc::clone(&current), config.server.limits.certificates));
+        let challenges = Arc::new(Challenges::default());
         let directory = Arc::new(TableDirectory::open(&config, clock));
         let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
@@ -233,8 +231,8 @@ impl Gateway {
             header_read: server.limits.header_read,
             idle: server.limits.idle,
         };
-        let tls = tls_config(Arc::clone(&certificates));
-        let https = Listener::https(https_socket, tls, Arc::clone(&certificates), bounds, Arc::clone(&counters));
+        let tls = Tls::new(Arc::clone(&certificates), Arc::clone(&challenges));
+        let https = Listener::https(https_socket, tls, bounds, Arc::clone(&counters));
         let http = match server.http {
             Some(address) => Some(Listener::http(sockets::bind("http", address).await?, bounds, Arc::clone(&counters))),
             None => None,
@@ -259,14 +257,14 @@ impl Gateway {
             console,
             stopping,
             certificates,
-            local_ca,
             proxy,
             https,
             http,
             admin,
             config,
         };
-        this.load_certificates()?;
+        let store = Arc::clone(&this.store) as Arc<dyn CertificateStore>;
+        certificates::load(&this.config, &store, &this.certificates, clock).await?;
         Ok(this)
     }
 
@@ -324,8 +322,12 @@ impl Gateway {
                 }
             });
         }
-        let keeper =
-            Keeper { config: self.config, certificates: self.certificates, local_ca: self.local_ca, clock: self.clock };
+        let keeper = Keeper {
+            config: self.config,
+            certificates: self.certificates,
+            store: Arc::clone(&self.store) as _,
+            clock: self.clock,
+        };
         rooms.spawn(keeper.run(halt.clone()));
         listeners.spawn(self.https.run(Arc::clone(&self.proxy), watch.clone(), grace));
         if let Some(http) = self.http {
@@ -349,10 +351,6 @@ impl Gateway {
         }
         self.store.close().await;
         tracing::info!("stopped");
-    }
-
-    fn load_certificates(&self) -> Result<(), ServerError> {
-        certificates::load(&self.config, self.local_ca.as_ref(), &self.certificates, self.clock)
     }
 }
 
