@@ -3,6 +3,8 @@
 pub mod acme;
 mod backoff;
 mod budget;
+pub mod onboarding;
+mod overview;
 mod preflight;
 mod schedule;
 mod trouble;

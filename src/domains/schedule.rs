@@ -31,6 +31,9 @@ const LOOK_LASTS: SignedDuration = SignedDuration::from_mins(10);
 /// How soon a question about a renewal that failed is asked again.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
+/// How soon an order that the authority has not finished goes on.
+const UNFINISHED: SignedDuration = SignedDuration::from_mins(1);
+
 /// So many names in a row that the authority puts off stand for an authority that puts off everybody.
 const LIMITED_IN_A_ROW: u32 = 3;
 
@@ -60,6 +63,8 @@ pub(super) enum Outcome {
     Issued(Times),
     /// The authority, or the name's validation by it, said no.
     Refused { trouble: Trouble, retry_after: Option<Timestamp> },
+    /// The authority is not done yet; the same order goes on later.
+    Unfinished { retry_after: Option<Timestamp> },
     /// The authority wants fewer orders.
     Limited { trouble: Trouble, retry_after: Option<Timestamp> },
     /// The authority cannot be used: nothing to do with this name.
@@ -68,13 +73,14 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// All of them, for metrics.
-    pub(super) const NAMES: [&str; 4] = ["issued", "refused", "limited", "unavailable"];
+    pub(super) const NAMES: [&str; 5] = ["issued", "refused", "unfinished", "limited", "unavailable"];
 
     /// Its name in metrics.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Issued(_) => "issued",
             Self::Refused { .. } => "refused",
+            Self::Unfinished { .. } => "unfinished",
             Self::Limited { .. } => "limited",
             Self::Unavailable { .. } => "unavailable",
         }
@@ -439,6 +445,9 @@ impl Schedule {
                 self.change(name, phase, Some(trouble), now);
                 self.put(name, Place::Look(next_order(name, failures, now, retry_after)));
             }
+            Outcome::Unfinished { retry_after } => {
+                self.put(name, Place::Look(later(now, UNFINISHED).max(retry_after.unwrap_or(now))));
+            }
             Outcome::Unavailable { .. } => self.wait_for_budget(name, now),
         }
         self.finish(name, now);
@@ -509,7 +518,7 @@ impl Schedule {
                 }
                 ("it wants fewer orders".to_owned(), *retry_after)
             }
-            Outcome::Issued(_) | Outcome::Refused { .. } => {
+            Outcome::Issued(_) | Outcome::Refused { .. } | Outcome::Unfinished { .. } => {
                 self.limited_in_a_row = 0;
                 if self.authority != Authority::Up {
                     tracing::info!("the certificate authority can be used again");

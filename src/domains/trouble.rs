@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::types::HostName;
 
 /// What is wrong with a name.
-#[derive(Clone, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Trouble {
     /// By a name for metrics and programs.
     pub(super) problem: Cow<'static, str>,
@@ -30,9 +30,8 @@ pub(super) struct Here {
 }
 
 /// What answered at an address, in place of ourselves.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Visit {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Visit {
     /// We did.
     Here,
     /// Something else did.
@@ -48,6 +47,18 @@ pub enum Visit {
 }
 
 impl Visit {
+    /// Its name in the API and on the command line.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::Other => "other",
+            Self::Redirect => "redirect",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::NoRoute => "no-route",
+        }
+    }
+
     const fn says(self) -> &'static str {
         match self {
             Self::Here => "this service answers there",
