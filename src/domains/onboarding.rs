@@ -106,7 +106,7 @@ struct Remembered {
 }
 
 /// What came of a job.
-enum Result {
+enum Ended {
     Looked(Option<Trouble>),
     /// The folder has a certificate for it.
     Provided,
@@ -165,7 +165,7 @@ impl Onboarding {
     async fn work(self: Arc<Self>) {
         let mut changes = self.parts.current.changes();
         let mut remembered = self.remember().await;
-        let mut jobs: JoinSet<(Job, Result)> = JoinSet::new();
+        let mut jobs: JoinSet<(Job, Ended)> = JoinSet::new();
         let mut wishes: JoinSet<()> = JoinSet::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -318,7 +318,7 @@ impl Onboarding {
         known
     }
 
-    fn begin_jobs(self: &Arc<Self>, jobs: &mut JoinSet<(Job, Result)>) {
+    fn begin_jobs(self: &Arc<Self>, jobs: &mut JoinSet<(Job, Ended)>) {
         let Some(settings) = self.settings() else { return };
         let now = self.parts.clock.now();
         loop {
@@ -336,16 +336,16 @@ impl Onboarding {
         }
     }
 
-    async fn do_job(&self, job: &Job, settings: &Settings) -> Result {
+    async fn do_job(&self, job: &Job, settings: &Settings) -> Ended {
         let name = &job.name;
         match job.task {
             Task::Look => {
                 if let CertificateName::Exact(host) = name
                     && self.parts.certificates.has_valid_from_folder(host).await
                 {
-                    return Result::Provided;
+                    return Ended::Provided;
                 }
-                Result::Looked(settings.preflight.look(name).await.trouble)
+                Ended::Looked(settings.preflight.look(name).await.trouble)
             }
             Task::Order => {
                 let outcome = match self.parts.authority.obtain(name).await {
@@ -356,9 +356,9 @@ impl Onboarding {
                     Err(error) => outcome_of(name, &error, self.parts.clock.now()),
                 };
                 self.parts.metrics.certificate_orders.with_label_values(&[outcome.name()]).inc();
-                Result::Ordered(outcome)
+                Ended::Ordered(outcome)
             }
-            Task::Ask => Result::Asked(self.ask_for_renewal(name).await),
+            Task::Ask => Ended::Asked(self.ask_for_renewal(name).await),
         }
     }
 
@@ -381,13 +381,13 @@ impl Onboarding {
         Some(times)
     }
 
-    async fn settle(&self, job: &Job, result: Result) {
+    async fn settle(&self, job: &Job, result: Ended) {
         let now = self.parts.clock.now();
         match result {
-            Result::Looked(trouble) => self.schedule().looked(job, trouble, now),
-            Result::Ordered(outcome) => self.schedule().ordered(job, outcome, now),
-            Result::Asked(times) => self.schedule().asked(job, times, now),
-            Result::Provided => {
+            Ended::Looked(trouble) => self.schedule().looked(job, trouble, now),
+            Ended::Ordered(outcome) => self.schedule().ordered(job, outcome, now),
+            Ended::Asked(times) => self.schedule().asked(job, times, now),
+            Ended::Provided => {
                 if let CertificateName::Exact(host) = &job.name {
                     self.provided().insert(host.clone());
                 }
@@ -517,7 +517,7 @@ impl Onboarding {
     }
 
     /// Forgets certificates that ended and whose names nobody wants any more.
-    async fn forget_ended(&self, now: Timestamp) -> std::result::Result<(), StoreError> {
+    async fn forget_ended(&self, now: Timestamp) -> Result<(), StoreError> {
         let store = &self.parts.certificate_store;
         for (name, times) in store.certificate_times().await? {
             if times.not_after < now && !self.schedule().has(&name) {
@@ -537,13 +537,13 @@ impl Onboarding {
 
 impl Job {
     /// What comes of it when it panics.
-    fn failed(&self) -> Result {
+    fn failed(&self) -> Ended {
         let trouble =
             || Trouble::refused("internal", "Something went wrong inside the gateway; its log says what.".to_owned());
         match self.task {
-            Task::Look => Result::Looked(Some(trouble())),
-            Task::Order => Result::Ordered(Outcome::Refused { trouble: trouble(), retry_after: None }),
-            Task::Ask => Result::Asked(None),
+            Task::Look => Ended::Looked(Some(trouble())),
+            Task::Order => Ended::Ordered(Outcome::Refused { trouble: trouble(), retry_after: None }),
+            Task::Ask => Ended::Asked(None),
         }
     }
 }
@@ -561,7 +561,7 @@ impl<T> Future for AbortOnDrop<T> {
     type Output = Option<T>;
 
     fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<T>> {
-        std::pin::Pin::new(&mut self.0).poll(context).map(std::result::Result::ok)
+        std::pin::Pin::new(&mut self.0).poll(context).map(Result::ok)
     }
 }
 

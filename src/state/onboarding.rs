@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::certificates::CertificateName;
 use super::domains::{Phase, Progress};
@@ -12,7 +12,7 @@ use super::issuance::Times;
 use crate::types::{AppName, CustomerId, HostName};
 
 /// One domain.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct DomainRow {
     /// The domain.
     pub host: HostName,
@@ -41,8 +41,7 @@ pub struct DomainRow {
 }
 
 /// Who names a domain.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NamedBy {
     /// The config.
     Config,
@@ -50,6 +49,18 @@ pub enum NamedBy {
     Table,
     /// The config, as the hub of the log-in.
     Hub,
+}
+
+impl NamedBy {
+    /// The name in the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Table => "table",
+            Self::Hub => "hub",
+        }
+    }
 }
 
 /// How a domain stands.
@@ -93,12 +104,6 @@ impl Standing {
     }
 }
 
-impl Serialize for Standing {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
 impl DomainRow {
     /// A domain of which nothing is known yet but that it is there.
     #[must_use]
@@ -139,6 +144,26 @@ impl DomainRow {
             sentence: progress.sentence,
             ..self
         }
+    }
+
+    /// As the API and the command line write it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let time = |at: Option<Timestamp>| at.map(|at| format!("{at:.0}"));
+        json!({
+            "host": self.host.as_str(),
+            "app": self.app.as_ref().map(AppName::as_str),
+            "customer": self.customer.as_ref().map(CustomerId::as_str),
+            "named_by": self.named_by.name(),
+            "certificate": self.certificate,
+            "state": self.state.name(),
+            "since": time(self.since),
+            "until": time(self.until),
+            "next_try": time(self.next_try),
+            "failures": self.failures,
+            "problem": self.problem,
+            "sentence": self.sentence,
+        })
     }
 
     /// Whether somebody has to do something about it: something is wrong, or its certificate has ended or ends soon.
@@ -227,7 +252,7 @@ impl Wish {
 }
 
 /// What the gateway sees of a domain, for who asked it to look.
-#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Sight {
     /// The domain's addresses.
     pub addresses: Vec<std::net::IpAddr>,
