@@ -9,6 +9,7 @@ mod builder;
 mod either;
 mod error;
 mod file;
+mod files;
 pub(crate) mod nearest;
 mod rules;
 pub mod running;
@@ -26,9 +27,10 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-pub use build::{load, parse, read};
+pub use build::{Read, load, parse, read, read_all};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
+pub use files::{Files, Held, held};
 
 use crate::pages::{Brand, Logo};
 use crate::policy::{AppPolicy, IdentityPlan};
@@ -55,10 +57,12 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Each `[app.NAME]`.
     pub apps: Vec<Arc<App>>,
+    /// The files that were read with it.
+    pub files: Files,
 }
 
 /// `[server]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Server {
     /// Where TLS is accepted.
     pub https: SocketAddr,
@@ -72,12 +76,14 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// How long running requests may take to end when the gateway stops.
     pub grace: Duration,
+    /// Whether changes of the config's files are taken up by themselves.
+    pub watch: bool,
     /// The named limits.
     pub limits: Limits,
 }
 
 /// `[server.limits]`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// Connections at a time.
     pub connections: usize,
@@ -96,7 +102,7 @@ pub struct Limits {
 }
 
 /// `[tls]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Tls {
     /// The folder of certificates.
     pub certs: Option<PathBuf>,
@@ -105,7 +111,7 @@ pub struct Tls {
 }
 
 /// `[mail]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mail {
     /// The server that takes our mail.
     pub smtp: SmtpServer,
@@ -116,7 +122,7 @@ pub struct Mail {
 }
 
 /// `[login]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Login {
     /// The one host name that providers send people back to.
     pub hub: Option<HostName>,
@@ -215,7 +221,7 @@ pub enum WhenDown {
 }
 
 /// The ways into an app.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ways {
     /// By mail.
     pub email: bool,
@@ -366,8 +372,9 @@ pub struct NextPage {
     pub parameter: Option<String>,
 }
 
-/// `[app.NAME]`
-#[derive(Clone, Debug)]
+/// `[app.NAME]`. Two are equal only if nothing about them differs, down to the bytes of their logos: a reload keeps what was compiled
+/// from the one if the other is equal to it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct App {
     /// Its name.
     pub name: AppName,
@@ -394,7 +401,7 @@ pub struct App {
 }
 
 /// A domain that reaches an app.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Domain {
     /// Its name.
     pub host: HostName,
