@@ -10,6 +10,7 @@ use std::ops::Range;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer};
 
+use super::acme::AcmeFile;
 use super::either::{
     ConstantFile, DaysFromFile, DaysOfRoleFile, OriginFile, RoleFromFile, RowsFile, SecretFile, UpstreamFromFile,
 };
@@ -76,6 +77,7 @@ pub(super) struct ConfigFile {
     pub(super) server: ServerFile,
     #[serde(default)]
     pub(super) tls: TlsFile,
+    pub(super) acme: Option<At<AcmeFile>>,
     pub(super) mail: Option<At<MailFile>>,
     #[serde(default)]
     pub(super) login: LoginFile,
