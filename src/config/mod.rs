@@ -16,6 +16,7 @@ mod scan;
 mod secret;
 mod sources;
 mod units;
+mod upstream;
 mod ways;
 
 use std::net::SocketAddr;
@@ -29,6 +30,10 @@ use ipnet::IpNet;
 pub use build::{load, parse, read};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
+pub use upstream::{
+    Balance, ClientCertificate, Ejection, HealthCheck, HostHeader, Place, Prefix, ProxyProtocol, RequestLimit,
+    Upstream, UpstreamProtocol, UpstreamServer,
+};
 
 use crate::pages::{Brand, Logo};
 use crate::policy::{AppPolicy, IdentityPlan};
@@ -377,7 +382,7 @@ pub struct App {
     pub domains: Vec<Domain>,
     /// The ways in.
     pub ways: Ways,
-    /// Its origin server.
+    /// Its origin servers.
     pub upstream: Upstream,
     /// Who may enter.
     pub policy: AppPolicy,
@@ -402,23 +407,6 @@ pub struct Domain {
     pub customer: Option<CustomerId>,
     /// How it presents itself.
     pub brand: Arc<Brand>,
-}
-
-/// An app's origin server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Upstream {
-    /// Host name or address, as written.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Whether it is spoken to over TLS.
-    pub tls: bool,
-    /// The CA of its certificate, where it is a private one.
-    pub ca: Option<PathBuf>,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-    /// How long it may be silent.
-    pub response_timeout: Duration,
 }
 
 impl Config {
