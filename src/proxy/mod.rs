@@ -13,6 +13,7 @@ mod ctx;
 mod deadlines;
 mod decision;
 mod filtering;
+mod frames;
 mod identity;
 mod linger;
 pub mod listener;
