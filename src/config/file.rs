@@ -108,6 +108,8 @@ pub(super) struct ServerFile {
     /// Networks whose X-Forwarded-* fields count.
     #[serde(default)]
     pub(super) trusted_proxies: Vec<Text>,
+    /// Whether each connection from a trusted proxy begins with a header of the PROXY protocol (version 1 or 2).
+    pub(super) proxy_protocol: Option<At<bool>>,
     /// How long running requests may take to end at a stop.
     pub(super) grace: Option<Text>,
     /// Whether changes of this file, and of the files that it names, are taken up by themselves. SIGHUP and `vestibule reload` work
@@ -135,6 +137,8 @@ pub(super) struct LimitsFile {
     pub(super) body_bytes: Option<Text>,
     /// Size of one row of a filtered answer, such as "1MiB".
     pub(super) row_bytes: Option<Text>,
+    /// Certificates held in memory, of those that are read when they are first asked for.
+    pub(super) certificates: Option<At<u32>>,
 }
 
 /// Where certificates come from.

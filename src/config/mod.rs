@@ -83,6 +83,8 @@ pub struct Server {
     pub data: PathBuf,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether trusted proxies say by the PROXY protocol for whom they connect.
+    pub proxy_protocol: bool,
     /// How long running requests may take to end when the gateway stops.
     pub grace: Duration,
     /// Whether changes of the config's files are taken up by themselves.
@@ -108,6 +110,8 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Bytes of one row of a filtered answer.
     pub row_bytes: usize,
+    /// Fetched certificates in memory.
+    pub certificates: usize,
 }
 
 /// `[tls]`

@@ -14,6 +14,7 @@ mod deadlines;
 mod decision;
 mod filtering;
 mod frames;
+mod handshake;
 mod identity;
 mod linger;
 pub mod listener;
