@@ -14,7 +14,8 @@ use arc_swap::ArcSwap;
 
 pub(super) use self::caa::Issuer;
 pub use self::dns::NoResolver;
-use self::dns::{Addresses, Dns, NoAnswer};
+pub(super) use self::dns::Dns;
+use self::dns::{Addresses, NoAnswer};
 pub(super) use self::reach::Door;
 use super::trouble::{Here, Trouble, Visit};
 use crate::config::{Acme, Challenge};
