@@ -277,18 +277,21 @@ impl Onboarding {
                 }
                 adding.push(name.clone());
             }
-            let now = self.parts.clock.now();
-            let mut schedule = self.schedule();
-            for name in adding {
-                let (progress, times) = remembered.names.remove(&name).unwrap_or_default();
-                let times = times.or_else(|| known.get(&name).copied());
-                schedule.add(name, progress, times, now);
-            }
-            drop(schedule);
+            self.add(adding, remembered, &known);
             tokio::task::yield_now().await;
         }
         if !gone.is_empty() {
             self.forget(&gone).await;
+        }
+    }
+
+    fn add(&self, names: Vec<CertificateName>, remembered: &mut Remembered, known: &HashMap<CertificateName, Times>) {
+        let now = self.parts.clock.now();
+        let mut schedule = self.schedule();
+        for name in names {
+            let (progress, times) = remembered.names.remove(&name).unwrap_or_default();
+            let times = times.or_else(|| known.get(&name).copied());
+            schedule.add(name, progress, times, now);
         }
     }
 
