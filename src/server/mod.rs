@@ -33,7 +33,7 @@ use crate::mail::outbox;
 use crate::mail::smtp::{MailSettings, MailSetupError, SmtpMailer};
 use crate::portal::{self, PortalRoom};
 use crate::proxy::listener::{self, Listener, tls_config};
-use crate::proxy::{Corridor, Gateway as Proxy, InvalidCa, Upstreams};
+use crate::proxy::{Corridor, Gateway as Proxy, InvalidTlsFile, Upstreams};
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
 use crate::state::audit;
@@ -72,7 +72,7 @@ pub enum ServerError {
     Mail(#[from] MailSetupError),
     /// An upstream's CA cannot be used.
     #[error(transparent)]
-    UpstreamCa(#[from] InvalidCa),
+    UpstreamCa(#[from] InvalidTlsFile),
     /// A provider's CA cannot be used.
     #[error(transparent)]
     ProviderCa(#[from] InvalidProviderCa),

@@ -1,6 +1,8 @@
 //! Station 7: a permit becomes a peer.
 
+mod connect;
 mod peer;
+mod proxy_protocol_out;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -10,9 +12,10 @@ use std::time::Duration;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
-pub use self::peer::InvalidCa;
+pub use self::peer::InvalidTlsFile;
 pub(super) use self::peer::UseAs;
 use self::peer::{Address, Wiring};
+pub(super) use self::proxy_protocol_out::Client;
 use crate::config::{App, Place};
 use crate::policy::Permit;
 use crate::types::AppName;
@@ -27,11 +30,11 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
-    /// Reads the apps' private CAs.
+    /// Reads the apps' private CAs and client certificates.
     ///
     /// # Errors
     /// When one cannot be read.
-    pub fn new(apps: &[Arc<App>]) -> Result<Self, InvalidCa> {
+    pub fn new(apps: &[Arc<App>]) -> Result<Self, InvalidTlsFile> {
         let wirings = apps.iter().map(|app| Ok((app.name.clone(), Wiring::read(app)?))).collect::<Result<_, _>>()?;
         let resolved = moka::future::Cache::builder().max_capacity(10_000).time_to_live(RESOLVED_FOR).build();
         Ok(Self { wirings, resolved })
@@ -43,7 +46,7 @@ impl Upstreams {
         _: &Permit,
         app: &App,
         use_as: UseAs,
-        client: IpAddr,
+        client: Client,
     ) -> pingora::Result<Box<HttpPeer>> {
         let no_server = || Error::explain(ErrorType::HTTPStatus(502), "no server");
         let server = app.upstream.servers.first().ok_or_else(no_server)?;
@@ -105,10 +108,14 @@ pub(super) fn cause(error: &Error) -> String {
 }
 
 fn remedy(text: &str) -> &'static str {
-    const REMEDIES: [(&str, &str); 4] = [
+    const REMEDIES: [(&str, &str); 5] = [
         ("UnknownIssuer", " (`upstream_ca` names a private CA to trust)"),
         ("CaUsedAsEndEntity", " (the upstream shows a CA's certificate as its own: give it one with `CA:FALSE`)"),
-        ("not valid for name", " (its certificate is for another name: write that name in `upstream`)"),
+        (
+            "not valid for name",
+            " (its certificate is for another name: write that name in `upstream`, or as its `sni`)",
+        ),
+        ("CertificateRequired", " (it wants to see a `client_certificate`)"),
         ("InvalidContentType", " (it does not speak TLS: `http://` instead of `https://`?)"),
     ];
     REMEDIES.iter().find(|(part, _)| text.contains(part)).map_or("", |(_, remedy)| remedy)
