@@ -30,7 +30,10 @@ fn refuse(status: StatusCode, problem: String) -> Response {
 }
 
 /// A page of the list, in the order of names. `next` is the `after` of the page that follows.
-pub(super) async fn list(State(room): Room, part: Result<Query<Part>, axum::extract::rejection::QueryRejection>) -> Response {
+pub(super) async fn list(
+    State(room): Room,
+    part: Result<Query<Part>, axum::extract::rejection::QueryRejection>,
+) -> Response {
     let Ok(Query(part)) = part else {
         return refuse(StatusCode::BAD_REQUEST, "there are `after`, `limit` and `state`".to_owned());
     };

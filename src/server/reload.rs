@@ -266,7 +266,8 @@ impl Reloader {
 
     /// Puts what is ready in force; answers what changed.
     fn apply(&mut self, loaded: Loaded, prepared: Prepared) -> Vec<String> {
-        let Prepared { sockets, ports, orders, upstreams, tables, providers, mailer, local_ca, certificates, serving } = prepared;
+        let Prepared { sockets, ports, orders, upstreams, tables, providers, mailer, local_ca, certificates, serving } =
+            prepared;
         let mut changed = changes(self.loaded.side(), loaded.side());
         let config = &loaded.config;
         // What requests ask of comes before the snapshot that sends them there, and certificates before the names that need them.

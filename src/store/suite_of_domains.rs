@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::tests::opened;
 use crate::state::certificates::CertificateName;
 use crate::state::domains::{Claim, DomainStore as _, Owner, Phase, Progress};
-use crate::state::onboarding::Wish;
 use crate::state::issuance::{CertificateStore as _, StoredCertificate, StoredOrder, Times};
+use crate::state::onboarding::Wish;
 use crate::types::{AppName, CustomerId, HostName, Secret};
 
 fn at(second: i64) -> Timestamp {

@@ -164,7 +164,8 @@ async fn all(args: &DomainsArgs, config: &Config, store: &SqliteStore) -> Result
     }
     rows.retain(|row| wanted.is_none_or(|wanted| row.state == wanted));
     if args.json {
-        let counts: serde_json::Map<_, _> = counts.into_iter().map(|(state, count)| (state.into(), count.into())).collect();
+        let counts: serde_json::Map<_, _> =
+            counts.into_iter().map(|(state, count)| (state.into(), count.into())).collect();
         let rows: Vec<_> = rows.iter().map(DomainRow::to_json).collect();
         return print(&format!("{:#}\n", json!({ "counts": counts, "domains": rows })));
     }
@@ -219,12 +220,15 @@ async fn find(config: &Config, store: &SqliteStore, host: &HostName) -> Result<D
 async fn look(config: &Config, store: &SqliteStore, name: &CertificateName) -> Result<Sight, Failure> {
     if config.acme.is_none() {
         return Err(Failure::Usage(
-            "nothing is ordered for it, so there is nothing to look at\n  help: leave `--check` out, or add `[acme]`".to_owned(),
+            "nothing is ordered for it, so there is nothing to look at\n  help: leave `--check` out, or add `[acme]`"
+                .to_owned(),
         ));
     }
     match ask(store, name, Wish::Look, LOOK_TAKES).await? {
         Some(answer) => serde_json::from_str::<Option<Sight>>(&answer).ok().flatten().ok_or_else(|| {
-            Failure::Other("the gateway does not know the domain yet\n  help: try again when it has read its tables".to_owned())
+            Failure::Other(
+                "the gateway does not know the domain yet\n  help: try again when it has read its tables".to_owned(),
+            )
         }),
         None => Err(Failure::Other(
             "the gateway does not answer\n  help: start it; only it can see whether a domain leads to it".to_owned(),
@@ -236,7 +240,9 @@ async fn retry(config: &Config, store: &SqliteStore, host: &HostName) -> Result<
     find(config, store, host).await?;
     match ask(store, &name_of(config, host), Wish::Retry, TAKEN_UP).await? {
         Some(_) => print(&format!("{host} is looked at now; `vestibule domains {host}` tells what comes of it\n")),
-        None => Err(Failure::Other("the gateway does not answer\n  help: start it; it looks at all domains then".to_owned())),
+        None => Err(Failure::Other(
+            "the gateway does not answer\n  help: start it; it looks at all domains then".to_owned(),
+        )),
     }
 }
 

@@ -57,7 +57,10 @@ pub(super) fn table(rows: &[DomainRow], counts: &[(&'static str, usize)], now: T
     let mut text = String::new();
     // Writing to a string does not fail.
     if !rows.is_empty() {
-        let head = format!("{:host$}  {:app$}  {:customer$}  {:11}  {:16}  PROBLEM", "HOST", "APP", "CUSTOMER", "STATE", "UNTIL");
+        let head = format!(
+            "{:host$}  {:app$}  {:customer$}  {:11}  {:16}  PROBLEM",
+            "HOST", "APP", "CUSTOMER", "STATE", "UNTIL"
+        );
         let _ = writeln!(text, "{}", paint.title(head));
     }
     for (row, [name, of, whose]) in rows.iter().zip(&cells) {
@@ -108,7 +111,8 @@ pub(super) fn one(
     match times {
         Some(times) => {
             let ended = if times.not_after < now { " (ended)" } else { "" };
-            let _ = writeln!(text, "  certificate for {name}: {:.0} to {:.0}{ended}", times.not_before, times.not_after);
+            let _ =
+                writeln!(text, "  certificate for {name}: {:.0} to {:.0}{ended}", times.not_before, times.not_after);
         }
         None => {
             if let Some(until) = row.until {

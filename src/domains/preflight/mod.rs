@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 pub(super) use self::caa::Issuer;
-pub use self::dns::NoResolver;
 pub(super) use self::dns::Dns;
+pub use self::dns::NoResolver;
 use self::dns::{Addresses, NoAnswer};
 pub(super) use self::reach::Door;
 use super::trouble::{Here, Trouble, Visit};
