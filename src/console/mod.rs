@@ -130,6 +130,12 @@ async fn metrics(State(room): Room) -> Response {
         ("vestibule_connections_total", "counter", "Connections taken in", &listeners.accepted),
         ("vestibule_connections_open", "gauge", "Connections open now", &listeners.open),
         ("vestibule_handshakes_failed_total", "counter", "TLS handshakes that failed", &listeners.handshake_failed),
+        (
+            "vestibule_proxy_headers_refused_total",
+            "counter",
+            "Connections closed because of their PROXY header",
+            &listeners.proxy_headers_refused,
+        ),
         ("vestibule_malformed_requests_total", "counter", "Requests with a malformed head", &listeners.malformed),
         (
             "vestibule_sessions_cut_total",

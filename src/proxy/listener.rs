@@ -22,9 +22,13 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Protocol, Scheme, Ties, Turns};
 use super::handshake::{self, Met};
+use super::proxy_protocol::{self, Client};
 use super::stream::Downstream;
 use super::wire::Wire;
+use crate::state::clock::Clock;
 use crate::state::counters::ListenerCounters;
+use crate::state::seldom::Seldom;
+use crate::state::snapshot::Current;
 
 pub use super::handshake::Tls;
 
@@ -58,6 +62,7 @@ pub struct Limits {
 pub struct Listener {
     socket: TcpListener,
     tls: Option<Arc<Tls>>,
+    current: Arc<Current>,
     limits: Limits,
     counters: Arc<ListenerCounters>,
 }
@@ -65,14 +70,20 @@ pub struct Listener {
 impl Listener {
     /// Listens without TLS.
     #[must_use]
-    pub fn http(socket: TcpListener, limits: Limits, counters: Arc<ListenerCounters>) -> Self {
-        Self { socket, tls: None, limits, counters }
+    pub fn http(socket: TcpListener, current: Arc<Current>, limits: Limits, counters: Arc<ListenerCounters>) -> Self {
+        Self { socket, tls: None, current, limits, counters }
     }
 
     /// Listens with TLS.
     #[must_use]
-    pub fn https(socket: TcpListener, tls: Arc<Tls>, limits: Limits, counters: Arc<ListenerCounters>) -> Self {
-        Self { socket, tls: Some(tls), limits, counters }
+    pub fn https(
+        socket: TcpListener,
+        tls: Arc<Tls>,
+        current: Arc<Current>,
+        limits: Limits,
+        counters: Arc<ListenerCounters>,
+    ) -> Self {
+        Self { socket, tls: Some(tls), current, limits, counters }
     }
 
     /// The address it listens on.
@@ -89,7 +100,7 @@ impl Listener {
     where
         A: ServerApp + Send + Sync + 'static,
     {
-        let Self { socket, tls, limits, counters } = self;
+        let Self { socket, tls, current, limits, counters } = self;
         let tasks = TaskTracker::new();
         let open = Arc::new(Open::default());
         let mut pause = PAUSE_LEAST;
@@ -114,11 +125,12 @@ impl Listener {
                 tracing::debug!(%peer, "too many connections are open");
                 continue;
             };
-            let (tls, counters, open) = (tls.clone(), Arc::clone(&counters), Arc::clone(&open));
+            let (tls, current) = (tls.clone(), Arc::clone(&current));
+            let (counters, open) = (Arc::clone(&counters), Arc::clone(&open));
             let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
             tasks.spawn(async move {
                 let _place = place;
-                if let Some((stream, _listed)) = arrive(socket, peer, tls, limits, counters, open).await {
+                if let Some((stream, _listed)) = arrive(socket, peer, tls, &current, limits, counters, open).await {
                     let mut stream: Option<Stream> = Some(Box::new(stream));
                     while let Some(next) = stream {
                         stream = app.process_new(next, &shutdown).await;
@@ -204,9 +216,10 @@ impl Drop for Place {
 
 /// From an accepted socket to a stream that Pingora can serve. `None`: it came to nothing, and a debug line says why.
 async fn arrive(
-    socket: TcpStream,
+    mut socket: TcpStream,
     peer: SocketAddr,
     tls: Option<Arc<Tls>>,
+    current: &Current,
     limits: Limits,
     counters: Arc<ListenerCounters>,
     open: Arc<Open>,
@@ -219,9 +232,26 @@ async fn arrive(
     if let Err(error) = set_tcp_keepalive(&socket, &KEEPALIVE) {
         tracing::debug!(%peer, %error, "TCP keep-alive cannot be set");
     }
+    let (peer, via) = match timeout(limits.header_read, whose(&mut socket, peer, current)).await {
+        Ok(Ok(whose)) => whose,
+        Ok(Err(error)) => {
+            // One that closes without a word looks whether we are there.
+            if error.kind() != io::ErrorKind::UnexpectedEof {
+                ListenerCounters::add(&counters.proxy_headers_refused);
+            }
+            tracing::debug!(%peer, %error, "a connection is closed because of its PROXY header");
+            return None;
+        }
+        Err(_) => {
+            ListenerCounters::add(&counters.header_timeouts);
+            tracing::debug!(%peer, "no PROXY header came in time");
+            return None;
+        }
+    };
     let mut connection = Connection {
         id: next_id(),
         peer,
+        via,
         local,
         scheme: Scheme::Http,
         protocol: Protocol::Http1,
@@ -269,6 +299,43 @@ async fn arrive(
             None
         }
     }
+}
+
+/// Whose a connection is: the other end's, or that of whom the proxy there connects for; then with the proxy's address.
+async fn whose(
+    socket: &mut TcpStream,
+    peer: SocketAddr,
+    current: &Current,
+) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
+    static TOLD: Seldom = Seldom::new();
+    let is_trusted = {
+        let snapshot = current.load();
+        if !snapshot.proxy_protocol {
+            return Ok((peer, None));
+        }
+        snapshot.trusted_proxies.iter().any(|network| network.contains(&peer.ip().to_canonical()))
+    };
+    if is_trusted {
+        return match proxy_protocol::read(socket).await {
+            Ok(Client::At(client)) => Ok((client, Some(peer))),
+            Ok(Client::Unnamed) => Ok((peer, Some(peer))),
+            Err(error) => {
+                if error.kind() == io::ErrorKind::InvalidData && TOLD.is_due(Clock.now()) {
+                    tracing::warn!(%peer, %error, "connections of a trusted proxy are refused");
+                }
+                Err(error)
+            }
+        };
+    }
+    // Nobody else may speak for others; and what comes behind such a header would be another's request.
+    if proxy_protocol::begins(socket).await? {
+        if TOLD.is_due(Clock.now()) {
+            let help = "if it is yours, name it in `server.trusted_proxies`";
+            tracing::warn!(%peer, help, "connections are refused: they have a PROXY header, but no trusted proxy's");
+        }
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a trusted proxy's"));
+    }
+    Ok((peer, None))
 }
 
 /// Resolves when the watch turns true, or when nobody can turn it any more.

@@ -20,7 +20,7 @@ use super::*;
 use crate::proxy::stream::EndGuard;
 use crate::state::certificates::{CertificateSet, Certificates};
 use crate::state::clock::Clock;
-use crate::state::snapshot::{Current, Snapshot};
+use crate::state::snapshot::Snapshot;
 use crate::types::HostName;
 
 /// Much longer than anything here takes, and still shorter than a person's patience.
@@ -123,12 +123,18 @@ pub(super) async fn house(scheme: Scheme, limits: Limits) -> House {
 }
 
 pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: SocketAddr) -> House {
+    house_with(scheme, limits, upstream, "").await
+}
+
+/// A house with more keys of `[server]`.
+pub(super) async fn house_with(scheme: Scheme, limits: Limits, upstream: SocketAddr, server: &str) -> House {
     let _ = aws_lc_rs::default_provider().install_default();
     let data = tempfile::TempDir::new().expect("a folder");
     let now = Clock.now();
     let ca = crate::certificates::local_ca::open_or_create(data.path(), now).expect("an authority");
     let issue = |name| ca.issue(&HostName::parse(name).expect("a host"), now).expect("a certificate");
-    let certificates = Arc::new(Certificates::new(Clock, current(""), 100));
+    let current = current(server);
+    let certificates = Arc::new(Certificates::new(Clock, Arc::clone(&current), 100));
     certificates.publish(CertificateSet::new(NAMES.map(issue).into()));
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).expect("a certificate")).expect("a root");
@@ -137,10 +143,10 @@ pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: Socke
     let address = socket.local_addr().expect("an address");
     let counters = Arc::new(ListenerCounters::default());
     let listener = match scheme {
-        Scheme::Http => Listener::http(socket, limits, Arc::clone(&counters)),
+        Scheme::Http => Listener::http(socket, current, limits, Arc::clone(&counters)),
         Scheme::Https => {
             let tls = Tls::new(certificates, Arc::default());
-            Listener::https(socket, tls, limits, Arc::clone(&counters))
+            Listener::https(socket, tls, current, limits, Arc::clone(&counters))
         }
     };
     let (news_in, news) = mpsc::unbounded_channel();

@@ -232,9 +232,12 @@ impl Gateway {
             idle: server.limits.idle,
         };
         let tls = Tls::new(Arc::clone(&certificates), Arc::clone(&challenges));
-        let https = Listener::https(https_socket, tls, bounds, Arc::clone(&counters));
+        let https = Listener::https(https_socket, tls, Arc::clone(&current), bounds, Arc::clone(&counters));
         let http = match server.http {
-            Some(address) => Some(Listener::http(sockets::bind("http", address).await?, bounds, Arc::clone(&counters))),
+            Some(address) => {
+                let socket = sockets::bind("http", address).await?;
+                Some(Listener::http(socket, Arc::clone(&current), bounds, Arc::clone(&counters)))
+            }
             None => None,
         };
         let admin = match server.admin {
@@ -243,7 +246,7 @@ impl Gateway {
         };
 
         let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages, hub };
-        let gateway = Proxy { current, corridor, upstreams, signer, metrics, https_port };
+        let gateway = Proxy { current, corridor, upstreams, challenges, signer, metrics, https_port };
         let proxy = Arc::new(engine::engine(gateway, &config));
         let this = Self {
             clock,

@@ -5,7 +5,7 @@
 //! not ours end before any of that: a storm of them reads nothing, keeps nothing and logs nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::{Certificate, CertificateName, CertificateSet, parent_of};
 use crate::state::clock::Clock;
+use crate::state::seldom::Seldom;
 use crate::state::snapshot::Current;
 use crate::types::HostName;
 
@@ -29,9 +30,6 @@ const NOTHING_FOR: Duration = Duration::from_secs(5);
 
 /// How often a fetch begins anew because a certificate changed meanwhile.
 const MOST_ROUNDS: usize = 3;
-
-/// Seconds between two warnings that certificates cannot be fetched.
-const WARN_EVERY: i64 = 10;
 
 /// A place that certificates are fetched from, one by one.
 #[async_trait]
@@ -81,7 +79,7 @@ pub struct Certificates {
     fetches: Semaphore,
     /// Goes up whenever something known may have become wrong, so that a fetch that began before does not bring it back.
     changes: AtomicU64,
-    warned: AtomicI64,
+    warned: Seldom,
     hits: AtomicU64,
     misses: AtomicU64,
     unknown: AtomicU64,
@@ -128,7 +126,7 @@ impl Certificates {
             known,
             fetches: Semaphore::new(MOST_FETCHES),
             changes: AtomicU64::new(0),
-            warned: AtomicI64::new(0),
+            warned: Seldom::new(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
@@ -166,7 +164,9 @@ impl Certificates {
             Ok(known) => better(in_folder, known.certificate, now),
             Err(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                self.warn(&error, now);
+                if self.warned.is_due(now) {
+                    tracing::warn!(%error, "certificates cannot be fetched, so handshakes fail");
+                }
                 in_folder
             }
         }
@@ -284,15 +284,6 @@ impl Certificates {
     ) -> Result<Option<Certificate>, FetchError> {
         let _permit = self.fetches.acquire().await.map_err(|_| FetchError("the gateway is stopping".to_owned()))?;
         source.fetch(name).await
-    }
-
-    /// A place that fails would fill the log, a line a handshake.
-    fn warn(&self, error: &FetchError, now: Timestamp) {
-        let (last, now) = (self.warned.load(Ordering::Relaxed), now.as_second());
-        let is_due = now - last >= WARN_EVERY;
-        if is_due && self.warned.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            tracing::warn!(%error, "certificates cannot be fetched, so handshakes fail");
-        }
     }
 }
 
