@@ -361,3 +361,7 @@ mod house;
 #[cfg(test)]
 #[path = "listener_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "handshake_tests.rs"]
+mod handshake_tests;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::proxy::stream::EndGuard;
 use crate::state::certificates::{CertificateSet, Certificates};
+use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
 use crate::state::snapshot::Snapshot;
 use crate::types::HostName;
@@ -74,6 +75,11 @@ impl ProxyHttp for Gateway {
         }
         let body = match path.as_str() {
             "/big" => "0123456789".repeat(100_000),
+            "/peer" => match connection.via {
+                Some(via) if via == connection.peer => "itself".to_owned(),
+                Some(via) => format!("{} via {}", connection.peer, via.ip()),
+                None => connection.peer.to_string(),
+            },
             _ => describe(&connection),
         };
         let mut head = ResponseHeader::build(200, None)?;
@@ -108,6 +114,7 @@ fn describe(connection: &Connection) -> String {
 pub(super) struct House {
     pub(super) address: SocketAddr,
     pub(super) counters: Arc<ListenerCounters>,
+    pub(super) challenges: Arc<Challenges>,
     pub(super) session_ended: CancellationToken,
     pub(super) release: Arc<Notify>,
     pub(super) news: mpsc::UnboundedReceiver<String>,
@@ -139,13 +146,14 @@ pub(super) async fn house_with(scheme: Scheme, limits: Limits, upstream: SocketA
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).expect("a certificate")).expect("a root");
 
+    let challenges = Arc::new(Challenges::default());
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = socket.local_addr().expect("an address");
     let counters = Arc::new(ListenerCounters::default());
     let listener = match scheme {
         Scheme::Http => Listener::http(socket, current, limits, Arc::clone(&counters)),
         Scheme::Https => {
-            let tls = Tls::new(certificates, Arc::default());
+            let tls = Tls::new(certificates, Arc::clone(&challenges));
             Listener::https(socket, tls, current, limits, Arc::clone(&counters))
         }
     };
@@ -162,7 +170,7 @@ pub(super) async fn house_with(scheme: Scheme, limits: Limits, upstream: SocketA
     let proxy = Arc::new(proxy);
     let (shutdown, watching) = watch::channel(false);
     let running = tokio::spawn(listener.run(proxy, watching, PATIENCE * 2));
-    House { address, counters, session_ended, release, news, shutdown, running, roots }
+    House { address, counters, challenges, session_ended, release, news, shutdown, running, roots }
 }
 
 /// A snapshot that serves our names, with more keys of `[server]`.

@@ -316,3 +316,7 @@ fn better(one: Option<Arc<Certificate>>, other: Option<Arc<Certificate>>, now: T
         (one, other) => one.or(other),
     }
 }
+
+#[cfg(test)]
+#[path = "lazy_tests.rs"]
+mod tests;
