@@ -3,12 +3,14 @@
 //! `file` is the shape of the text, `build` turns it into the [`Config`] below, in which nothing is left to resolve, and
 //! `error` tells a person what is wrong, where, and how to mend it. All problems are gathered before any is reported.
 
+mod acme;
 mod app;
 mod build;
 mod builder;
 mod either;
 mod error;
 mod file;
+mod files;
 pub(crate) mod nearest;
 mod rules;
 pub mod running;
@@ -16,6 +18,7 @@ mod scan;
 mod secret;
 mod sources;
 mod units;
+mod upstream;
 mod ways;
 
 use std::net::SocketAddr;
@@ -26,9 +29,15 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-pub use build::{load, parse, read};
+pub use acme::{Acme, Challenge, DnsHook, Eab, MacKey};
+pub use build::{Read, load, parse, read, read_all};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
+pub use files::{Files, Held, held};
+pub use upstream::{
+    Balance, ClientCertificate, Ejection, HealthCheck, HostHeader, Place, Prefix, ProxyProtocol, RequestLimit,
+    Upstream, UpstreamProtocol, UpstreamServer,
+};
 
 use crate::pages::{Brand, Logo};
 use crate::policy::{AppPolicy, IdentityPlan};
@@ -45,6 +54,8 @@ pub struct Config {
     pub server: Server,
     /// `[tls]`
     pub tls: Tls,
+    /// `[acme]`
+    pub acme: Option<Acme>,
     /// `[mail]`; an app whose login is by email needs it.
     pub mail: Option<Mail>,
     /// `[login]`
@@ -55,10 +66,12 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Each `[app.NAME]`.
     pub apps: Vec<Arc<App>>,
+    /// The files that were read with it.
+    pub files: Files,
 }
 
 /// `[server]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Server {
     /// Where TLS is accepted.
     pub https: SocketAddr,
@@ -74,12 +87,14 @@ pub struct Server {
     pub proxy_protocol: bool,
     /// How long running requests may take to end when the gateway stops.
     pub grace: Duration,
+    /// Whether changes of the config's files are taken up by themselves.
+    pub watch: bool,
     /// The named limits.
     pub limits: Limits,
 }
 
 /// `[server.limits]`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// Connections at a time.
     pub connections: usize,
@@ -100,7 +115,7 @@ pub struct Limits {
 }
 
 /// `[tls]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Tls {
     /// The folder of certificates.
     pub certs: Option<PathBuf>,
@@ -109,7 +124,7 @@ pub struct Tls {
 }
 
 /// `[mail]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mail {
     /// The server that takes our mail.
     pub smtp: SmtpServer,
@@ -120,7 +135,7 @@ pub struct Mail {
 }
 
 /// `[login]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Login {
     /// The one host name that providers send people back to.
     pub hub: Option<HostName>,
@@ -219,7 +234,7 @@ pub enum WhenDown {
 }
 
 /// The ways into an app.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ways {
     /// By mail.
     pub email: bool,
@@ -370,8 +385,9 @@ pub struct NextPage {
     pub parameter: Option<String>,
 }
 
-/// `[app.NAME]`
-#[derive(Clone, Debug)]
+/// `[app.NAME]`. Two are equal only if nothing about them differs, down to the bytes of their logos: a reload keeps what was compiled
+/// from the one if the other is equal to it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct App {
     /// Its name.
     pub name: AppName,
@@ -381,7 +397,7 @@ pub struct App {
     pub domains: Vec<Domain>,
     /// The ways in.
     pub ways: Ways,
-    /// Its origin server.
+    /// Its origin servers.
     pub upstream: Upstream,
     /// Who may enter.
     pub policy: AppPolicy,
@@ -398,7 +414,7 @@ pub struct App {
 }
 
 /// A domain that reaches an app.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Domain {
     /// Its name.
     pub host: HostName,
@@ -406,23 +422,6 @@ pub struct Domain {
     pub customer: Option<CustomerId>,
     /// How it presents itself.
     pub brand: Arc<Brand>,
-}
-
-/// An app's origin server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Upstream {
-    /// Host name or address, as written.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Whether it is spoken to over TLS.
-    pub tls: bool,
-    /// The CA of its certificate, where it is a private one.
-    pub ca: Option<PathBuf>,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-    /// How long it may be silent.
-    pub response_timeout: Duration,
 }
 
 impl Config {

@@ -1,7 +1,9 @@
-//! The admin listener: health, readiness and metrics.
+//! The admin listener: health, readiness, metrics, and reloads of the config.
 //!
 //! It is a socket of its own, meant for a private address. Nothing secret is told here; still, a page in somebody's browser
 //! has no business with it, so only requests that name it by address or `localhost` are answered.
+
+mod reload;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -13,15 +15,17 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use prometheus::TextEncoder;
 use serde_json::json;
 
+use crate::state::certificates::Certificates;
 use crate::state::counters::ListenerCounters;
 use crate::state::health::{SourceHealth, SourceState};
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
 use crate::state::ports::Store;
+use crate::state::reloads::Reloads;
 
 /// What the console tells of.
 pub struct ConsoleRoom {
@@ -31,10 +35,14 @@ pub struct ConsoleRoom {
     pub sources: Box<dyn Fn() -> Vec<SourceHealth> + Send + Sync>,
     /// What the listeners counted.
     pub listeners: Arc<ListenerCounters>,
+    /// The certificates.
+    pub certificates: Arc<Certificates>,
     /// What became of mail.
     pub mail: Arc<MailCounters>,
     /// The other counters.
     pub metrics: Arc<Metrics>,
+    /// Reloads of the config.
+    pub reloads: Arc<Reloads>,
     /// Whether the gateway is about to stop.
     pub stopping: Arc<AtomicBool>,
 }
@@ -47,6 +55,7 @@ pub fn router(room: Arc<ConsoleRoom>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route("/api/v1/reload", post(reload::reload))
         .layer(middleware::from_fn(only_by_address))
         .with_state(room)
 }
@@ -86,6 +95,10 @@ async fn ready(State(room): Room) -> Response {
             problems.push(json!({"part": part, "state": source.state.name(), "problem": problem}));
         }
     }
+    if let Some((since, what)) = room.reloads.standing().failed {
+        let problem = format!("config reload failed since {since}, the one from before goes on: {}", what.join("; "));
+        problems.push(json!({"part": "config", "problem": problem, "since": since.to_string()}));
+    }
     if let Some(failing) = room.mail.failing() {
         let since = failing.since.to_string();
         problems.push(json!({"part": "mail", "problem": failing.last_error, "since": since}));
@@ -114,6 +127,7 @@ async fn metrics(State(room): Room) -> Response {
         ("connections", &room.listeners.refused_over_limit),
         ("header_read", &room.listeners.header_timeouts),
         ("idle", &room.listeners.idle_closed),
+        ("http2_frames", &room.listeners.frame_floods),
     ] {
         let reached = room.metrics.limits_reached.with_label_values(&[limit, "connection"]);
         reached.inc_by(counter.load(Ordering::Relaxed).saturating_sub(reached.get()));
@@ -154,6 +168,40 @@ async fn metrics(State(room): Room) -> Response {
     };
     for (name, kind, help, counter) in counters {
         line(name, kind, help, counter.load(Ordering::Relaxed));
+    }
+    reload::write_metrics(&mut text, &room.reloads.standing());
+    let mut line = |name: &str, kind: &str, help: &str, value: u64| {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    };
+    let certificates = room.certificates.counts();
+    for (name, kind, help, value) in [
+        ("vestibule_certificates_held", "gauge", "Fetched certificates in memory", certificates.held),
+        (
+            "vestibule_certificates_at_hand_total",
+            "counter",
+            "Handshakes whose fetched certificate was in memory",
+            certificates.hits,
+        ),
+        (
+            "vestibule_certificates_fetched_total",
+            "counter",
+            "Look-ups of certificates that were not in memory",
+            certificates.misses,
+        ),
+        (
+            "vestibule_certificate_fetches_failed_total",
+            "counter",
+            "Handshakes that failed because a certificate could not be fetched",
+            certificates.failed,
+        ),
+        (
+            "vestibule_unknown_server_names_total",
+            "counter",
+            "Handshakes for names that are not ours",
+            certificates.unknown,
+        ),
+    ] {
+        line(name, kind, help, value);
     }
     if let Ok(queued) = room.store.queued_mails().await {
         line("vestibule_mails_queued", "gauge", "Mails in the outbox", queued);

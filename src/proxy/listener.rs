@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::l4::ext::set_tcp_keepalive;
 use pingora_core::protocols::{Stream, TcpKeepalive};
@@ -18,6 +20,7 @@ use pingora_core::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Protocol, Scheme, Ties, Turns};
@@ -28,7 +31,6 @@ use super::wire::Wire;
 use crate::state::clock::Clock;
 use crate::state::counters::ListenerCounters;
 use crate::state::seldom::Seldom;
-use crate::state::snapshot::Current;
 
 pub use super::handshake::Tls;
 
@@ -36,6 +38,10 @@ pub use super::handshake::Tls;
 /// accepting again at once would only fail again.
 const PAUSE_LEAST: Duration = Duration::from_millis(10);
 const PAUSE_MOST: Duration = Duration::from_secs(1);
+
+/// How many connections are still taken in when a listener is retired: as many as wait at most for being accepted, and no more, for
+/// somebody who floods it with ever new ones would keep it open.
+const LAST_ONES: u32 = 1024;
 
 /// Finds clients that vanished without a word while a stream to them stands still: an event stream, a WebSocket.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive {
@@ -57,58 +63,72 @@ pub struct Limits {
     pub idle: Duration,
 }
 
+/// What connections are served with. A reload puts another in force, which counts for the connections that come after it.
+#[derive(Debug)]
+pub struct Serving<A> {
+    /// Pingora's engine.
+    pub app: Arc<A>,
+    /// The limits.
+    pub limits: Limits,
+    /// Whose connections begin with a header of the PROXY protocol. `None`: nobody's, and none is looked for.
+    pub proxies: Option<Arc<[IpNet]>>,
+    /// How long running requests may take to end when the gateway stops.
+    pub grace: Duration,
+}
+
 /// One listening socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
+    socket: Arc<TcpListener>,
     tls: Option<Arc<Tls>>,
-    current: Arc<Current>,
-    limits: Limits,
     counters: Arc<ListenerCounters>,
 }
 
 impl Listener {
     /// Listens without TLS.
     #[must_use]
-    pub fn http(socket: TcpListener, current: Arc<Current>, limits: Limits, counters: Arc<ListenerCounters>) -> Self {
-        Self { socket, tls: None, current, limits, counters }
+    pub fn http(socket: Arc<TcpListener>, counters: Arc<ListenerCounters>) -> Self {
+        Self { socket, tls: None, counters }
     }
 
     /// Listens with TLS.
     #[must_use]
-    pub fn https(
-        socket: TcpListener,
-        tls: Arc<Tls>,
-        current: Arc<Current>,
-        limits: Limits,
-        counters: Arc<ListenerCounters>,
-    ) -> Self {
-        Self { socket, tls: Some(tls), current, limits, counters }
-    }
-
-    /// The address it listens on.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    pub fn https(socket: Arc<TcpListener>, tls: Arc<Tls>, counters: Arc<ListenerCounters>) -> Self {
+        Self { socket, tls: Some(tls), counters }
     }
 
     /// Takes connections in until `shutdown` turns true. Then the socket closes, connections without a request under way
-    /// end, and the others may finish. Returns when all have ended, or when `grace` is over.
-    pub async fn run<A>(self, app: Arc<A>, mut shutdown: ShutdownWatch, grace: Duration)
-    where
+    /// end, and the others may finish. Returns when all have ended, or when the time for that is over.
+    ///
+    /// Once it is `retired`, for its address is served no longer, it takes no more connections in, and those that it has live on
+    /// as they would have.
+    pub async fn run<A>(
+        self,
+        serving: Arc<ArcSwap<Serving<A>>>,
+        mut shutdown: ShutdownWatch,
+        retired: CancellationToken,
+    ) where
         A: ServerApp + Send + Sync + 'static,
     {
-        let Self { socket, tls, current, limits, counters } = self;
+        let Self { socket, tls, counters } = self;
         let tasks = TaskTracker::new();
         let open = Arc::new(Open::default());
         let mut pause = PAUSE_LEAST;
+        let mut last_ones = LAST_ONES;
         loop {
             let accepted = tokio::select! {
-                accepted = socket.accept() => accepted,
+                biased;
                 () = turned(&mut shutdown) => break,
+                // Before the look whether it is retired: the system has taken in whoever waits here, and would reset them.
+                accepted = socket.accept() => accepted,
+                () = retired.cancelled() => break,
             };
+            if retired.is_cancelled() {
+                last_ones -= 1;
+                if last_ones == 0 {
+                    break;
+                }
+            }
             let (socket, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -121,16 +141,19 @@ impl Listener {
                 }
             };
             pause = PAUSE_LEAST;
+            let (app, limits, proxies) = {
+                let serving = serving.load();
+                (Arc::clone(&serving.app), serving.limits, serving.proxies.clone())
+            };
             let Some(place) = Place::take(&counters, limits.connections) else {
                 tracing::debug!(%peer, "too many connections are open");
                 continue;
             };
-            let (tls, current) = (tls.clone(), Arc::clone(&current));
-            let (counters, open) = (Arc::clone(&counters), Arc::clone(&open));
-            let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
+            let (tls, counters, open) = (tls.clone(), Arc::clone(&counters), Arc::clone(&open));
+            let shutdown = shutdown.clone();
             tasks.spawn(async move {
                 let _place = place;
-                if let Some((stream, _listed)) = arrive(socket, peer, tls, &current, limits, counters, open).await {
+                if let Some((stream, _listed)) = arrive(socket, peer, tls, proxies, limits, counters, open).await {
                     let mut stream: Option<Stream> = Some(Box::new(stream));
                     while let Some(next) = stream {
                         stream = app.process_new(next, &shutdown).await;
@@ -139,8 +162,13 @@ impl Listener {
             });
         }
         drop(socket);
-        open.close();
         tasks.close();
+        tokio::select! {
+            () = tasks.wait() => return,
+            () = turned(&mut shutdown) => {}
+        }
+        open.close();
+        let grace = serving.load().grace;
         if timeout(grace, tasks.wait()).await.is_err() {
             tracing::info!(connections = tasks.len(), "the time to drain is over");
         }
@@ -219,7 +247,7 @@ async fn arrive(
     mut socket: TcpStream,
     peer: SocketAddr,
     tls: Option<Arc<Tls>>,
-    current: &Current,
+    proxies: Option<Arc<[IpNet]>>,
     limits: Limits,
     counters: Arc<ListenerCounters>,
     open: Arc<Open>,
@@ -232,7 +260,7 @@ async fn arrive(
     if let Err(error) = set_tcp_keepalive(&socket, &KEEPALIVE) {
         tracing::debug!(%peer, %error, "TCP keep-alive cannot be set");
     }
-    let (peer, via) = match timeout(limits.header_read, whose(&mut socket, peer, current)).await {
+    let (peer, via) = match timeout(limits.header_read, whose(&mut socket, peer, proxies.as_deref())).await {
         Ok(Ok(whose)) => whose,
         Ok(Err(error)) => {
             // One that closes without a word looks whether we are there.
@@ -305,17 +333,11 @@ async fn arrive(
 async fn whose(
     socket: &mut TcpStream,
     peer: SocketAddr,
-    current: &Current,
+    proxies: Option<&[IpNet]>,
 ) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
     static TOLD: Seldom = Seldom::new();
-    let is_trusted = {
-        let snapshot = current.load();
-        if !snapshot.proxy_protocol {
-            return Ok((peer, None));
-        }
-        snapshot.trusted_proxies.iter().any(|network| network.contains(&peer.ip().to_canonical()))
-    };
-    if is_trusted {
+    let Some(proxies) = proxies else { return Ok((peer, None)) };
+    if proxies.iter().any(|network| network.contains(&peer.ip().to_canonical())) {
         return match proxy_protocol::read(socket).await {
             Ok(Client::At(client)) => Ok((client, Some(peer))),
             Ok(Client::Unnamed) => Ok((peer, Some(peer))),

@@ -14,6 +14,7 @@ mod ctx;
 mod deadlines;
 mod decision;
 mod filtering;
+mod frames;
 mod handshake;
 mod identity;
 mod linger;
@@ -27,6 +28,7 @@ mod upstream;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,7 +43,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 pub use admit::Corridor;
 pub use ctx::RequestCtx;
-pub use upstream::{InvalidCa, Upstreams};
+pub use upstream::{InvalidCa, PreparedUpstreams, Upstreams};
 
 use crate::filters::Unfilterable;
 use crate::pages::Reply;
@@ -57,14 +59,15 @@ use respond::OwnRequest;
 use route::Routed;
 use upstream::UseAs;
 
-/// The gateway, as Pingora calls it.
+/// The gateway, as Pingora calls it. What a reload changes stands behind pointers, so a copy of it sees the same.
+#[derive(Clone)]
 pub struct Gateway {
     /// The running snapshot.
     pub current: Arc<Current>,
     /// The walk.
     pub corridor: Corridor,
     /// The upstreams.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     /// What authorities look for.
     pub challenges: Arc<Challenges>,
     /// Signs assertions.
@@ -72,7 +75,7 @@ pub struct Gateway {
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The port of https, for the redirect from plain HTTP.
-    pub https_port: u16,
+    pub https_port: Arc<AtomicU16>,
 }
 
 #[async_trait]
@@ -108,7 +111,8 @@ impl ProxyHttp for Gateway {
         let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
         let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
         // No permit, no peer: a request that slipped past the decision ends here.
-        self.upstreams.peer(ctx.permit()?, &ctx.facts()?.site.app, use_as).await
+        let facts = ctx.facts()?;
+        self.upstreams.peer(ctx.permit()?, &facts.site.app, use_as, facts.client).await
     }
 
     async fn request_body_filter(
@@ -321,7 +325,7 @@ impl Gateway {
     }
 
     fn to_https(&self, plain: &route::PlainHttp) -> Reply {
-        match self.https_port {
+        match self.https_port.load(Ordering::Relaxed) {
             443 => Reply::permanent(&format!("https://{}{}", plain.host, plain.target)),
             port => Reply::permanent(&format!("https://{}:{port}{}", plain.host, plain.target)),
         }

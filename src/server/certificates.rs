@@ -1,11 +1,8 @@
-//! Says where certificates come from: the folder, the store, the local CA; and reads the folder again now and then.
+//! Says where certificates come from: the folder, the store, the local CA.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio_util::sync::CancellationToken;
 
 use super::ServerError;
 use crate::certificates::by_name::ByName;
@@ -13,9 +10,12 @@ use crate::certificates::folder::{self, Folder};
 use crate::certificates::local_ca::{self, OnDemand};
 use crate::certificates::stored::Stored;
 use crate::config::Config;
-use crate::state::certificates::{CertificateName, CertificateSet, CertificateSource, Certificates, Sources};
+use crate::state::certificates::{
+    Certificate, CertificateName, CertificateSet, CertificateSource, Certificates, Sources,
+};
 use crate::state::clock::Clock;
 use crate::state::issuance::CertificateStore;
+use crate::state::ports::StoreError;
 use crate::types::HostName;
 
 /// What to do for a domain without a certificate.
@@ -25,38 +25,42 @@ pub(crate) const NO_CERTIFICATE: &str =
 /// Domains without a certificate that are told one by one; of more, their number.
 const MOST_TOLD: usize = 20;
 
-/// Looks after certificates in the background.
-pub(super) struct Keeper {
-    pub(super) config: Config,
-    pub(super) certificates: Arc<Certificates>,
-    pub(super) store: Arc<dyn CertificateStore>,
-    pub(super) clock: Clock,
+/// Certificates that are not in force yet.
+pub(super) struct Prepared {
+    folder: CertificateSet,
+    sources: Sources,
+    seen: Seen,
 }
 
-impl Keeper {
-    /// Reads the folder again now and then.
-    pub(super) async fn run(self, halt: CancellationToken) {
-        const EVERY: Duration = Duration::from_secs(12 * 3600);
-        while halt.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-            if let Err(error) = load(&self.config, &self.store, &self.certificates, self.clock).await {
-                tracing::error!(%error, "certificates could not be read again; the old ones go on");
-            }
+/// The folder's certificates as they were last put in force, by where they came from: when each begins, and its names.
+pub(super) type Seen = BTreeMap<String, (jiff::Timestamp, String)>;
+
+/// The local CA of a config: the one that runs, where there is one.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(super) fn local_ca(
+    config: &Config,
+    running: Option<&Arc<OnDemand>>,
+    clock: Clock,
+) -> Result<Option<Arc<OnDemand>>, ServerError> {
+    match (config.tls.local_ca, running) {
+        (false, _) => Ok(None),
+        (true, Some(running)) => Ok(Some(Arc::clone(running))),
+        (true, None) => {
+            let authority = local_ca::open_or_create(&config.server.data, clock.now())?;
+            Ok(Some(Arc::new(OnDemand::new(authority, clock))))
         }
     }
 }
 
-/// Puts the certificates of a config in force: the folder's, and the places that others are fetched from.
-pub(super) async fn load(
+/// Reads the folder, and says where all other certificates are fetched from.
+pub(super) async fn prepare(
     config: &Config,
     store: &Arc<dyn CertificateStore>,
-    certificates: &Certificates,
+    local_ca: Option<&Arc<OnDemand>>,
     clock: Clock,
-) -> Result<(), ServerError> {
-    let mut sources = Sources { store: Some(Arc::new(Stored::new(Arc::clone(store)))), ..Sources::default() };
-    if config.tls.local_ca {
-        let authority = local_ca::open_or_create(&config.server.data, clock.now())?;
-        sources.local_ca = Some(Arc::new(OnDemand::new(authority, clock)));
-    }
+) -> Prepared {
     let (found, by_name) = match config.tls.certs.clone() {
         Some(path) => read_folder(path, clock).await,
         None => (Folder::default(), None),
@@ -65,13 +69,36 @@ pub(super) async fn load(
         let (file, help) = (problem.file.display(), problem.problem.help());
         tracing::warn!(%file, problem = %problem.problem, help, "a certificate file is of no use");
     }
-    sources.folder = by_name.map(|by_name| Arc::new(by_name) as Arc<dyn CertificateSource>);
-    certificates.publish(CertificateSet::new(found.certificates));
+    let names =
+        |certificate: &Certificate| certificate.names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let seen = found.certificates.iter().map(|one| (one.origin.clone(), (one.not_before, names(one)))).collect();
+    let sources = Sources {
+        folder: by_name.map(|by_name| Arc::new(by_name) as Arc<dyn CertificateSource>),
+        store: Some(Arc::new(Stored::new(Arc::clone(store)))),
+        local_ca: local_ca.map(|ca| Arc::clone(ca) as Arc<dyn CertificateSource>),
+    };
+    Prepared { folder: CertificateSet::new(found.certificates), sources, seen }
+}
+
+/// Puts them in force; answers what changed since `seen`.
+pub(super) fn apply(prepared: Prepared, certificates: &Certificates, seen: &mut Seen) -> Vec<String> {
+    let Prepared { folder, sources, seen: new } = prepared;
+    certificates.publish(folder);
     certificates.fetch_from(sources);
-    if !config.tls.local_ca {
-        tell_of_lacks(config, &**store, certificates).await?;
+    let mut changed = Vec::new();
+    for (file, (from, names)) in &new {
+        match seen.get(file) {
+            None => changed.push(format!("certificate for {names} added ({file})")),
+            Some(old) if old != &(*from, names.clone()) => {
+                changed.push(format!("certificate for {names} replaced ({file})"));
+            }
+            Some(_) => {}
+        }
     }
-    Ok(())
+    let gone = seen.iter().filter(|(file, _)| !new.contains_key(*file));
+    changed.extend(gone.map(|(file, (_, names))| format!("certificate for {names} removed ({file})")));
+    *seen = new;
+    changed
 }
 
 /// The certificates of a folder or, where there are too many, the way to find them.
@@ -90,15 +117,27 @@ async fn read_folder(path: PathBuf, clock: Clock) -> (Folder, Option<ByName>) {
     reading.await.unwrap_or_default()
 }
 
-/// Tells of domains that nobody can reach.
-async fn tell_of_lacks(
-    config: &Config,
+/// Tells of domains that nobody can reach, in the background: a large folder is asked for each of them.
+pub(super) fn tell_of_lacks(config: &Config, store: Arc<dyn CertificateStore>, certificates: Arc<Certificates>) {
+    if config.tls.local_ca || config.acme.is_some() {
+        return;
+    }
+    let hosts: Vec<HostName> = hosts(config).cloned().collect();
+    tokio::spawn(async move {
+        if let Err(error) = tell(hosts, &*store, &certificates).await {
+            tracing::warn!(%error, "which domains have no certificate cannot be told");
+        }
+    });
+}
+
+async fn tell(
+    hosts: Vec<HostName>,
     store: &dyn CertificateStore,
     certificates: &Certificates,
-) -> Result<(), ServerError> {
+) -> Result<(), StoreError> {
     let mut lacking = Vec::new();
-    for host in hosts(config) {
-        if !certificates.has_valid_from_folder(host).await {
+    for host in hosts {
+        if !certificates.has_valid_from_folder(&host).await {
             lacking.push(host);
         }
     }
@@ -106,7 +145,10 @@ async fn tell_of_lacks(
         return Ok(());
     }
     let stored: HashSet<_> = store.certificate_times().await?.into_iter().map(|(name, _)| name).collect();
-    lacking.retain(|host| !stored.contains(&CertificateName::Exact((*host).clone())));
+    lacking.retain(|host| {
+        let names = [Some(CertificateName::Exact(host.clone())), CertificateName::wildcard_of(host)];
+        !names.iter().flatten().any(|name| stored.contains(name))
+    });
     for host in lacking.iter().take(MOST_TOLD) {
         tracing::warn!(%host, help = NO_CERTIFICATE, "the domain has no certificate, so nobody can reach it");
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use pingora::apps::HttpServerOptions;
 use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::HttpProxy;
@@ -9,9 +10,30 @@ use pingora::server::configuration::ServerConf;
 
 use crate::config::{self, Config};
 use crate::proxy::Gateway as Proxy;
+use crate::proxy::listener::{self, Serving};
+
+/// The engine of a config with the limits of its connections.
+pub(super) fn serving(gateway: Proxy, config: &Config) -> Serving<HttpProxy<Proxy>> {
+    Serving {
+        app: Arc::new(engine(gateway, config)),
+        limits: connection_limits(&config.server.limits),
+        proxies: proxies(config),
+        grace: config.server.grace,
+    }
+}
+
+/// Whose connections begin with a header of the PROXY protocol.
+pub(super) fn proxies(config: &Config) -> Option<Arc<[IpNet]>> {
+    config.server.proxy_protocol.then(|| config.server.trusted_proxies.clone().into())
+}
+
+/// Those of the named limits that hold for a connection.
+pub(super) const fn connection_limits(limits: &config::Limits) -> listener::Limits {
+    listener::Limits { connections: limits.connections, header_read: limits.header_read, idle: limits.idle }
+}
 
 /// Pingora's engine around our gateway.
-pub(super) fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
+fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
     let conf = ServerConf { max_retries: 1, ..ServerConf::default() };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
     let mut options = HttpServerOptions::default();

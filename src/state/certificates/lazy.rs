@@ -15,7 +15,7 @@ use moka::Expiry;
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 
-use super::{Certificate, CertificateName, CertificateSet, parent_of};
+use super::{Certificate, CertificateName, CertificateSet};
 use crate::state::clock::Clock;
 use crate::state::seldom::Seldom;
 use crate::state::snapshot::Current;
@@ -194,7 +194,9 @@ impl Certificates {
             return true;
         }
         let Some(folder) = self.sources.load().folder.clone() else { return false };
-        for name in [Some(CertificateName::Exact(host.clone())), wildcard_of(host)].into_iter().flatten() {
+        for name in
+            [Some(CertificateName::Exact(host.clone())), CertificateName::wildcard_of(host)].into_iter().flatten()
+        {
             if let Ok(Some(found)) = self.ask(&*folder, &name).await
                 && found.is_valid(now)
             {
@@ -257,7 +259,7 @@ impl Certificates {
             }
         }
         if let CertificateName::Exact(host) = name {
-            if let Some(wildcard) = wildcard_of(host) {
+            if let Some(wildcard) = CertificateName::wildcard_of(host) {
                 let known = Box::pin(self.look(wildcard)).await.map_err(|error| FetchError::clone(&error))?;
                 // The same one for all its hosts, not a copy for each.
                 best = better(best, known.certificate, self.clock.now());
@@ -298,11 +300,6 @@ impl std::fmt::Debug for Certificates {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Certificates").field("counts", &self.counts()).finish_non_exhaustive()
     }
-}
-
-/// The wildcard that would stand for a host.
-fn wildcard_of(host: &HostName) -> Option<CertificateName> {
-    parent_of(host.as_str()).and_then(|parent| HostName::parse(parent).ok()).map(CertificateName::Wildcard)
 }
 
 /// Of two certificates for a name the one to serve: the first if it is valid, else the second if it is, else the one that was

@@ -35,6 +35,12 @@ impl CertificateName {
         }
     }
 
+    /// The wildcard that would stand for a host.
+    #[must_use]
+    pub fn wildcard_of(host: &HostName) -> Option<Self> {
+        parent_of(host.as_str()).and_then(|parent| HostName::parse(parent).ok()).map(Self::Wildcard)
+    }
+
     /// Whether this name stands for the host.
     #[must_use]
     pub fn covers(&self, host: &HostName) -> bool {
