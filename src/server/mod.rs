@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod listeners;
 mod mailer;
+mod orders;
 mod reload;
 
 use std::future::Future;
@@ -27,6 +28,7 @@ use self::certificates::Seen;
 pub use self::error::ServerError;
 use self::listeners::{Listeners, Servants, Socket};
 use self::mailer::CurrentMailer;
+use self::orders::{Orders, Ports};
 use self::reload::Reloader;
 use crate::config::{self, Config, Files};
 use crate::console::{self, ConsoleRoom};
@@ -105,6 +107,7 @@ pub struct Gateway {
     stopping: Arc<AtomicBool>,
     listeners: Arc<Listeners>,
     sockets: Vec<Socket>,
+    orders: Orders,
     reloader: Reloader,
 }
 
@@ -203,15 +206,18 @@ impl Gateway {
         let stopping = Arc::new(AtomicBool::new(false));
         let (reloads, asked) = Reloads::new(reload::digest(&loaded.text), clock.now());
         let reloads = Arc::new(reloads);
+        let orders = Orders::new(&sqlite, &current, &certificates, &challenges, &metrics, clock);
         let console = {
             let directory = Arc::clone(&directory);
             console::router(Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
                 listeners: Arc::clone(&counters),
+                certificates: Arc::clone(&certificates),
                 mail: Arc::clone(&mail),
                 metrics: Arc::clone(&metrics),
                 reloads: Arc::clone(&reloads),
+                domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
             }))
         };
@@ -222,6 +228,7 @@ impl Gateway {
             current: Arc::clone(&current),
             corridor,
             upstreams: Arc::clone(&upstreams),
+            challenges: Arc::clone(&challenges),
             signer,
             metrics: Arc::clone(&metrics),
             https_port: Arc::clone(&https_port),
@@ -232,15 +239,17 @@ impl Gateway {
             tls: Tls::new(Arc::clone(&certificates), Arc::clone(&challenges)),
             counters,
             console,
-            https_port,
         }));
         let sockets = listeners.prepare(&config.server, &[]).await.map_err(ServerError::from_all)?;
+        let ports = Ports::of(&config.server, &sockets);
+        https_port.store(ports.https, Ordering::Relaxed);
+        orders.apply(orders.prepare(config, ports)?);
         let watcher = Watcher::new(&loaded.path, loaded.files.clone(), config.tls.certs.as_deref());
         let mut seen = Seen::default();
         let as_store = Arc::clone(&sqlite) as Arc<dyn CertificateStore>;
         let prepared = certificates::prepare(config, &as_store, local_ca.as_ref(), clock).await;
         certificates::apply(prepared, &certificates, &mut seen);
-        certificates::tell_of_lacks(config, &*as_store, &certificates).await?;
+        certificates::tell_of_lacks(config, Arc::clone(&as_store), Arc::clone(&certificates));
         let reloader = Reloader {
             loaded,
             is_stand_in,
@@ -261,6 +270,8 @@ impl Gateway {
             gateway,
             serving,
             listeners: Arc::clone(&listeners),
+            orders: orders.clone(),
+            https_port,
             metrics,
             watcher: Some(watcher),
         };
@@ -276,6 +287,7 @@ impl Gateway {
             stopping,
             listeners,
             sockets,
+            orders,
             reloader,
         })
     }
@@ -318,6 +330,7 @@ impl Gateway {
         rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), current, self.clock, halt.clone()));
 
         self.listeners.apply(self.sockets);
+        rooms.spawn(self.orders.run(halt.clone()));
         let mut reloader = self.reloader;
         reloader.remember();
         tracing::info!("ready");
