@@ -10,6 +10,7 @@ use std::ops::Range;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer};
 
+use super::domains_from::DomainTableFile;
 use super::either::{ConstantFile, DaysFromFile, DaysOfRoleFile, RoleFromFile, RowsFile, SecretFile};
 
 /// A value and its place in the text.
@@ -301,6 +302,9 @@ pub(super) struct AppFile {
     /// Further domains, with a customer or branding of their own.
     #[serde(default)]
     pub(super) domain: Vec<DomainFile>,
+    /// Tables that name further domains.
+    #[serde(default)]
+    pub(super) domains_from: Vec<At<DomainTableFile>>,
     /// Customer lists.
     #[serde(default)]
     pub(super) customers: Vec<At<CustomerListFile>>,

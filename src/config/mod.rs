@@ -6,6 +6,7 @@
 mod app;
 mod build;
 mod builder;
+mod domains_from;
 mod either;
 mod error;
 mod file;
@@ -27,6 +28,8 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 pub use build::{load, parse, read};
+pub(crate) use builder::read_logo;
+pub use domains_from::{DomainColumns, DomainTable};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
 
@@ -375,6 +378,10 @@ pub struct App {
     pub enabled: bool,
     /// The domains that reach it.
     pub domains: Vec<Domain>,
+    /// Where further domains come from.
+    pub domain_tables: Vec<DomainTable>,
+    /// How it presents itself, where a domain says nothing of its own.
+    pub brand: Arc<Brand>,
     /// The ways in.
     pub ways: Ways,
     /// Its origin server.

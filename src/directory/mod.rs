@@ -50,7 +50,7 @@ use crate::state::clock::Clock;
 use crate::state::health::SourceHealth;
 use crate::state::ports::{Directory, Known, Unavailable};
 use crate::types::{AppName, Email, SourceName};
-use source::{FoundRow, Source};
+use source::{FoundRow, Source, View};
 use standing::after;
 
 /// People whose answers are remembered.
@@ -244,7 +244,7 @@ impl TableDirectory {
     fn is_available_at(&self, app: &AppName, now: Timestamp) -> bool {
         self.apps.get(app).is_some_and(|lists| {
             let mut with_sources = lists.app.policy.lists.iter().zip(&lists.sources);
-            lists.sources.is_empty() || with_sources.any(|(list, source)| source.serves(list, now))
+            lists.sources.is_empty() || with_sources.any(|(list, source)| source.serves(View::List(list), now))
         })
     }
 }
