@@ -126,7 +126,13 @@ impl Shown {
         if self.standing.is_spent(now, terms.max_stale) {
             return Err(why());
         }
-        match view.columns().find(|column| table.missing().contains(column)) {
+        // Pages of JSON have the columns that some row has a value for, and a domain's face is not one that every table has.
+        let is_needless = |column: &ColumnName| match view {
+            View::List(_) => false,
+            View::Domains(_) => table.columns().iter().any(|name| name == column.as_str()),
+        };
+        let mut columns = view.columns().filter(|column| !is_needless(column));
+        match columns.find(|column| table.missing().contains(column)) {
             Some(column) if table.columns().iter().any(|name| name == column.as_str()) => {
                 Err(format!("no row has a value in the column `{column}`"))
             }

@@ -9,7 +9,10 @@ mod census;
 mod csv;
 mod database;
 mod decode;
+mod domain_watch;
+mod domains;
 mod engine;
+mod faces;
 mod file;
 mod index;
 mod json;
@@ -40,6 +43,8 @@ use moka::ops::compute::Op;
 use tokio_util::sync::CancellationToken;
 
 pub use census::{Census, Member, Unread, census};
+pub use domain_watch::DomainWatch;
+pub use domains::{DomainReading, Taken};
 pub use report::{AppReport, Fault, ListReport, Progress};
 pub use source::Place;
 pub use trace::{ListTrace, RowTrace, Trace};
@@ -72,6 +77,8 @@ pub struct TableDirectory {
 struct Lists {
     app: Arc<App>,
     sources: Vec<Arc<Source>>,
+    /// Those of its tables of domains, in the same order.
+    domain_sources: Vec<Arc<Source>>,
 }
 
 #[derive(Clone)]
@@ -95,7 +102,10 @@ impl TableDirectory {
         let apps = config.apps.iter().map(|app| {
             // Config names no list without its source.
             let of_list = app.policy.lists.iter().filter_map(|list| sources.get(&list.source).cloned());
-            (app.name.clone(), Lists { app: Arc::clone(app), sources: of_list.collect() })
+            let of_domains = app.domain_tables.iter().filter_map(|table| sources.get(&table.source).cloned());
+            let lists =
+                Lists { app: Arc::clone(app), sources: of_list.collect(), domain_sources: of_domains.collect() };
+            (app.name.clone(), lists)
         });
         let longest = config.sources.iter().map(|source| source.refresh.max(source.max_stale)).max();
         let cache = longest.unwrap_or(STAFF_REFRESH).max(Duration::from_secs(1));

@@ -213,7 +213,7 @@ impl<'a> Survey<'a> {
 }
 
 impl ListReport {
-    fn fault(&mut self, place: Place, address: Option<String>, what: String) {
+    pub(super) fn fault(&mut self, place: Place, address: Option<String>, what: String) {
         self.fault_count += 1;
         if self.faults.len() < MOST_FAULTS {
             self.faults.push(Fault { place, address, what });

@@ -304,7 +304,30 @@ impl Source {
         }
     }
 
-    /// Walks over all rows of a table.
+    /// Walks over all rows of a table as it was read last; a database is asked.
+    pub(super) async fn walk_shown(
+        &self,
+        view: View<'_>,
+        now: Timestamp,
+        each: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), String> {
+        match self {
+            Self::Csv(file) => file.shown().walk(view, file.terms(), now, each),
+            Self::Web(table) => table.shown().walk(view, table.terms(), now, each),
+            Self::Database(database) => database.walk(view, now, each).await,
+        }
+    }
+
+    /// Whether a table is another only when the generation went up.
+    pub(super) const fn tells_of_changes(&self) -> bool {
+        match self {
+            Self::Csv(_) | Self::Web(_) => true,
+            // Rows come and go without anybody noticing.
+            Self::Database(_) => false,
+        }
+    }
+
+    /// Walks over all rows of a table, which is read anew where that may be needed.
     pub(super) async fn walk(
         &self,
         view: View<'_>,

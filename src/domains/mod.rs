@@ -1,1 +1,5 @@
 //! Looks after domains: whose each is, whether the world finds it here, and its certificate.
+
+pub mod claims;
+mod settle;
+mod txt;

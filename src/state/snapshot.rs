@@ -86,6 +86,12 @@ impl Snapshot {
         Self { from_tables: Arc::new(sites.collect()), ..self.clone() }
     }
 
+    /// Whether the other one is of the same config: only the domains of tables may differ.
+    #[must_use]
+    pub fn has_same_config(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.configured, &other.configured)
+    }
+
     /// The domain and app of a host name.
     #[must_use]
     pub fn site(&self, host: &HostName) -> Option<&Arc<Site>> {

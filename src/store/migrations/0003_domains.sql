@@ -50,4 +50,11 @@ CREATE TABLE claim (
     departed INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- What operators said: that a domain may serve for somebody else than before. The gateway takes it up and forgets it.
+CREATE TABLE approval (
+    host TEXT NOT NULL PRIMARY KEY,
+    app TEXT NOT NULL,
+    customer TEXT
+) STRICT, WITHOUT ROWID;
+
 PRAGMA user_version = 3;
