@@ -1,7 +1,7 @@
 //! Config text to [`Config`]: resolves every name, compiles every expression, and gathers whatever is wrong.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -11,6 +11,7 @@ use toml::de::DeTable;
 use super::builder::{Builder, lift};
 use super::error::{ConfigError, ConfigErrors, Problem, line_of};
 use super::file::{ConfigFile, Text};
+use super::files::Files;
 use super::{Config, Limits, Login, Mail, Server, Source, Tls, app, file, scan, sources, ways};
 use crate::session::SessionLimits;
 use crate::types::{HostName, SenderAddress, SmtpServer};
@@ -40,13 +41,50 @@ pub fn read(path: &Path) -> Result<String, ConfigErrors> {
 /// # Errors
 /// Everything that is wrong with it, in the order of its lines.
 pub fn parse(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+    build_all(path, text, environment).0
+}
+
+/// A config file as it was read: what it says, and the files that it names, be it good or bad.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// What it means.
+    pub config: Result<Config, ConfigErrors>,
+    /// Itself, and the files that it names.
+    pub files: Files,
+}
+
+/// Reads a config file with all that it names, with secrets from this process's environment.
+#[must_use]
+pub fn read_all(path: &Path) -> Read {
+    let mut files = Files::default();
+    files.note(path);
+    let (text, config) = match read(path) {
+        Ok(text) => {
+            let (config, named) = build_all(path, &text, &|name| std::env::var(name).ok());
+            files.add(named);
+            (text, config)
+        }
+        Err(errors) => (String::new(), Err(errors)),
+    };
+    Read { path: path.to_owned(), text, config, files }
+}
+
+fn build_all(
+    path: &Path,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> (Result<Config, ConfigErrors>, Files) {
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let mut builder = Builder { folder, environment, problems: Vec::new() };
+    let mut builder = Builder { folder, environment, problems: Vec::new(), files: Files::default() };
     let config = builder.read(text);
-    let mut problems = builder.problems;
+    let (mut problems, files) = (builder.problems, builder.files);
     problems.retain(|(span, _)| span.start != scan::STAND_IN);
-    match config {
-        Some(config) if problems.is_empty() => Ok(config),
+    let built = match config {
+        Some(config) if problems.is_empty() => Ok(Config { files: files.clone(), ..config }),
         _ => {
             problems.sort_by_key(|(span, _)| span.start);
             let error = |(span, problem): (Range<usize>, Problem)| ConfigError {
@@ -56,7 +94,8 @@ pub fn parse(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<Strin
             };
             Err(ConfigErrors(problems.into_iter().map(error).collect()))
         }
-    }
+    };
+    (built, files)
 }
 
 impl Builder<'_> {
@@ -112,7 +151,7 @@ impl Builder<'_> {
         let apps = app::build(self, &file, &names, &sources, &providers, limits);
         self.need_mail(&file, mail.is_some());
         let login = Login { hub: lift(hub)?, ..login };
-        Some(Config { server: server?, tls: tls?, mail, login, session, sources, apps })
+        Some(Config { server: server?, tls: tls?, mail, login, session, sources, apps, files: Files::default() })
     }
 
     fn server(&mut self, file: &ConfigFile) -> Option<Server> {
@@ -142,6 +181,7 @@ impl Builder<'_> {
             data: data?,
             trusted_proxies: networks.into_iter().collect::<Option<_>>()?,
             grace,
+            watch: server.watch.unwrap_or(true),
             limits,
         })
     }

@@ -107,6 +107,9 @@ pub(super) struct ServerFile {
     pub(super) trusted_proxies: Vec<Text>,
     /// How long running requests may take to end at a stop.
     pub(super) grace: Option<Text>,
+    /// Whether changes of this file, and of the files that it names, are taken up by themselves. SIGHUP and `vestibule reload` work
+    /// either way.
+    pub(super) watch: Option<bool>,
     #[serde(default)]
     pub(super) limits: LimitsFile,
 }

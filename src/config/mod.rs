@@ -10,6 +10,7 @@ mod domains_from;
 mod either;
 mod error;
 mod file;
+mod files;
 pub(crate) mod nearest;
 mod rules;
 pub mod running;
@@ -27,11 +28,12 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-pub use build::{load, parse, read};
+pub use build::{Read, load, parse, read, read_all};
 pub(crate) use builder::read_logo;
 pub use domains_from::{DomainColumns, DomainTable};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
+pub use files::{Files, Held, held};
 
 use crate::pages::{Brand, Logo};
 use crate::policy::{AppPolicy, IdentityPlan};
@@ -58,10 +60,12 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Each `[app.NAME]`.
     pub apps: Vec<Arc<App>>,
+    /// The files that were read with it.
+    pub files: Files,
 }
 
 /// `[server]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Server {
     /// Where TLS is accepted.
     pub https: SocketAddr,
@@ -75,12 +79,14 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// How long running requests may take to end when the gateway stops.
     pub grace: Duration,
+    /// Whether changes of the config's files are taken up by themselves.
+    pub watch: bool,
     /// The named limits.
     pub limits: Limits,
 }
 
 /// `[server.limits]`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// Connections at a time.
     pub connections: usize,
@@ -99,7 +105,7 @@ pub struct Limits {
 }
 
 /// `[tls]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Tls {
     /// The folder of certificates.
     pub certs: Option<PathBuf>,
@@ -108,7 +114,7 @@ pub struct Tls {
 }
 
 /// `[mail]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mail {
     /// The server that takes our mail.
     pub smtp: SmtpServer,
@@ -119,7 +125,7 @@ pub struct Mail {
 }
 
 /// `[login]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Login {
     /// The one host name that providers send people back to.
     pub hub: Option<HostName>,
@@ -218,7 +224,7 @@ pub enum WhenDown {
 }
 
 /// The ways into an app.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ways {
     /// By mail.
     pub email: bool,
@@ -369,8 +375,9 @@ pub struct NextPage {
     pub parameter: Option<String>,
 }
 
-/// `[app.NAME]`
-#[derive(Clone, Debug)]
+/// `[app.NAME]`. Two are equal only if nothing about them differs, down to the bytes of their logos: a reload keeps what was compiled
+/// from the one if the other is equal to it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct App {
     /// Its name.
     pub name: AppName,
@@ -401,7 +408,7 @@ pub struct App {
 }
 
 /// A domain that reaches an app.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Domain {
     /// Its name.
     pub host: HostName,

@@ -11,14 +11,13 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::TableDirectory;
 use super::domains::{DomainReading, Taken, ambiguous, read, recalled, whose};
 use super::faces::Logos;
 use super::report::{Fault, ListReport};
 use super::source::Source;
 use super::standing::{after, age};
+use super::{TableDirectory, Tables};
 use crate::config::{App, Config};
-use crate::state::clock::Clock;
 use crate::state::domains::DomainStore;
 use crate::state::nominated::{Named, Nominations, Nominee};
 use crate::types::AppName;
@@ -30,14 +29,16 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A table is read this much before `refresh` is over, so that a change has its effect in time; at most a fifth of it.
 const AHEAD: Duration = Duration::from_secs(2);
 
-/// Watches the tables of domains of a config.
+/// Watches the tables of domains of the config in force.
 pub struct DomainWatch {
-    tables: Vec<Table>,
-    apps: Vec<Arc<App>>,
-    taken: Arc<Taken>,
+    directory: Arc<TableDirectory>,
     nominations: Arc<Nominations>,
     store: Arc<dyn DomainStore>,
-    clock: Clock,
+    /// The tables that it looks after are these.
+    seen: Arc<Tables>,
+    tables: Vec<Table>,
+    /// Goes up with each config: what was begun for another is of no use.
+    round: u64,
     /// What apps had when their tables were not read yet.
     recalled: HashMap<AppName, Vec<Nominee>>,
     reads: JoinSet<Done>,
@@ -58,44 +59,60 @@ struct Table {
 }
 
 struct Done {
+    round: u64,
     table: usize,
     logos: Logos,
     outcome: Result<DomainReading, String>,
 }
 
 impl DomainWatch {
-    /// Watches the tables of a config, whose sources the directory has.
+    /// Watches the tables of a directory.
     #[must_use]
-    pub fn new(
-        config: &Config,
-        directory: &TableDirectory,
-        nominations: Arc<Nominations>,
-        store: Arc<dyn DomainStore>,
-    ) -> Self {
-        let mut tables = Vec::new();
-        for app in &config.apps {
-            let sources = directory.apps.get(&app.name).map(|lists| &lists.domain_sources).into_iter().flatten();
-            for (number, (table, source)) in app.domain_tables.iter().zip(sources).enumerate() {
-                let logos = Some(Logos::of(table));
-                let (app, source) = (Arc::clone(app), Arc::clone(source));
-                tables.push(Table { app, number, source, last: None, tried: None, failing: None, logos });
-            }
-        }
-        Self {
-            tables,
-            apps: config.apps.clone(),
-            taken: Arc::new(Taken::by(config)),
+    pub fn new(directory: Arc<TableDirectory>, nominations: Arc<Nominations>, store: Arc<dyn DomainStore>) -> Self {
+        let mut this = Self {
+            directory,
             nominations,
             store,
-            clock: directory.clock,
+            seen: Arc::default(),
+            tables: Vec::new(),
+            round: 0,
             recalled: HashMap::new(),
             reads: JoinSet::new(),
             halt: CancellationToken::new(),
-        }
+        };
+        this.adopt();
+        this
     }
 
-    /// Reads every table once, for at most so long, and publishes what they say. What cannot be read in time is recalled: from
-    /// what was published before, or from the store.
+    /// Takes over the tables of the config in force, if it is another; answers whether it was. What a table said goes on until it
+    /// is read under the new config, which is at once.
+    fn adopt(&mut self) -> bool {
+        let tables = self.directory.tables.load_full();
+        if Arc::ptr_eq(&tables, &self.seen) {
+            return false;
+        }
+        let mut old = std::mem::take(&mut self.tables);
+        let mut apps: Vec<_> = tables.apps.values().filter(|lists| !lists.domain_sources.is_empty()).collect();
+        apps.sort_by(|one, other| one.app.name.cmp(&other.app.name));
+        for lists in apps {
+            for (number, (table, source)) in lists.app.domain_tables.iter().zip(&lists.domain_sources).enumerate() {
+                let is_same = |old: &Table| {
+                    old.app.name == lists.app.name
+                        && old.app.domain_tables.get(old.number) == Some(table)
+                        && Arc::ptr_eq(&old.source, source)
+                };
+                let last = old.iter_mut().find(|old| is_same(old)).and_then(|old| old.last.take());
+                let (app, source, logos) = (Arc::clone(&lists.app), Arc::clone(source), Some(Logos::of(table)));
+                self.tables.push(Table { app, number, source, last, tried: None, failing: None, logos });
+            }
+        }
+        self.seen = tables;
+        self.round += 1;
+        true
+    }
+
+    /// Reads every table once, for at most so long, and publishes what they say. What cannot be read in time is recalled from the
+    /// store.
     pub async fn first(&mut self, patience: Duration) {
         let _ = tokio::time::timeout(patience, async {
             self.begin_due();
@@ -106,17 +123,12 @@ impl DomainWatch {
             }
         })
         .await;
-        if self.tables.iter().any(|table| table.last.is_none()) {
-            self.recall().await;
-        }
+        self.recall().await;
         self.publish();
     }
 
     /// Reads every table again whenever it may have changed, until it is told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        if self.tables.is_empty() {
-            return;
-        }
         let _halt = self.halt.clone().drop_guard();
         let mut every = tokio::time::interval(LOOK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -128,14 +140,21 @@ impl DomainWatch {
                         self.publish();
                     }
                 }
-                _ = every.tick() => self.begin_due(),
+                _ = every.tick() => {
+                    if self.adopt() {
+                        self.recall().await;
+                        self.publish();
+                    }
+                    self.begin_due();
+                }
             }
         }
     }
 
     /// Begins to read the tables whose time has come.
     fn begin_due(&mut self) {
-        let now = self.clock.now();
+        let now = self.directory.clock.now();
+        let round = self.round;
         for number in 0..self.tables.len() {
             let Some(table) = self.tables.get_mut(number).filter(|table| table.is_due(now)) else { continue };
             let Some(mut logos) = table.logos.take() else { continue };
@@ -143,7 +162,7 @@ impl DomainWatch {
             table.tried = Some((table.source.generation(), now));
             let (app, of_app, source) = (Arc::clone(&table.app), table.number, Arc::clone(&table.source));
             let (taken, halt, runtime) =
-                (Arc::clone(&self.taken), self.halt.clone(), tokio::runtime::Handle::current());
+                (Arc::clone(&self.seen.taken), self.halt.clone(), tokio::runtime::Handle::current());
             self.reads.spawn_blocking(move || {
                 let outcome = match app.domain_tables.get(of_app) {
                     Some(table) => runtime.block_on(async {
@@ -152,14 +171,15 @@ impl DomainWatch {
                     }),
                     None => Err("there is no such table".to_owned()),
                 };
-                Done { table: number, logos, outcome }
+                Done { round, table: number, logos, outcome }
             });
         }
     }
 
     /// Takes what was read; answers whether that changes anything.
     fn take(&mut self, done: Done) -> bool {
-        let Some(table) = self.tables.get_mut(done.table) else { return false };
+        let table = self.tables.get_mut(done.table).filter(|_| done.round == self.round);
+        let Some(table) = table else { return false };
         table.logos = Some(done.logos);
         let (app, source) = (&table.app.name, &table.source.terms().name);
         match done.outcome {
@@ -192,13 +212,18 @@ impl DomainWatch {
 
     /// Finds out what apps had whose tables cannot be read yet.
     async fn recall(&mut self) {
-        let unread =
-            |app: &&Arc<App>| self.tables.iter().any(|table| table.app.name == app.name && table.last.is_none());
-        let apps: Vec<Arc<App>> = self.apps.iter().filter(unread).cloned().collect();
+        let unread = self.tables.iter().filter(|table| table.last.is_none());
+        let apps: BTreeMap<AppName, Arc<App>> =
+            unread.map(|table| (table.app.name.clone(), Arc::clone(&table.app))).collect();
+        self.recalled.retain(|app, _| apps.contains_key(app));
+        if apps.is_empty() {
+            return;
+        }
         if let Some(named) = self.nominations.latest() {
-            for app in apps {
-                let of_app = named.nominees.iter().filter(|nominee| nominee.owner.app == app.name);
-                self.recalled.insert(app.name.clone(), of_app.cloned().collect());
+            for app in apps.into_keys() {
+                let of_app = named.nominees.iter().filter(|nominee| nominee.owner.app == app);
+                let of_app = of_app.cloned().collect();
+                self.recalled.insert(app, of_app);
             }
             return;
         }
@@ -206,22 +231,19 @@ impl DomainWatch {
             Ok(claims) => claims,
             Err(error) => return tracing::error!(%error, "the domains of tables cannot be recalled"),
         };
-        for app in apps {
+        for (name, app) in apps {
             let domains = recalled(&app, &claims);
-            let count = domains.len();
-            tracing::warn!(app = %app.name, domains = count, "a table of domains cannot be read yet; its domains are as the store knows them");
-            self.recalled.insert(app.name.clone(), domains);
+            let limit = "a table of domains cannot be read yet; its domains are as the store knows them";
+            tracing::warn!(app = %name, domains = domains.len(), "{limit}");
+            self.recalled.insert(name, domains);
         }
     }
 
     /// Publishes what all tables say together.
     fn publish(&mut self) {
-        for app in &self.apps {
-            let mut of_app = self.tables.iter().filter(|table| table.app.name == app.name);
-            if of_app.all(|table| table.last.is_some()) {
-                self.recalled.remove(&app.name);
-            }
-        }
+        let tables = &self.tables;
+        let is_unread = |app: &AppName| tables.iter().any(|table| table.app.name == *app && table.last.is_none());
+        self.recalled.retain(|app, _| is_unread(app));
         let mut refused_rows: BTreeMap<AppName, u64> = BTreeMap::new();
         let mut nominees: Vec<Nominee> = Vec::new();
         for table in &self.tables {
@@ -278,7 +300,7 @@ impl TableDirectory {
         let taken = Taken::by(config);
         let mut all = Vec::new();
         for app in &config.apps {
-            let Some(lists) = self.apps.get(&app.name) else { continue };
+            let Some(lists) = self.lists(&app.name) else { continue };
             let mut readings = Vec::new();
             for (table, source) in app.domain_tables.iter().zip(&lists.domain_sources) {
                 let now = self.clock.now();

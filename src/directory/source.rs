@@ -1,6 +1,5 @@
 //! A source, whatever its kind: rows for one address, a walk over a whole table, and how it is doing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::notices::Notices;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::web::WebTable;
-use crate::config::{self, Config, DomainTable, SourceKind, WebSource};
+use crate::config::{self, Config, DomainTable, Held, SourceKind, WebSource};
 use crate::policy::{CustomerList, ListRole, Row};
 use crate::state::health::SourceHealth;
 use crate::types::{ColumnName, Email, SourceName, TableName};
@@ -152,13 +151,8 @@ pub(super) struct Step {
 }
 
 impl Source {
-    /// All sources of a config.
-    pub(super) fn all(config: &Config) -> BTreeMap<SourceName, Arc<Self>> {
-        let source = |source: &config::Source| (source.name.clone(), Arc::new(Self::new(source, config)));
-        config.sources.iter().map(source).collect()
-    }
-
-    fn new(source: &config::Source, config: &Config) -> Self {
+    /// A source of a config, for all that use it.
+    pub(super) fn new(source: &config::Source, config: &Config) -> Self {
         let terms = Terms {
             name: source.name.clone(),
             refresh: source.refresh,
@@ -215,6 +209,14 @@ impl Source {
             Self::Csv(file) => file.look(now).await,
             Self::Web(table) => table.look(now).await,
             Self::Database(database) => database.look(now).await,
+        }
+    }
+
+    /// The same for somebody who says that it changed: what is still being written is waited for.
+    pub(super) async fn look_anew(&self, now: Timestamp) {
+        match self {
+            Self::Csv(file) => file.look_anew(now).await,
+            Self::Web(_) | Self::Database(_) => self.look(now).await,
         }
     }
 
@@ -339,6 +341,28 @@ impl Source {
             Self::Web(table) => table.walk(view, now, each).await,
             Self::Database(database) => database.walk(view, now, each).await,
         }
+    }
+}
+
+/// What a source is made from: one with the same plan is the same source.
+#[derive(PartialEq)]
+pub(super) struct Plan {
+    source: config::Source,
+    /// What its CA's file holds.
+    ca: Option<Held>,
+    /// The table and columns of each use: they are looked after in the background.
+    views: Vec<(Option<TableName>, ColumnName, Vec<ColumnName>)>,
+}
+
+impl Plan {
+    pub(super) fn of(source: &config::Source, config: &Config) -> Self {
+        let ca = match &source.kind {
+            SourceKind::Web(web) => web.ca.as_deref(),
+            SourceKind::Csv(_) | SourceKind::Sqlite(_) | SourceKind::Postgres { .. } | SourceKind::MySql { .. } => None,
+        };
+        let views = View::all(config).filter(|view| *view.source() == source.name);
+        let needs = |view: View<'_>| (view.table().cloned(), view.subject().clone(), view.columns().cloned().collect());
+        Self { source: source.clone(), ca: ca.map(|ca| config.files.held(ca)), views: views.map(needs).collect() }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::l4::ext::set_tcp_keepalive;
 use pingora_core::protocols::{Stream, TcpKeepalive};
@@ -21,6 +22,7 @@ use rustls::{ServerConfig, ServerConnection};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Protocol, Scheme, Ties, TlsFacts, Turns};
@@ -34,6 +36,10 @@ use crate::types::HostName;
 /// accepting again at once would only fail again.
 const PAUSE_LEAST: Duration = Duration::from_millis(10);
 const PAUSE_MOST: Duration = Duration::from_secs(1);
+
+/// How many connections are still taken in when a listener is retired: as many as wait at most for being accepted, and no more, for
+/// somebody who floods it with ever new ones would keep it open.
+const LAST_ONES: u32 = 1024;
 
 /// Finds clients that vanished without a word while a stream to them stands still: an event stream, a WebSocket.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive {
@@ -55,12 +61,22 @@ pub struct Limits {
     pub idle: Duration,
 }
 
+/// What connections are served with. A reload puts another in force, which counts for the connections that come after it.
+#[derive(Debug)]
+pub struct Serving<A> {
+    /// Pingora's engine.
+    pub app: Arc<A>,
+    /// The limits.
+    pub limits: Limits,
+    /// How long running requests may take to end when the gateway stops.
+    pub grace: Duration,
+}
+
 /// One listening socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
+    socket: Arc<TcpListener>,
     tls: Option<Tls>,
-    limits: Limits,
     counters: Arc<ListenerCounters>,
 }
 
@@ -74,45 +90,53 @@ struct Tls {
 impl Listener {
     /// Listens without TLS.
     #[must_use]
-    pub fn http(socket: TcpListener, limits: Limits, counters: Arc<ListenerCounters>) -> Self {
-        Self { socket, tls: None, limits, counters }
+    pub fn http(socket: Arc<TcpListener>, counters: Arc<ListenerCounters>) -> Self {
+        Self { socket, tls: None, counters }
     }
 
     /// Listens with TLS; see [`tls_config`].
     #[must_use]
     pub fn https(
-        socket: TcpListener,
+        socket: Arc<TcpListener>,
         tls: Arc<ServerConfig>,
         certificates: Arc<Certificates>,
-        limits: Limits,
         counters: Arc<ListenerCounters>,
     ) -> Self {
-        Self { socket, tls: Some(Tls { acceptor: tls.into(), certificates }), limits, counters }
-    }
-
-    /// The address it listens on.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        Self { socket, tls: Some(Tls { acceptor: tls.into(), certificates }), counters }
     }
 
     /// Takes connections in until `shutdown` turns true. Then the socket closes, connections without a request under way
-    /// end, and the others may finish. Returns when all have ended, or when `grace` is over.
-    pub async fn run<A>(self, app: Arc<A>, mut shutdown: ShutdownWatch, grace: Duration)
-    where
+    /// end, and the others may finish. Returns when all have ended, or when the time for that is over.
+    ///
+    /// Once it is `retired`, for its address is served no longer, it takes no more connections in, and those that it has live on
+    /// as they would have.
+    pub async fn run<A>(
+        self,
+        serving: Arc<ArcSwap<Serving<A>>>,
+        mut shutdown: ShutdownWatch,
+        retired: CancellationToken,
+    ) where
         A: ServerApp + Send + Sync + 'static,
     {
-        let Self { socket, tls, limits, counters } = self;
+        let Self { socket, tls, counters } = self;
         let tasks = TaskTracker::new();
         let open = Arc::new(Open::default());
         let mut pause = PAUSE_LEAST;
+        let mut last_ones = LAST_ONES;
         loop {
             let accepted = tokio::select! {
-                accepted = socket.accept() => accepted,
+                biased;
                 () = turned(&mut shutdown) => break,
+                // Before the look whether it is retired: the system has taken in whoever waits here, and would reset them.
+                accepted = socket.accept() => accepted,
+                () = retired.cancelled() => break,
             };
+            if retired.is_cancelled() {
+                last_ones -= 1;
+                if last_ones == 0 {
+                    break;
+                }
+            }
             let (socket, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -125,12 +149,16 @@ impl Listener {
                 }
             };
             pause = PAUSE_LEAST;
+            let (app, limits) = {
+                let serving = serving.load();
+                (Arc::clone(&serving.app), serving.limits)
+            };
             let Some(place) = Place::take(&counters, limits.connections) else {
                 tracing::debug!(%peer, "too many connections are open");
                 continue;
             };
             let (tls, counters, open) = (tls.clone(), Arc::clone(&counters), Arc::clone(&open));
-            let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
+            let shutdown = shutdown.clone();
             tasks.spawn(async move {
                 let _place = place;
                 if let Some((stream, _listed)) = arrive(socket, peer, tls, limits, counters, open).await {
@@ -142,8 +170,13 @@ impl Listener {
             });
         }
         drop(socket);
-        open.close();
         tasks.close();
+        tokio::select! {
+            () = tasks.wait() => return,
+            () = turned(&mut shutdown) => {}
+        }
+        open.close();
+        let grace = serving.load().grace;
         if timeout(grace, tasks.wait()).await.is_err() {
             tracing::info!(connections = tasks.len(), "the time to drain is over");
         }

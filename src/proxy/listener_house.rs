@@ -103,6 +103,7 @@ fn describe(connection: &Connection) -> String {
 
 /// A running listener.
 pub(super) struct House {
+    pub(super) retired: CancellationToken,
     pub(super) address: SocketAddr,
     pub(super) counters: Arc<ListenerCounters>,
     pub(super) session_ended: CancellationToken,
@@ -132,12 +133,13 @@ pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: Socke
 
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = socket.local_addr().expect("an address");
+    let socket = Arc::new(socket);
     let counters = Arc::new(ListenerCounters::default());
     let listener = match scheme {
-        Scheme::Http => Listener::http(socket, limits, Arc::clone(&counters)),
+        Scheme::Http => Listener::http(socket, Arc::clone(&counters)),
         Scheme::Https => {
             let tls = tls_config(Arc::clone(&certificates));
-            Listener::https(socket, tls, certificates, limits, Arc::clone(&counters))
+            Listener::https(socket, tls, certificates, Arc::clone(&counters))
         }
     };
     let (news_in, news) = mpsc::unbounded_channel();
@@ -152,8 +154,10 @@ pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: Socke
     proxy.handle_init_modules();
     let proxy = Arc::new(proxy);
     let (shutdown, watching) = watch::channel(false);
-    let running = tokio::spawn(listener.run(proxy, watching, PATIENCE * 2));
-    House { address, counters, session_ended, release, news, shutdown, running, roots }
+    let serving = Arc::new(ArcSwap::from_pointee(Serving { app: proxy, limits, grace: PATIENCE * 2 }));
+    let retired = CancellationToken::new();
+    let running = tokio::spawn(listener.run(serving, watching, retired.clone()));
+    House { retired, address, counters, session_ended, release, news, shutdown, running, roots }
 }
 
 impl House {

@@ -24,6 +24,7 @@ mod upstream;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,7 +39,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 pub use admit::Corridor;
 pub use ctx::RequestCtx;
-pub use upstream::{InvalidCa, Upstreams};
+pub use upstream::{InvalidCa, PreparedUpstreams, Upstreams};
 
 use crate::filters::Unfilterable;
 use crate::pages::Reply;
@@ -53,20 +54,21 @@ use respond::OwnRequest;
 use route::Routed;
 use upstream::UseAs;
 
-/// The gateway, as Pingora calls it.
+/// The gateway, as Pingora calls it. What a reload changes stands behind pointers, so a copy of it sees the same.
+#[derive(Clone)]
 pub struct Gateway {
     /// The running snapshot.
     pub current: Arc<Current>,
     /// The walk.
     pub corridor: Corridor,
     /// The upstreams.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     /// Signs assertions.
     pub signer: Arc<Signer>,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The port of https, for the redirect from plain HTTP.
-    pub https_port: u16,
+    pub https_port: Arc<AtomicU16>,
 }
 
 #[async_trait]
@@ -311,7 +313,7 @@ impl Gateway {
     }
 
     fn to_https(&self, plain: &route::PlainHttp) -> Reply {
-        match self.https_port {
+        match self.https_port.load(Ordering::Relaxed) {
             443 => Reply::permanent(&format!("https://{}{}", plain.host, plain.target)),
             port => Reply::permanent(&format!("https://{}:{port}{}", plain.host, plain.target)),
         }

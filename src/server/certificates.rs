@@ -1,12 +1,9 @@
-//! Puts the certificates of the folder and of the local CA in force, and looks after them.
+//! Puts the certificates of the folder and of the local CA in force.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio_util::sync::CancellationToken;
+use std::collections::BTreeMap;
 
 use super::ServerError;
-use crate::certificates::folder;
+use crate::certificates::folder::{self, Folder};
 use crate::certificates::local_ca::LocalCa;
 use crate::config::Config;
 use crate::state::certificates::{Certificate, CertificateSet, Certificates};
@@ -16,43 +13,38 @@ use crate::state::clock::Clock;
 pub(crate) const NO_CERTIFICATE: &str =
     "put one for it into the folder `tls.certs`, or set `tls.local_ca = true` for trials and private networks";
 
-/// Looks after certificates in the background.
-pub(super) struct Keeper {
-    pub(super) config: Config,
-    pub(super) certificates: Arc<Certificates>,
-    pub(super) local_ca: Option<LocalCa>,
-    pub(super) clock: Clock,
+/// Certificates that are not in force yet.
+pub(super) struct Prepared {
+    set: CertificateSet,
+    seen: Seen,
 }
 
-impl Keeper {
-    /// Reads the folder again now and then, and issues local certificates anew long before they end.
-    pub(super) async fn run(self, halt: CancellationToken) {
-        const EVERY: Duration = Duration::from_secs(12 * 3600);
-        while halt.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-            if let Err(error) = load(&self.config, self.local_ca.as_ref(), &self.certificates, self.clock) {
-                tracing::error!(%error, "certificates could not be renewed; the old ones go on");
-            }
-        }
-    }
-}
+/// The folder's certificates as they were last put in force, by where they came from: when each begins, and its names.
+pub(super) type Seen = BTreeMap<String, (jiff::Timestamp, String)>;
 
 /// Certificates from the folder, then local ones for the domains that have none.
-pub(super) fn load(
+pub(super) async fn prepare(
     config: &Config,
     local_ca: Option<&LocalCa>,
-    certificates: &Certificates,
     clock: Clock,
-) -> Result<(), ServerError> {
+) -> Result<Prepared, ServerError> {
     let now = clock.now();
     let mut all: Vec<Certificate> = Vec::new();
-    if let Some(path) = &config.tls.certs {
-        let found = folder::load(path, now);
+    if let Some(path) = config.tls.certs.clone() {
+        // Many files, and a disk may hang.
+        let found = tokio::task::spawn_blocking(move || folder::load(&path, now)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the folder of certificates could not be read");
+            Folder::default()
+        });
         for problem in &found.problems {
             let (file, help) = (problem.file.display(), problem.problem.help());
             tracing::warn!(%file, problem = %problem.problem, help, "a certificate file is of no use");
         }
         all.extend(found.certificates);
     }
+    let names =
+        |certificate: &Certificate| certificate.names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let seen = all.iter().map(|one| (one.origin.clone(), (one.not_before, names(one)))).collect();
     for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host).chain(&config.login.hub) {
         if all.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
             continue;
@@ -64,6 +56,25 @@ pub(super) fn load(
             }
         }
     }
-    certificates.publish(CertificateSet::new(all));
-    Ok(())
+    Ok(Prepared { set: CertificateSet::new(all), seen })
+}
+
+/// Puts them in force; answers what changed since `seen`.
+pub(super) fn apply(prepared: Prepared, certificates: &Certificates, seen: &mut Seen) -> Vec<String> {
+    let Prepared { set, seen: new } = prepared;
+    certificates.publish(set);
+    let mut changed = Vec::new();
+    for (file, (from, names)) in &new {
+        match seen.get(file) {
+            None => changed.push(format!("certificate for {names} added ({file})")),
+            Some(old) if old != &(*from, names.clone()) => {
+                changed.push(format!("certificate for {names} replaced ({file})"));
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = seen.iter().filter(|(file, _)| !new.contains_key(*file));
+    changed.extend(gone.map(|(file, (_, names))| format!("certificate for {names} removed ({file})")));
+    *seen = new;
+    changed
 }

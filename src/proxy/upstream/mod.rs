@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{HeaderValue, header};
 use pingora::http::RequestHeader;
 use pingora::upstreams::peer::HttpPeer;
@@ -26,9 +27,12 @@ const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// The upstreams of all apps.
 pub struct Upstreams {
-    authorities: HashMap<AppName, Arc<[WrappedX509]>>,
+    authorities: ArcSwap<HashMap<AppName, Arc<[WrappedX509]>>>,
     resolved: moka::future::Cache<(String, u16), SocketAddr>,
 }
+
+/// Upstreams of a config that is not in force yet.
+pub struct PreparedUpstreams(HashMap<AppName, Arc<[WrappedX509]>>);
 
 /// What a connection to an upstream is for, and whom alone it may serve.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -63,11 +67,23 @@ pub struct InvalidCa {
 }
 
 impl Upstreams {
+    /// None yet; see [`Self::prepare`] and [`Self::apply`].
+    #[must_use]
+    pub fn new() -> Self {
+        let resolved = moka::future::Cache::builder().max_capacity(10_000).time_to_live(RESOLVED_FOR).build();
+        Self { authorities: ArcSwap::default(), resolved }
+    }
+
+    /// Puts what was prepared in force.
+    pub fn apply(&self, prepared: PreparedUpstreams) {
+        self.authorities.store(Arc::new(prepared.0));
+    }
+
     /// Reads the apps' private CAs.
     ///
     /// # Errors
     /// When one cannot be read.
-    pub fn new(apps: &[Arc<App>]) -> Result<Self, InvalidCa> {
+    pub fn prepare(&self, apps: &[Arc<App>]) -> Result<PreparedUpstreams, InvalidCa> {
         let mut authorities = HashMap::new();
         for app in apps {
             if let Some(file) = &app.upstream.ca {
@@ -85,8 +101,7 @@ impl Upstreams {
                 authorities.insert(app.name.clone(), list.into());
             }
         }
-        let resolved = moka::future::Cache::builder().max_capacity(10_000).time_to_live(RESOLVED_FOR).build();
-        Ok(Self { authorities, resolved })
+        Ok(PreparedUpstreams(authorities))
     }
 
     /// The peer of an app. Asks for the permit, so that what was not allowed has nowhere to go.
@@ -102,7 +117,7 @@ impl Upstreams {
         if matches!(use_as, UseAs::Upgrade(_)) {
             peer.options.custom_l4 = Some(upgrade::Connector::shared());
         }
-        peer.options.ca = self.authorities.get(&app.name).cloned();
+        peer.options.ca = self.authorities.load().get(&app.name).cloned();
         // Two apps on one server share no connection: they may trust different CAs. Nor do two uses: see `UseAs`, `upgrade`.
         peer.group_key = group(&app.name, use_as);
         Ok(Box::new(peer))
