@@ -9,6 +9,7 @@ mod error;
 mod listeners;
 mod mailer;
 mod reload;
+mod tables;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub use self::error::ServerError;
 use self::listeners::{Listeners, Servants, Socket};
 use self::mailer::CurrentMailer;
 use self::reload::Reloader;
+use self::tables::TableDomains;
 use crate::certificates::local_ca;
 use crate::config::{self, Config, Files};
 use crate::console::{self, ConsoleRoom};
@@ -104,6 +106,7 @@ pub struct Gateway {
     stopping: Arc<AtomicBool>,
     listeners: Arc<Listeners>,
     sockets: Vec<Socket>,
+    domains: tables::Prepared,
     reloader: Reloader,
 }
 
@@ -204,6 +207,9 @@ impl Gateway {
         let stopping = Arc::new(AtomicBool::new(false));
         let (reloads, asked) = Reloads::new(reload::digest(&loaded.text), clock.now());
         let reloads = Arc::new(reloads);
+        let tables = TableDomains::default();
+        let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
+        let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let console = {
             let directory = Arc::clone(&directory);
             console::router(Arc::new(ConsoleRoom {
@@ -213,6 +219,9 @@ impl Gateway {
                 mail: Arc::clone(&mail),
                 metrics: Arc::clone(&metrics),
                 reloads: Arc::clone(&reloads),
+                current: Arc::clone(&current),
+                nominations: tables.nominations,
+                waiting: tables.waiting,
                 stopping: Arc::clone(&stopping),
             }))
         };
@@ -275,6 +284,7 @@ impl Gateway {
             stopping,
             listeners,
             sockets,
+            domains,
             reloader,
         })
     }
@@ -316,6 +326,7 @@ impl Gateway {
         let current = Arc::clone(&self.login.current);
         rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), current, self.clock, halt.clone()));
 
+        self.domains.run(&rooms, &halt).await;
         self.listeners.apply(self.sockets);
         let mut reloader = self.reloader;
         reloader.remember();
