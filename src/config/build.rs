@@ -12,7 +12,7 @@ use super::builder::{Builder, lift};
 use super::error::{ConfigError, ConfigErrors, Problem, line_of};
 use super::file::{ConfigFile, Text};
 use super::files::Files;
-use super::{Config, Limits, Login, Mail, Server, Source, Tls, app, file, scan, sources, ways};
+use super::{Config, Limits, Login, Mail, Server, Source, Tls, acme, app, file, scan, sources, ways};
 use crate::session::SessionLimits;
 use crate::types::{HostName, SenderAddress, SmtpServer};
 
@@ -127,6 +127,7 @@ impl Builder<'_> {
     fn build(&mut self, file: ConfigFile) -> Option<Config> {
         let server = self.server(&file);
         let tls = self.tls(&file);
+        let acme = acme::build(self, &file);
         let mail = file.mail.as_ref().and_then(|mail| self.mail(&mail.value));
         let providers = ways::providers(self, &file);
         let hub = file.login.hub.as_ref().map(|text| self.hub(text, &file));
@@ -151,7 +152,17 @@ impl Builder<'_> {
         let apps = app::build(self, &file, &names, &sources, &providers, limits);
         self.need_mail(&file, mail.is_some());
         let login = Login { hub: lift(hub)?, ..login };
-        Some(Config { server: server?, tls: tls?, mail, login, session, sources, apps, files: Files::default() })
+        Some(Config {
+            server: server?,
+            tls: tls?,
+            acme: acme?,
+            mail,
+            login,
+            session,
+            sources,
+            apps,
+            files: Files::default(),
+        })
     }
 
     fn server(&mut self, file: &ConfigFile) -> Option<Server> {
@@ -188,11 +199,11 @@ impl Builder<'_> {
 
     fn tls(&mut self, file: &ConfigFile) -> Option<Tls> {
         let certs = file.tls.certs.as_ref().map(|text| self.path(text));
-        if file.tls.certs.is_none() && !file.tls.local_ca {
+        if file.tls.certs.is_none() && !file.tls.local_ca && file.acme.is_none() {
             self.problem(
                 &file.server.https.span,
                 "there is no source of certificates",
-                "add `[tls]` with `certs = \"certs\"` (a folder of PEM files), or `local_ca = true` for a trial",
+                "add `[acme]` to have them ordered, or `[tls]` with `certs = \"certs\"` (a folder of PEM files) or, for a trial, `local_ca = true`",
             );
         }
         Some(Tls { certs: lift(certs)?, local_ca: file.tls.local_ca })

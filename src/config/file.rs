@@ -10,6 +10,7 @@ use std::ops::Range;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer};
 
+use super::acme::AcmeFile;
 use super::domains_from::DomainTableFile;
 use super::either::{ConstantFile, DaysFromFile, DaysOfRoleFile, RoleFromFile, RowsFile, SecretFile};
 
@@ -75,6 +76,7 @@ pub(super) struct ConfigFile {
     pub(super) server: ServerFile,
     #[serde(default)]
     pub(super) tls: TlsFile,
+    pub(super) acme: Option<At<AcmeFile>>,
     pub(super) mail: Option<At<MailFile>>,
     #[serde(default)]
     pub(super) login: LoginFile,

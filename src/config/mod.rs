@@ -3,6 +3,7 @@
 //! `file` is the shape of the text, `build` turns it into the [`Config`] below, in which nothing is left to resolve, and
 //! `error` tells a person what is wrong, where, and how to mend it. All problems are gathered before any is reported.
 
+mod acme;
 mod app;
 mod build;
 mod builder;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+pub use acme::{Acme, Challenge, DnsHook, Eab, MacKey};
 pub use build::{Read, load, parse, read, read_all};
 pub(crate) use builder::read_logo;
 pub use domains_from::{DomainColumns, DomainTable};
@@ -50,6 +52,8 @@ pub struct Config {
     pub server: Server,
     /// `[tls]`
     pub tls: Tls,
+    /// `[acme]`
+    pub acme: Option<Acme>,
     /// `[mail]`; an app whose login is by email needs it.
     pub mail: Option<Mail>,
     /// `[login]`

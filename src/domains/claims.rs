@@ -3,7 +3,6 @@
 //! What is to be served is written into the store first: a domain that was ever served for somebody is remembered as theirs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +46,6 @@ pub struct ClaimsRoom {
     pub waiting: Arc<WaitingRoom>,
     /// Makes the values of proofs.
     pub key: ProofKey,
-    /// The resolvers that are asked for proofs; the system's, when empty.
-    pub resolvers: Vec<SocketAddr>,
     /// The clock.
     pub clock: Clock,
 }
@@ -180,6 +177,7 @@ impl ClaimsKeeper {
             return;
         }
         let current = self.room.current.load_full();
+        self.dns = None;
         let owner = |site: &crate::state::snapshot::Site| Owner {
             app: site.app.name.clone(),
             customer: site.domain.customer.clone(),
@@ -251,7 +249,7 @@ impl ClaimsKeeper {
         for (host, asked) in self.asked.iter_mut().filter(|(_, asked)| asked.next <= now && !asked.is_under_way) {
             let Some(owner) = waiting.get(host).map(|waiting| waiting.owner.clone()) else { continue };
             let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return };
-            let Some(dns) = dns(&mut self.dns, &self.room.resolvers) else { return };
+            let Some(dns) = dns(&mut self.dns, &self.room.current) else { return };
             asked.is_under_way = true;
             let (host, proof) = (host.clone(), asked.proof.clone());
             self.questions.spawn(async move {
@@ -316,9 +314,9 @@ impl ClaimsKeeper {
     }
 }
 
-fn dns(kept: &mut Option<Arc<Txt>>, resolvers: &[SocketAddr]) -> Option<Arc<Txt>> {
+fn dns(kept: &mut Option<Arc<Txt>>, current: &Current) -> Option<Arc<Txt>> {
     if kept.is_none() {
-        match Txt::new(resolvers) {
+        match Txt::new(&current.load().resolvers) {
             Ok(dns) => *kept = Some(Arc::new(dns)),
             Err(error) => tracing::warn!(%error, "DNS cannot be asked for proofs of domains"),
         }

@@ -1,5 +1,6 @@
 //! Looks after domains: whose each is, whether the world finds it here, and its certificate.
 
+pub mod acme;
 pub mod claims;
 mod settle;
 mod txt;

@@ -51,7 +51,6 @@ impl TableDomains {
             store: Arc::clone(&store) as _,
             waiting: Arc::clone(&self.waiting),
             key: ProofKey::of(&*store).await?,
-            resolvers: Vec::new(),
             clock,
         };
         let watch = DomainWatch::new(directory, Arc::clone(&self.nominations), store);
