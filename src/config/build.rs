@@ -172,6 +172,14 @@ impl Builder<'_> {
         let admin = server.admin.as_ref().map(|text| self.address(text));
         let data = self.path(&server.data);
         let networks: Vec<Option<IpNet>> = server.trusted_proxies.iter().map(|text| self.network(text)).collect();
+        let proxy_protocol = server.proxy_protocol.as_ref().filter(|is_on| is_on.value);
+        if let Some(is_on) = proxy_protocol.filter(|_| networks.is_empty()) {
+            self.problem(
+                &is_on.span,
+                "`proxy_protocol` is on, but nobody may use it",
+                "name the proxies in `trusted_proxies`; everybody else's headers are refused",
+            );
+        }
         let standard = default_limits();
         let limits = &server.limits;
         let limits = Limits {
@@ -183,6 +191,7 @@ impl Builder<'_> {
             body_bytes: self.size(limits.body_bytes.as_ref(), standard.body_bytes),
             row_bytes: usize::try_from(self.size(limits.row_bytes.as_ref(), standard.row_bytes as u64))
                 .unwrap_or(usize::MAX),
+            certificates: count(self.positive(limits.certificates.as_ref(), 20_000)),
         };
         let grace = self.duration(server.grace.as_ref(), Duration::from_secs(30));
         Some(Server {
@@ -190,6 +199,7 @@ impl Builder<'_> {
             http: lift(http)?,
             admin: lift(admin)?,
             data: data?,
+            proxy_protocol: proxy_protocol.is_some(),
             trusted_proxies: networks.into_iter().collect::<Option<_>>()?,
             grace,
             watch: server.watch.unwrap_or(true),
@@ -271,6 +281,7 @@ const fn default_limits() -> Limits {
         idle: Duration::from_secs(60),
         body_bytes: 100 * 1024 * 1024,
         row_bytes: 1024 * 1024,
+        certificates: 20_000,
     }
 }
 

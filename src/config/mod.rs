@@ -19,6 +19,7 @@ mod scan;
 mod secret;
 mod sources;
 mod units;
+mod upstream;
 mod ways;
 
 use std::net::SocketAddr;
@@ -36,6 +37,10 @@ pub use domains_from::{DomainColumns, DomainTable};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
 pub use files::{Files, Held, held};
+pub use upstream::{
+    Balance, ClientCertificate, Ejection, HealthCheck, HostHeader, Place, Prefix, ProxyProtocol, RequestLimit,
+    Upstream, UpstreamProtocol, UpstreamServer,
+};
 
 use crate::pages::{Brand, Logo};
 use crate::policy::{AppPolicy, IdentityPlan};
@@ -81,6 +86,8 @@ pub struct Server {
     pub data: PathBuf,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether trusted proxies say by the PROXY protocol for whom they connect.
+    pub proxy_protocol: bool,
     /// How long running requests may take to end when the gateway stops.
     pub grace: Duration,
     /// Whether changes of the config's files are taken up by themselves.
@@ -106,6 +113,8 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Bytes of one row of a filtered answer.
     pub row_bytes: usize,
+    /// Fetched certificates in memory.
+    pub certificates: usize,
 }
 
 /// `[tls]`
@@ -395,7 +404,7 @@ pub struct App {
     pub brand: Arc<Brand>,
     /// The ways in.
     pub ways: Ways,
-    /// Its origin server.
+    /// Its origin servers.
     pub upstream: Upstream,
     /// Who may enter.
     pub policy: AppPolicy,
@@ -420,23 +429,6 @@ pub struct Domain {
     pub customer: Option<CustomerId>,
     /// How it presents itself.
     pub brand: Arc<Brand>,
-}
-
-/// An app's origin server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Upstream {
-    /// Host name or address, as written.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Whether it is spoken to over TLS.
-    pub tls: bool,
-    /// The CA of its certificate, where it is a private one.
-    pub ca: Option<PathBuf>,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-    /// How long it may be silent.
-    pub response_timeout: Duration,
 }
 
 impl Config {

@@ -55,7 +55,10 @@ fn a_good_config_builds() {
     let config = read(GOOD).unwrap_or_else(|errors| panic!("{errors}"));
     let app = config.app("orders").expect("the app");
     assert_eq!(app.policy.lists.len(), 1);
-    assert_eq!((app.upstream.host.as_str(), app.upstream.port, app.upstream.tls), ("10.0.0.5", 8080, false));
+    assert_eq!(
+        app.upstream.servers.iter().map(super::UpstreamServer::url).collect::<Vec<_>>(),
+        ["http://10.0.0.5:8080"]
+    );
     assert_eq!(config.login.lifetime, Duration::from_secs(900));
     assert!(!format!("{config:?}").contains("s3cret"));
 }

@@ -14,6 +14,7 @@ pub mod mail_counters;
 pub mod metrics;
 pub mod network;
 pub mod nominated;
+pub mod onboarding;
 pub mod open_requests;
 pub mod ports;
 pub mod proof;

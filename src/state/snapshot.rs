@@ -25,6 +25,8 @@ pub struct Snapshot {
     apps: Arc<HashMap<AppName, Arc<App>>>,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// Whether those say by the PROXY protocol for whom they connect.
+    pub proxy_protocol: bool,
     /// The named limits.
     pub limits: Limits,
     /// Who is asked what the world sees in DNS; the system's resolvers, when empty.
@@ -60,6 +62,7 @@ impl Snapshot {
             from_tables: Arc::default(),
             apps: Arc::new(config.apps.iter().map(|app| (app.name.clone(), Arc::clone(app))).collect()),
             trusted_proxies: config.server.trusted_proxies.clone().into(),
+            proxy_protocol: config.server.proxy_protocol,
             limits: config.server.limits,
             resolvers: config.acme.as_ref().map(|acme| acme.resolvers.clone()).unwrap_or_default().into(),
             login: Arc::new(config.login.clone()),
@@ -116,6 +119,12 @@ impl Snapshot {
     /// The domains that tables name and the config does not.
     pub fn from_tables(&self) -> impl Iterator<Item = &Arc<Site>> {
         self.from_tables.values().filter(|site| !self.configured.contains_key(&site.domain.host))
+    }
+
+    /// Whether the config names a domain.
+    #[must_use]
+    pub fn is_configured(&self, host: &HostName) -> bool {
+        self.configured.contains_key(host)
     }
 
     /// An app by name.
