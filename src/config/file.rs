@@ -104,6 +104,10 @@ pub(super) struct ServerFile {
     pub(super) http: Option<Text>,
     /// Address and port of health and metrics; keep it private.
     pub(super) admin: Option<Text>,
+    /// The port at which the world reaches `http`, where another machine forwards it; that of `http`, when left out.
+    pub(super) public_http_port: Option<At<u16>>,
+    /// The port at which the world reaches `https`, where another machine forwards it; that of `https`, when left out.
+    pub(super) public_https_port: Option<At<u16>>,
     /// Folder of store, keys and the local CA.
     pub(super) data: Text,
     /// Networks whose X-Forwarded-* fields count.

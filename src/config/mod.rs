@@ -80,6 +80,10 @@ pub struct Server {
     pub https: SocketAddr,
     /// Where plain HTTP is redirected.
     pub http: Option<SocketAddr>,
+    /// The port at which the world reaches plain HTTP, where that is not its own.
+    pub public_http_port: Option<u16>,
+    /// The port at which the world reaches TLS, where that is not its own.
+    pub public_https_port: Option<u16>,
     /// Where health and metrics are told.
     pub admin: Option<SocketAddr>,
     /// The folder of store and keys.

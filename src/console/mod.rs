@@ -4,6 +4,7 @@
 //! has no business with it, so only requests that name it by address or `localhost` are answered.
 
 mod domains;
+mod onboarding;
 mod reload;
 
 use std::fmt::Write as _;
@@ -25,6 +26,7 @@ use crate::state::health::{SourceHealth, SourceState};
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
 use crate::state::nominated::Nominations;
+use crate::state::onboarding::Domains;
 use crate::state::ports::Store;
 use crate::state::proof::WaitingRoom;
 use crate::state::reloads::Reloads;
@@ -50,6 +52,8 @@ pub struct ConsoleRoom {
     pub nominations: Arc<Nominations>,
     /// Domains of tables that may not serve yet.
     pub waiting: Arc<WaitingRoom>,
+    /// How domains stand.
+    pub domains: Arc<dyn Domains>,
     /// Whether the gateway is about to stop.
     pub stopping: Arc<AtomicBool>,
 }
@@ -63,6 +67,8 @@ pub fn router(room: Arc<ConsoleRoom>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/reload", post(reload::reload))
+        .route("/api/v1/domains", get(onboarding::list))
+        .route("/api/v1/domains/{host}", get(onboarding::one))
         .layer(middleware::from_fn(only_by_address))
         .with_state(room)
 }
@@ -129,6 +135,7 @@ async fn metrics(State(room): Room) -> Response {
             .with_label_values(&[name])
             .set(i64::try_from(source.refused_rows).unwrap_or(i64::MAX));
     }
+    onboarding::count(&room).await;
     // The listeners count by themselves, for they know no metrics.
     for (limit, counter) in [
         ("connections", &room.listeners.refused_over_limit),

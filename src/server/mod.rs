@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod listeners;
 mod mailer;
+mod orders;
 mod reload;
 mod tables;
 
@@ -28,6 +29,7 @@ use self::certificates::Seen;
 pub use self::error::ServerError;
 use self::listeners::{Listeners, Servants, Socket};
 use self::mailer::CurrentMailer;
+use self::orders::{Orders, Ports};
 use self::reload::Reloader;
 use self::tables::TableDomains;
 use crate::config::{self, Config, Files};
@@ -108,6 +110,7 @@ pub struct Gateway {
     listeners: Arc<Listeners>,
     sockets: Vec<Socket>,
     domains: tables::Prepared,
+    orders: Orders,
     reloader: Reloader,
 }
 
@@ -209,6 +212,7 @@ impl Gateway {
         let tables = TableDomains::default();
         let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
+        let orders = Orders::new(&sqlite, &current, &certificates, &challenges, &metrics, clock);
         let console = {
             let directory = Arc::clone(&directory);
             console::router(Arc::new(ConsoleRoom {
@@ -221,6 +225,7 @@ impl Gateway {
                 current: Arc::clone(&current),
                 nominations: tables.nominations,
                 waiting: tables.waiting,
+                domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
             }))
         };
@@ -241,9 +246,11 @@ impl Gateway {
             tls: Tls::new(Arc::clone(&certificates), Arc::clone(&challenges)),
             counters,
             console,
-            https_port,
         }));
         let sockets = listeners.prepare(&config.server, &[]).await.map_err(ServerError::from_all)?;
+        let ports = Ports::of(&config.server, &sockets);
+        https_port.store(ports.https, Ordering::Relaxed);
+        orders.apply(orders.prepare(config, ports)?);
         let watcher = Watcher::new(&loaded.path, loaded.files.clone(), config.tls.certs.as_deref());
         let mut seen = Seen::default();
         let as_store = Arc::clone(&sqlite) as Arc<dyn CertificateStore>;
@@ -270,6 +277,8 @@ impl Gateway {
             gateway,
             serving,
             listeners: Arc::clone(&listeners),
+            orders: orders.clone(),
+            https_port,
             metrics,
             watcher: Some(watcher),
         };
@@ -286,6 +295,7 @@ impl Gateway {
             listeners,
             sockets,
             domains,
+            orders,
             reloader,
         })
     }
@@ -329,6 +339,7 @@ impl Gateway {
 
         self.domains.run(&rooms, &halt).await;
         self.listeners.apply(self.sockets);
+        rooms.spawn(self.orders.run(halt.clone()));
         let mut reloader = self.reloader;
         reloader.remember();
         tracing::info!("ready");

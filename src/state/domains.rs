@@ -108,6 +108,8 @@ pub trait DomainStore: Send + Sync {
     async fn answer_wish(&self, name: &CertificateName, answer: &str) -> Result<(), StoreError>;
     /// Takes the answer to a wish; `None` as long as there is none.
     async fn take_answer(&self, name: &CertificateName) -> Result<Option<String>, StoreError>;
+    /// Forgets what is asked for a name.
+    async fn forget_wish(&self, name: &CertificateName) -> Result<(), StoreError>;
     /// Forgets wishes and answers that are older.
     async fn forget_wishes(&self, before: Timestamp) -> Result<(), StoreError>;
 

@@ -166,6 +166,11 @@ impl DomainStore for SqliteStore {
             .map_err(failed("read what a domain looks like"))
     }
 
+    async fn forget_wish(&self, name: &CertificateName) -> Result<(), StoreError> {
+        let delete = query("DELETE FROM wish WHERE name = ?").bind(name.to_string());
+        delete.execute(&self.writer).await.map(drop).map_err(failed("forget what was asked of the gateway"))
+    }
+
     async fn forget_wishes(&self, before: Timestamp) -> Result<(), StoreError> {
         let delete = query("DELETE FROM wish WHERE asked < ?").bind(micros(before));
         delete.execute(&self.writer).await.map(drop).map_err(failed("forget what was asked of the gateway"))

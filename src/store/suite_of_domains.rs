@@ -6,6 +6,7 @@ use super::tests::opened;
 use crate::state::certificates::CertificateName;
 use crate::state::domains::{Claim, DomainStore as _, Owner, Phase, Progress};
 use crate::state::issuance::{CertificateStore as _, StoredCertificate, StoredOrder, Times};
+use crate::state::onboarding::Wish;
 use crate::types::{AppName, CustomerId, HostName, Secret};
 
 fn at(second: i64) -> Timestamp {
@@ -88,8 +89,11 @@ async fn progress_and_claims_come_back_as_they_were_kept() {
     let kept = vec![(name("a.test"), progress)];
     store.put_progress(&kept).await.expect("kept");
     assert_eq!(store.progress().await.expect("read"), kept);
+    assert_eq!(store.progress_of(&name("a.test")).await.expect("read"), kept.first().map(|(_, known)| known.clone()));
     store.forget_progress(&[name("a.test")]).await.expect("forgotten");
     assert!(store.progress().await.expect("read").is_empty());
+
+    assert_eq!(store.progress_of(&name("a.test")).await.expect("read"), None);
 
     let app = AppName::parse("shop").expect("a name");
     let owner = Owner { app: app.clone(), customer: Some(CustomerId::parse("42").expect("an id")) };
@@ -144,4 +148,26 @@ async fn claims_of_any_number_and_any_text_are_kept_in_one_step() {
     let claims: Vec<Claim> = (0..12_000).map(claim).collect();
     store.put_claims(&claims).await.expect("kept");
     assert_eq!(store.claims().await.expect("read"), claims);
+}
+
+#[tokio::test]
+async fn a_wish_waits_for_its_answer_and_the_answer_for_who_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    store.ask_for(&name("b.test"), Wish::Look, at(2)).await.expect("asked");
+    store.ask_for(&name("a.test"), Wish::Retry, at(1)).await.expect("asked");
+    let asked = vec![(name("a.test"), Wish::Retry), (name("b.test"), Wish::Look)];
+    assert_eq!(store.asked_for(9).await.expect("read"), asked);
+    assert_eq!(store.asked_for(1).await.expect("read").len(), 1);
+    assert_eq!(store.take_answer(&name("b.test")).await.expect("read"), None);
+    store.answer_wish(&name("b.test"), "seen").await.expect("answered");
+    assert_eq!(store.asked_for(9).await.expect("read").len(), 1, "what is answered is asked for no more");
+    assert_eq!(store.take_answer(&name("b.test")).await.expect("read").as_deref(), Some("seen"));
+    assert_eq!(store.take_answer(&name("b.test")).await.expect("read"), None, "an answer is taken once");
+    store.forget_wishes(at(1)).await.expect("forgotten");
+    assert_eq!(store.asked_for(9).await.expect("read").len(), 1);
+    store.forget_wishes(at(2)).await.expect("forgotten");
+    store.ask_for(&name("c.test"), Wish::Look, at(3)).await.expect("asked");
+    store.forget_wish(&name("c.test")).await.expect("forgotten");
+    assert!(store.asked_for(9).await.expect("read").is_empty());
 }
