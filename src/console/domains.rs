@@ -29,7 +29,7 @@ pub(super) fn write(text: &mut String, room: &ConsoleRoom) {
     };
     let samples =
         serving.into_iter().map(|((app, origin), count)| (format!("app=\"{app}\",origin=\"{origin}\""), count));
-    family("vestibule_domains", "Domains that are served", samples.collect());
+    family("vestibule_domains_served", "Domains that are served", samples.collect());
     let named = room.nominations.latest().unwrap_or_default();
     let samples = named.refused_rows.iter().map(|(app, count)| (format!("app=\"{app}\""), *count));
     family("vestibule_domain_rows_refused", "Rows of tables of domains with something wrong", samples.collect());

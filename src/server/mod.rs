@@ -212,7 +212,7 @@ impl Gateway {
         let tables = TableDomains::default();
         let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
-        let orders = Orders::new(&sqlite, &current, &certificates, &challenges, &metrics, clock);
+        let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let console = {
             let directory = Arc::clone(&directory);
             console::router(Arc::new(ConsoleRoom {

@@ -78,6 +78,14 @@ pub struct Claim {
     pub left: Option<Timestamp>,
 }
 
+impl Claim {
+    /// Whether it is proven for whom it is named now: one that is not serves nobody.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.proven.as_ref().is_some_and(|(owner, _)| *owner == self.owner)
+    }
+}
+
 /// For whom a domain serves.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Owner {

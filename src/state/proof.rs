@@ -26,7 +26,7 @@ impl ProofKey {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn of(store: &dyn Store) -> Result<Self, StoreError> {
+    pub async fn of(store: &(impl Store + ?Sized)) -> Result<Self, StoreError> {
         let make = || crate::session::Token::generate().bytes().to_vec();
         Ok(Self::new(&store.secret(Self::SECRET, make).await?))
     }
@@ -98,12 +98,15 @@ pub enum WaitingFor {
     OneOwner,
 }
 
+/// The name of what is wrong with a domain that waits for a proof.
+pub const UNPROVEN: &str = "unproven";
+
 impl WaitingFor {
     /// The name in metrics, the API and logs.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Proof(_) => "unproven",
+            Self::Proof(_) => UNPROVEN,
             Self::OneOwner => "ambiguous",
         }
     }

@@ -73,8 +73,11 @@ impl<'a> Question<'a> {
         let request = match (&args.path, &domain) {
             (Some(path), Some((host, _))) => Some(Asked::read(args, path, host)?),
             (Some(_), None) => {
-                let help = format!("`check --data` tells what is wrong with the tables of domains of app `{}`", app.name);
-                return Err(Failure::Other(format!("the app has no domain now that a request could come by\n  help: {help}")));
+                let help =
+                    format!("`check --data` tells what is wrong with the tables of domains of app `{}`", app.name);
+                return Err(Failure::Other(format!(
+                    "the app has no domain now that a request could come by\n  help: {help}"
+                )));
             }
             _ => None,
         };
@@ -206,7 +209,9 @@ async fn domain_of(host: &str, app: &App, config: &Config, directory: &TableDire
             }
             Err(Failure::Usage(format!("`{name}` is no domain of app `{}`, which has {}", app.name, known.join(", "))))
         }
-        _ => Err(Failure::Usage(format!("`{name}` is named for several customers; `check --data` tells by which rows"))),
+        _ => {
+            Err(Failure::Usage(format!("`{name}` is named for several customers; `check --data` tells by which rows")))
+        }
     }
 }
 
