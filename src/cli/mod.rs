@@ -262,6 +262,17 @@ pub enum DomainsAction {
         #[arg(value_name = "HOST")]
         host: String,
     },
+    /// Let a domain of a table serve for the customer that the table names now, though it served for another before
+    ///
+    /// Otherwise it waits for a TXT record; `vestibule domains HOST` tells which.
+    Approve {
+        /// Which config file.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The domain
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
 }
 
 /// What `demo` is asked.
