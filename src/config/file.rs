@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer};
 
 use super::acme::AcmeFile;
+use super::domains_from::DomainTableFile;
 use super::either::{
     ConstantFile, DaysFromFile, DaysOfRoleFile, OriginFile, RoleFromFile, RowsFile, SecretFile, UpstreamFromFile,
 };
@@ -316,6 +317,9 @@ pub(super) struct AppFile {
     /// Further domains, with a customer or branding of their own.
     #[serde(default)]
     pub(super) domain: Vec<DomainFile>,
+    /// Tables that name further domains.
+    #[serde(default)]
+    pub(super) domains_from: Vec<At<DomainTableFile>>,
     /// Customer lists.
     #[serde(default)]
     pub(super) customers: Vec<At<CustomerListFile>>,

@@ -3,6 +3,7 @@
 //! It is a socket of its own, meant for a private address. Nothing secret is told here; still, a page in somebody's browser
 //! has no business with it, so only requests that name it by address or `localhost` are answered.
 
+mod domains;
 mod onboarding;
 mod reload;
 
@@ -25,9 +26,12 @@ use crate::state::counters::ListenerCounters;
 use crate::state::health::{SourceHealth, SourceState};
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
+use crate::state::nominated::Nominations;
 use crate::state::onboarding::Domains;
 use crate::state::ports::Store;
+use crate::state::proof::WaitingRoom;
 use crate::state::reloads::Reloads;
+use crate::state::snapshot::Current;
 
 /// What the console tells of.
 pub struct ConsoleRoom {
@@ -45,6 +49,12 @@ pub struct ConsoleRoom {
     pub metrics: Arc<Metrics>,
     /// Reloads of the config.
     pub reloads: Arc<Reloads>,
+    /// The domains in force.
+    pub current: Arc<Current>,
+    /// What tables of domains say.
+    pub nominations: Arc<Nominations>,
+    /// Domains of tables that may not serve yet.
+    pub waiting: Arc<WaitingRoom>,
     /// How domains stand.
     pub domains: Arc<dyn Domains>,
     /// Whether the gateway is about to stop.
@@ -119,6 +129,9 @@ async fn ready(State(room): Room) -> Response {
 
 /// The counters in Prometheus's text format.
 async fn metrics(State(room): Room) -> Response {
+    // One that a reload took away is told no longer.
+    room.metrics.source_up.reset();
+    room.metrics.source_refused_rows.reset();
     for source in (room.sources)() {
         let name = source.name.as_str();
         let is_up = i64::from(matches!(source.state, SourceState::Fresh));
@@ -213,5 +226,6 @@ async fn metrics(State(room): Room) -> Response {
     if let Ok(queued) = room.store.queued_mails().await {
         line("vestibule_mails_queued", "gauge", "Mails in the outbox", queued);
     }
+    domains::write(&mut text, &room);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
 }

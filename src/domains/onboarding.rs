@@ -30,6 +30,7 @@ use crate::state::issuance::{CertificateStore, Times};
 use crate::state::metrics::Metrics;
 use crate::state::onboarding::{Sight, Wish};
 use crate::state::ports::StoreError;
+use crate::state::proof::WaitingRoom;
 use crate::state::snapshot::{Current, Snapshot};
 use crate::types::HostName;
 
@@ -64,6 +65,8 @@ pub struct Parts {
     pub store: Arc<dyn DomainStore>,
     /// Which names are ours.
     pub current: Arc<Current>,
+    /// Domains of tables that may not serve yet.
+    pub waiting: Arc<WaitingRoom>,
     /// The certificates in force.
     pub certificates: Arc<Certificates>,
     /// What is answered to who looks for us.

@@ -10,6 +10,7 @@ mod listeners;
 mod mailer;
 mod orders;
 mod reload;
+mod tables;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use self::listeners::{Listeners, Servants, Socket};
 use self::mailer::CurrentMailer;
 use self::orders::{Orders, Ports};
 use self::reload::Reloader;
+use self::tables::TableDomains;
 use crate::config::{self, Config, Files};
 use crate::console::{self, ConsoleRoom};
 use crate::directory::TableDirectory;
@@ -107,6 +109,7 @@ pub struct Gateway {
     stopping: Arc<AtomicBool>,
     listeners: Arc<Listeners>,
     sockets: Vec<Socket>,
+    domains: tables::Prepared,
     orders: Orders,
     reloader: Reloader,
 }
@@ -206,7 +209,10 @@ impl Gateway {
         let stopping = Arc::new(AtomicBool::new(false));
         let (reloads, asked) = Reloads::new(reload::digest(&loaded.text), clock.now());
         let reloads = Arc::new(reloads);
-        let orders = Orders::new(&sqlite, &current, &certificates, &challenges, &metrics, clock);
+        let tables = TableDomains::default();
+        let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
+        let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
+        let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let console = {
             let directory = Arc::clone(&directory);
             console::router(Arc::new(ConsoleRoom {
@@ -217,6 +223,9 @@ impl Gateway {
                 mail: Arc::clone(&mail),
                 metrics: Arc::clone(&metrics),
                 reloads: Arc::clone(&reloads),
+                current: Arc::clone(&current),
+                nominations: tables.nominations,
+                waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
             }))
@@ -287,6 +296,7 @@ impl Gateway {
             stopping,
             listeners,
             sockets,
+            domains,
             orders,
             reloader,
         })
@@ -329,6 +339,7 @@ impl Gateway {
         let current = Arc::clone(&self.login.current);
         rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), current, self.clock, halt.clone()));
 
+        self.domains.run(&rooms, &halt).await;
         self.listeners.apply(self.sockets);
         rooms.spawn(self.orders.run(halt.clone()));
         let mut reloader = self.reloader;

@@ -14,6 +14,7 @@ use crate::state::certificates::Certificates;
 use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
 use crate::state::metrics::Metrics;
+use crate::state::proof::WaitingRoom;
 use crate::state::snapshot::Current;
 use crate::store::SqliteStore;
 
@@ -58,6 +59,7 @@ impl Orders {
     pub(super) fn new(
         store: &Arc<SqliteStore>,
         current: &Arc<Current>,
+        waiting: &Arc<WaitingRoom>,
         certificates: &Arc<Certificates>,
         challenges: &Arc<Challenges>,
         metrics: &Arc<Metrics>,
@@ -69,6 +71,7 @@ impl Orders {
             certificate_store: Arc::clone(store) as _,
             store: Arc::clone(store) as _,
             current: Arc::clone(current),
+            waiting: Arc::clone(waiting),
             certificates: Arc::clone(certificates),
             challenges: Arc::clone(challenges),
             authority: Arc::clone(&authority),

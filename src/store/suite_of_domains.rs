@@ -113,6 +113,44 @@ async fn progress_and_claims_come_back_as_they_were_kept() {
 }
 
 #[tokio::test]
+async fn an_approval_is_for_one_owner_and_is_taken_up_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let host = HostName::parse("a.test").expect("a host");
+    let owner = |customer: Option<&str>| Owner {
+        app: AppName::parse("shop").expect("a name"),
+        customer: customer.map(|id| CustomerId::parse(id).expect("an id")),
+    };
+    store.approve(&host, &owner(Some("1"))).await.expect("noted");
+    store.approve(&host, &owner(None)).await.expect("noted");
+    assert_eq!(store.approvals().await.expect("read"), vec![(host.clone(), owner(None))]);
+    store.forget_approval(&host, &owner(Some("1"))).await.expect("nothing to do");
+    assert_eq!(store.approvals().await.expect("read").len(), 1);
+    store.forget_approval(&host, &owner(None)).await.expect("forgotten");
+    assert!(store.approvals().await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn claims_of_any_number_and_any_text_are_kept_in_one_step() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let owner = Owner {
+        app: AppName::parse("shop").expect("a name"),
+        customer: Some(CustomerId::parse("O'Neil \"& Söhne\" \\ 0042").expect("an id")),
+    };
+    let claim = |number: i64| Claim {
+        host: HostName::parse(&format!("h{number:05}.test")).expect("a host"),
+        owner: owner.clone(),
+        brand: format!("{{\"title\":\"№ {number}\"}}"),
+        proven: (number % 2 == 0).then(|| (owner.clone(), at(number))),
+        left: (number % 3 == 0).then(|| at(number)),
+    };
+    let claims: Vec<Claim> = (0..12_000).map(claim).collect();
+    store.put_claims(&claims).await.expect("kept");
+    assert_eq!(store.claims().await.expect("read"), claims);
+}
+
+#[tokio::test]
 async fn a_wish_waits_for_its_answer_and_the_answer_for_who_asked() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = opened(folder.path()).await;

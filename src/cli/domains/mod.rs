@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::paint::Paint;
+use super::paint::{Paint, tame};
 use super::{DomainsAction, DomainsArgs, Failure, print};
 use crate::certificates::by_name::ByName;
 use crate::certificates::folder;
@@ -21,10 +21,11 @@ use crate::domains::acme::name_for;
 use crate::domains::onboarding::points_to;
 use crate::state::certificates::{Certificate, CertificateName, CertificateSet, CertificateSource as _};
 use crate::state::clock::Clock;
-use crate::state::domains::{DomainStore as _, Progress};
+use crate::state::domains::{Claim, DomainStore as _, Phase, Progress};
 use crate::state::issuance::{CertificateStore as _, Times};
 use crate::state::onboarding::{DomainRow, NamedBy, Sight, Standing, Wish};
 use crate::state::ports::StoreError;
+use crate::state::proof::{ProofKey, UNPROVEN};
 use crate::store::{self, SqliteStore};
 use crate::types::HostName;
 
@@ -37,13 +38,14 @@ const TAKEN_UP: Duration = Duration::from_secs(8);
 /// Tells how all domains stand, or one of them, or does what is asked for one.
 pub(super) async fn run(args: &DomainsArgs) -> Result<ExitCode, Failure> {
     let file = match &args.action {
-        Some(DomainsAction::Retry { config, .. }) => config,
+        Some(DomainsAction::Retry { config, .. } | DomainsAction::Approve { config, .. }) => config,
         None => &args.config,
     };
     let config = config::load(&file.config)?;
     let store = store::open_beside(&config.server.data).await.map_err(|error| Failure::Other(error.to_string()))?;
     let done = match (&args.action, &args.host) {
         (Some(DomainsAction::Retry { host, .. }), _) => retry(&config, &store, &parse(host)?).await,
+        (Some(DomainsAction::Approve { host, .. }), _) => approve(&store, &parse(host)?).await,
         (None, Some(host)) => one(args, &config, &store, &parse(host)?).await,
         (None, None) => all(args, &config, &store).await,
     };
@@ -102,13 +104,28 @@ async fn named(config: &Config, store: &SqliteStore) -> Result<Vec<DomainRow>, F
         rows.push(DomainRow::new(hub.clone(), None, None, NamedBy::Hub));
     }
     let known: std::collections::HashSet<_> = rows.iter().map(|row| row.host.clone()).collect();
+    let key = ProofKey::of(store).await.map_err(failed)?;
     for claim in store.claims().await.map_err(failed)? {
         if claim.left.is_some() || known.contains(&claim.host) {
             continue;
         }
-        rows.push(DomainRow::new(claim.host, Some(claim.owner.app), claim.owner.customer, NamedBy::Table));
+        rows.push(row_of(claim, &key));
     }
     Ok(rows)
+}
+
+/// A domain of a table; one that waits to be proven stands so already.
+fn row_of(claim: Claim, key: &ProofKey) -> DomainRow {
+    if claim.is_proven() {
+        return DomainRow::new(claim.host, Some(claim.owner.app), claim.owner.customer, NamedBy::Table);
+    }
+    let proof = key.proof(&claim.host, &claim.owner);
+    DomainRow {
+        state: Standing::Phase(Phase::Missing),
+        problem: Some(UNPROVEN.to_owned()),
+        sentence: Some(proof.sentence(&claim.host)),
+        ..DomainRow::new(claim.host, Some(claim.owner.app), claim.owner.customer, NamedBy::Table)
+    }
 }
 
 /// How a row stands.
@@ -120,6 +137,9 @@ async fn stand(
     provided: &Provided,
     now: Timestamp,
 ) -> DomainRow {
+    if row.problem.is_some() {
+        return row;
+    }
     let in_folder = if progress.is_none() { provided.until(&row.host, now).await } else { None };
     match (&config.acme, in_folder) {
         (_, Some(until)) if until >= now => DomainRow { state: Standing::Provided, until: Some(until), ..row },
@@ -264,4 +284,40 @@ async fn ask(
     // What nobody took up must not surprise whoever starts a gateway tomorrow.
     store.forget_wish(name).await.map_err(failed)?;
     Ok(None)
+}
+
+/// Notes an operator's word that a domain may serve for whom the tables name it now.
+async fn approve(store: &SqliteStore, host: &HostName) -> Result<ExitCode, Failure> {
+    let find = async || {
+        let claims = store.claims().await.map_err(failed)?;
+        Ok::<_, Failure>(claims.into_iter().find(|claim| claim.host == *host && claim.left.is_none()))
+    };
+    let claim = find().await?.ok_or_else(|| {
+        let help =
+            "`vestibule domains` lists those that tables name; `check --data` tells what is wrong with their rows";
+        Failure::Usage(format!("no table names the domain `{host}`\n  help: {help}"))
+    })?;
+    let whose = match &claim.owner.customer {
+        Some(customer) => format!("customer {} of app {}", tame(customer.as_str()), claim.owner.app),
+        None => format!("all customers of app {}", claim.owner.app),
+    };
+    if claim.is_proven() {
+        return print(&format!("{host} is proven for {whose}: there is nothing to approve\n"));
+    }
+    store.approve(host, &claim.owner).await.map_err(failed)?;
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < TAKEN_UP {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let is_taken_up = !store.approvals().await.map_err(failed)?.iter().any(|(approved, _)| approved == host);
+        if is_taken_up {
+            let is_done = find().await?.is_some_and(|now| now.owner == claim.owner && now.is_proven());
+            return match is_done {
+                true => print(&format!("{host} serves for {whose}\n")),
+                false => Err(Failure::Other(format!(
+                    "{host} does not wait for {whose} any more\n  help: see `vestibule domains {host}`"
+                ))),
+            };
+        }
+    }
+    print(&format!("{host} is approved for {whose}; the gateway takes that up when it runs\n"))
 }
