@@ -113,7 +113,8 @@ async fn a_name_that_leads_here_lacks_nothing() {
     let report = look("shop.example.com A 127.0.0.1", "", "shop.example.com").await;
     expect(&report, None, &[]);
     assert_eq!(report.visits, [("127.0.0.1".parse().expect("an address"), Visit::Here)]);
-    let report = look("shop.example.com CNAME edge.example.net.\nedge.example.net A 127.0.0.1", "", "shop.example.com").await;
+    let report =
+        look("shop.example.com CNAME edge.example.net.\nedge.example.net A 127.0.0.1", "", "shop.example.com").await;
     expect(&report, None, &[]);
     assert_eq!(report.aliases, ["edge.example.net"]);
 }
@@ -137,7 +138,11 @@ async fn the_record_to_set_is_told_to_the_letter() {
 async fn an_address_that_is_out_of_date_is_named() {
     let both = "shop.example.com A 127.0.0.1\nshop.example.com A 127.0.0.99";
     let report = look(both, "", "shop.example.com").await;
-    expect(&report, Some("partly-elsewhere"), &["\nshop.example.com. A 127.0.0.99 (nothing accepts connections there)"]);
+    expect(
+        &report,
+        Some("partly-elsewhere"),
+        &["\nshop.example.com. A 127.0.0.99 (nothing accepts connections there)"],
+    );
     let report = look("shop.example.com A 127.0.0.99", "", "shop.example.com").await;
     expect(&report, Some("elsewhere"), &["points to 127.0.0.99"]);
     let report = look("shop.example.com A 127.0.0.99", "check_reach = false", "shop.example.com").await;
