@@ -31,6 +31,9 @@ const LOOK_LASTS: SignedDuration = SignedDuration::from_mins(10);
 /// How soon a question about a renewal that failed is asked again.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
+/// How often such a question is asked at most (RFC 9773, section 4.3.2).
+const ASK_OFTEN: SignedDuration = SignedDuration::from_mins(1);
+
 /// How soon an order that the authority has not finished goes on.
 const UNFINISHED: SignedDuration = SignedDuration::from_mins(1);
 
@@ -461,12 +464,12 @@ impl Schedule {
         }
         if let Some(entry) = self.entries.get_mut(&job.name) {
             let known = entry.times.as_deref().copied();
-            let mut times = match (times, known) {
-                (Some(times), _) | (None, Some(times)) => times,
+            let times = match (times, known) {
+                (Some(times), _) => Times { ask_again: times.ask_again.max(later(now, ASK_OFTEN)), ..times },
+                (None, Some(times)) => Times { ask_again: later(now, ASK_AGAIN), ..times },
                 // It was asked about, so it was there; without it, it is looked at like a new one.
                 (None, None) => return self.put(&job.name, Place::Look(now)),
             };
-            times.ask_again = times.ask_again.max(later(now, ASK_AGAIN));
             entry.times = Some(Box::new(times));
             self.put(&job.name, rest(&times));
         }

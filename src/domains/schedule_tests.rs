@@ -381,3 +381,23 @@ fn a_long_line_keeps_its_order_and_is_looked_at_again_before_the_authority_is_as
     let first_hour: Vec<_> = world.orders.iter().take(80).map(|(_, name)| name.to_string()).collect();
     assert!(first_hour.iter().all(|name| name.len() <= 8 && name[1..name.len() - 5].parse::<u32>().expect("n") < 80));
 }
+
+#[test]
+fn the_authority_may_move_a_renewal_forward_and_silence_moves_nothing() {
+    let mut schedule = Schedule::new(Budget::new(80, None));
+    let known = Times { ask_again: at(DAY), ..times(at(0)) };
+    schedule.add(name("a.test"), None, Some(known), at(0));
+    assert_eq!(schedule.next(at(DAY - 1)), None);
+    let ask = schedule.next(at(DAY)).expect("a question");
+    assert_eq!(ask.task, Task::Ask);
+    schedule.asked(&ask, None, at(DAY));
+    assert_eq!(schedule.next(at(DAY + HOUR - 1)), None);
+    let ask = schedule.next(at(DAY + HOUR)).expect("it is asked again");
+    schedule.asked(&ask, Some(Times { renew_at: at(DAY + HOUR), ask_again: at(2 * DAY), ..known }), at(DAY + HOUR));
+    let look = schedule.next(at(DAY + HOUR)).expect("a look before the renewal");
+    assert_eq!(look.task, Task::Look);
+    let (progress, times) = schedule.progress(&name("a.test")).expect("ours");
+    assert_eq!((progress.phase, times.map(|times| times.not_after)), (Phase::Renewing, Some(known.not_after)));
+    schedule.looked(&look, None, at(DAY + HOUR));
+    assert_eq!(schedule.next(at(DAY + HOUR)).expect("an order").task, Task::Order);
+}
