@@ -71,6 +71,7 @@ mod removal_from_the_table;
 mod role_rules;
 mod several_customers;
 mod several_lists;
+mod several_upstreams;
 mod slow_clients;
 mod smtp_down;
 mod source_vanishes_or_turns_to_garbage;
