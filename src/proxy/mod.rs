@@ -13,6 +13,8 @@ mod ctx;
 mod deadlines;
 mod decision;
 mod filtering;
+mod frames;
+mod handshake;
 mod identity;
 mod linger;
 pub mod listener;
@@ -20,16 +22,16 @@ mod relocate;
 mod respond;
 mod route;
 pub mod stream;
-mod upgrade;
 mod upstream;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -39,7 +41,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 pub use admit::Corridor;
 pub use ctx::RequestCtx;
-pub use upstream::{InvalidCa, Upstreams};
+pub use upstream::{InvalidTlsFile, PreparedUpstreams, Upstreams};
 
 use crate::filters::Unfilterable;
 use crate::pages::Reply;
@@ -52,9 +54,13 @@ use admit::Admission;
 use connection::{Connection, Protocol};
 use respond::OwnRequest;
 use route::{Facts, Routed};
-use upstream::{Attempts, Sent, UseAs};
+use upstream::{Attempts, Client, Sent, UseAs};
 
-/// The gateway, as Pingora calls it.
+/// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
+const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
+
+/// The gateway, as Pingora calls it. What a reload changes stands behind pointers, so a copy of it sees the same.
+#[derive(Clone)]
 pub struct Gateway {
     /// The running snapshot.
     pub current: Arc<Current>,
@@ -67,7 +73,7 @@ pub struct Gateway {
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The port of https, for the redirect from plain HTTP.
-    pub https_port: u16,
+    pub https_port: Arc<AtomicU16>,
 }
 
 #[async_trait]
@@ -187,6 +193,23 @@ impl ProxyHttp for Gateway {
         retried(session, ctx, error, Sent::Perhaps { reused, idempotent })
     }
 
+    /// Pingora heeds no error of this hook, so what goes wrong here is dealt with here.
+    async fn response_trailer_filter(
+        &self,
+        session: &mut Session,
+        trailers: &mut HeaderMap,
+        ctx: &mut RequestCtx,
+    ) -> Result<Option<Bytes>> {
+        if ctx.filtering.is_some() {
+            trailers.clear();
+            return Ok(self.end_filtered(session, ctx).await.filter(|rest| !rest.is_empty()));
+        }
+        for name in NO_TRAILERS {
+            trailers.remove(name);
+        }
+        Ok(None)
+    }
+
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
         let status = self.status_of(error, ctx);
         if let (Some(status), None) = (status, session.response_written()) {
@@ -222,14 +245,12 @@ impl ProxyHttp for Gateway {
         if let Some(attempts) = &mut ctx.attempts {
             attempts.over();
         }
+        if error.is_none() {
+            self.end_late(session, ctx).await;
+        }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let sent = session.body_bytes_sent();
         access_log::write(ctx, session.req_header().method.as_str(), status, sent, &self.metrics);
-        if error.is_none() && ctx.filtering.as_ref().is_some_and(|filtering| filtering.is_unfinished()) {
-            // No way of Pingora's leads here; should one, its client must not wait for an answer that is held back.
-            tracing::error!(request_id = ctx.id, "an answer was over before its filter was");
-            session.as_downstream_mut().shutdown().await;
-        }
         if ctx.failed_early {
             // Pingora drops the connection after this hook, without closing it in the way that lets the answer arrive.
             session.as_downstream_mut().shutdown().await;
@@ -387,7 +408,9 @@ impl Gateway {
     async fn next_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
         let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
         let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
-        let client = ctx.facts()?.client;
+        let connection = Connection::of(session)
+            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
+        let client = Client::new(ctx.facts()?.client, connection.peer, connection.local);
         let mut attempts = ctx.attempts.take().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no pool"))?;
         if attempts.is_retry() {
             // What was read of the body comes through its filter once more.
@@ -409,7 +432,7 @@ impl Gateway {
     }
 
     fn to_https(&self, plain: &route::PlainHttp) -> Reply {
-        match self.https_port {
+        match self.https_port.load(Ordering::Relaxed) {
             443 => Reply::permanent(&format!("https://{}{}", plain.host, plain.target)),
             port => Reply::permanent(&format!("https://{}:{port}{}", plain.host, plain.target)),
         }
@@ -439,6 +462,49 @@ impl Gateway {
         ctx.is_unfilterable = true;
         ctx.decided("deny", Reason::CannotFilter.name());
         Error::explain(ErrorType::HTTPStatus(403), "the answer cannot be filtered")
+    }
+
+    /// Lets a filter finish, and gives the last of what it lets through. What cannot be filtered is refused; where it has begun, it is
+    /// cut off.
+    async fn end_filtered(&self, session: &mut Session, ctx: &mut RequestCtx) -> Option<Bytes> {
+        match filtering::end(session, ctx) {
+            Ok(Ok(rest)) => return rest,
+            Ok(Err(cause)) => {
+                self.unfilterable(ctx, &cause);
+                if let (None, Some(facts)) = (session.response_written(), &ctx.facts) {
+                    let reply = decision::deny(facts, Reason::CannotFilter, ctx.live.as_deref(), &ctx.id);
+                    session.set_keepalive(None);
+                    if respond::send(session, reply, ctx).await.is_ok() {
+                        return None;
+                    }
+                }
+            }
+            Err(cause) => tracing::debug!(%cause, request_id = ctx.id, "the end of an answer could not be written"),
+        }
+        session.as_downstream_mut().shutdown().await;
+        None
+    }
+
+    /// Ends an answer that was over with its head: over HTTP/2, a head can be that of an answer with a body, have no length, and be
+    /// all the same the last that comes. Pingora tells no hook, and it has written nothing, for the head was held back.
+    async fn end_late(&self, session: &mut Session, ctx: &mut RequestCtx) {
+        let Some(filtering) = &ctx.filtering else { return };
+        if !filtering.is_unfinished() {
+            return;
+        }
+        if !filtering.holds_head() {
+            // No way of Pingora's leads here; should one, its client must not take what it has for the whole.
+            tracing::error!(request_id = ctx.id, "an answer was over before its filter was");
+            session.as_downstream_mut().shutdown().await;
+            return;
+        }
+        let rest = self.end_filtered(session, ctx).await;
+        if ctx.is_unfilterable {
+            return;
+        }
+        if let Err(cause) = session.write_response_body(rest, true).await {
+            tracing::debug!(%cause, request_id = ctx.id, "the end of an answer could not be written");
+        }
     }
 
     /// The status to answer an error with; nothing when there is nobody left to answer.

@@ -17,6 +17,7 @@ pub mod open_requests;
 pub mod ports;
 pub mod rate_limits;
 mod recheck;
+pub mod reloads;
 pub mod sessions;
 mod shares;
 pub mod snapshot;

@@ -609,8 +609,7 @@ async fn attack_01_nothing_gets_out_of_a_prefix() {
     assert_eq!((moved.location(), moved.header("set-cookie")), ("/shop/there?a", "a=b; Path=/shop; Secure"));
     let told = list[0].got().pop().expect("a request").head.to_ascii_lowercase();
     assert!(told.contains("x-forwarded-prefix: /shop"), "{told}");
-    let output =
-        house.command(&["explain", "--app", "orders", "--email", "ann@example.com", "--path", "/shop/cart"]);
+    let output = house.command(&["explain", "--app", "orders", "--email", "ann@example.com", "--path", "/shop/cart"]);
     let output = crate::house::printed(&output);
     assert!(output.contains("the app is asked for /base/v2/cart"), "{output}");
 }

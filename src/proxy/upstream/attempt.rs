@@ -13,6 +13,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::balance::Set;
 use super::peer::{Address, UseAs};
+use super::proxy_protocol_out::Client;
 use super::queue::{NoPlace, Place};
 use super::{Pool, Server, cause};
 use crate::config::{Balance, UpstreamServer};
@@ -111,13 +112,13 @@ impl Attempts {
         &mut self,
         _: &Permit,
         use_as: UseAs,
-        client: IpAddr,
+        client: Client,
     ) -> pingora::Result<Box<HttpPeer>> {
         let pool = Arc::clone(&self.pool);
         loop {
             self.current = None;
             let (index, server) = self
-                .choose(client)
+                .choose(client.from.ip())
                 .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(503), "no server of the app is well"))?;
             self.tried.insert(index);
             let busy = Busy::new(&server);
@@ -166,14 +167,16 @@ impl Attempts {
             server.addresses.failed(&current.address);
         }
         drop(current);
+        // Over HTTP/2 a server says of a request that it has not begun with it (RFC 9113, section 8.7); Pingora tells by `retry`.
+        let is_refused = error.etype == ErrorType::H2Error && error.retry();
+        // A kept connection may have ended by itself, which says nothing of the server.
         let is_end_of_old = matches!(sent, Sent::Perhaps { reused: true, .. }) && is_end(&error.etype);
-        if !is_end_of_old {
-            // A kept connection may have ended by itself, which says nothing of the server.
+        if !is_end_of_old && !is_refused {
             self.server_failed(&server, error);
         }
         let is_harmless = match sent {
             Sent::Nothing => true,
-            Sent::Perhaps { idempotent, .. } => idempotent && is_end(&error.etype),
+            Sent::Perhaps { idempotent, .. } => is_refused || (idempotent && is_end(&error.etype)),
         };
         is_harmless && is_body_whole && self.may_go_on(error)
     }

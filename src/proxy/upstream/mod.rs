@@ -7,8 +7,10 @@
 mod attempt;
 mod balance;
 mod check;
+mod connect;
 mod health;
 mod peer;
+mod proxy_protocol_out;
 mod queue;
 mod resolve;
 
@@ -24,9 +26,10 @@ use tokio::sync::watch;
 pub(super) use self::attempt::{Attempts, Sent};
 use self::balance::{Set, Wheel};
 use self::health::Health;
-pub use self::peer::InvalidCa;
+pub use self::peer::InvalidTlsFile;
 pub(super) use self::peer::UseAs;
 use self::peer::Wiring;
+pub(super) use self::proxy_protocol_out::Client;
 use self::queue::Gate;
 use self::resolve::Addresses;
 use crate::config::{App, UpstreamServer};
@@ -48,7 +51,7 @@ pub struct Upstreams {
 
 /// Upstreams that are ready to take over; see [`Upstreams::prepare`].
 #[derive(Debug)]
-pub struct Prepared(Pools);
+pub struct PreparedUpstreams(Pools);
 
 /// The servers of one app.
 #[derive(Debug)]
@@ -86,17 +89,17 @@ impl Upstreams {
     ///
     /// # Errors
     /// When a file that the config names cannot be used.
-    pub fn prepare(&self, apps: &[Arc<App>]) -> Result<Prepared, InvalidCa> {
+    pub fn prepare(&self, apps: &[Arc<App>]) -> Result<PreparedUpstreams, InvalidTlsFile> {
         let old = self.pools.load();
         let pools = apps.iter().map(|app| {
             let pool = Pool::new(app, old.get(&app.name).map(|pool| &**pool), &self.metrics)?;
             Ok((app.name.clone(), Arc::new(pool)))
         });
-        Ok(Prepared(pools.collect::<Result<_, _>>()?))
+        Ok(PreparedUpstreams(pools.collect::<Result<_, _>>()?))
     }
 
     /// Puts what was prepared in force. Do so before a snapshot with new apps is, so that no request finds its app without.
-    pub fn apply(&self, prepared: Prepared) {
+    pub fn apply(&self, prepared: PreparedUpstreams) {
         for pool in prepared.0.values() {
             if let (Some(gate), Some(limit)) = (&pool.gate, pool.app.upstream.limit) {
                 gate.set_most(limit.requests);
@@ -134,7 +137,7 @@ impl Upstreams {
 
 impl Pool {
     /// The servers of an app. What `old` knows of a server, of the places and of the turns goes on.
-    fn new(app: &Arc<App>, old: Option<&Self>, metrics: &Metrics) -> Result<Self, InvalidCa> {
+    fn new(app: &Arc<App>, old: Option<&Self>, metrics: &Metrics) -> Result<Self, InvalidTlsFile> {
         let upstream = &app.upstream;
         let server = |config: &UpstreamServer| {
             let url = config.url();
@@ -221,10 +224,14 @@ pub(super) fn cause(error: &Error) -> String {
 }
 
 fn remedy(text: &str) -> &'static str {
-    const REMEDIES: [(&str, &str); 4] = [
+    const REMEDIES: [(&str, &str); 5] = [
         ("UnknownIssuer", " (`upstream_ca` names a private CA to trust)"),
         ("CaUsedAsEndEntity", " (the upstream shows a CA's certificate as its own: give it one with `CA:FALSE`)"),
-        ("not valid for name", " (its certificate is for another name: write that name in `upstream`)"),
+        (
+            "not valid for name",
+            " (its certificate is for another name: write that name in `upstream`, or as its `sni`)",
+        ),
+        ("CertificateRequired", " (it wants to see a `client_certificate`)"),
         ("InvalidContentType", " (it does not speak TLS: `http://` instead of `https://`?)"),
     ];
     REMEDIES.iter().find(|(part, _)| text.contains(part)).map_or("", |(_, remedy)| remedy)
