@@ -154,6 +154,14 @@ impl ProxyHttp for Gateway {
         if let Some(attempts) = &mut ctx.attempts {
             attempts.answered();
         }
+        if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+            let what = "it turns to another protocol, which nobody has asked for";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
+        if !is_framed_plainly(response) {
+            let what = "its body is in a transfer coding other than `chunked`, or in several";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
         let begun = filtering::begin(session, response, ctx, || self.terms())?;
         begun.map_err(|cause| self.unfilterable(ctx, &cause))?;
         shape_response(response, ctx)?;
@@ -441,7 +449,8 @@ impl Gateway {
     fn too_large(&self, ctx: &mut RequestCtx) -> Box<Error> {
         ctx.decided("refuse", "body_bytes");
         self.metrics.limit_reached("body_bytes", "request", 1);
-        Error::explain(ErrorType::HTTPStatus(413), "the body is larger than `body_bytes`")
+        // Towards an HTTP/2 upstream, Pingora waits for its answer all the same, unless the fault is the client's.
+        Error::explain(ErrorType::HTTPStatus(413), "the body is larger than `body_bytes`").into_down()
     }
 
     /// What a filter needs to know of now.
@@ -610,6 +619,17 @@ fn has_one_length(session: &Session) -> bool {
     let head = http1.get_headers_raw_bytes();
     let names = head.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b':').next());
     !names.into_iter().any(|name| name.trim_ascii().eq_ignore_ascii_case(b"content-length"))
+}
+
+/// Whether an answer says in a way that everybody reads alike where its body ends. A coding that nobody asked for would pass for a
+/// body up to the end of the connection, which anything can cut short.
+fn is_framed_plainly(response: &ResponseHeader) -> bool {
+    let mut codings = response.headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        _ => false,
+    }
 }
 
 /// Before a request goes upstream there is nobody but the client to read from and write to, which Pingora's errors do not say.

@@ -7,6 +7,8 @@
 
 mod house;
 mod upstream;
+mod upstream_h2;
+mod program;
 mod authenticator;
 mod browser;
 mod mailbox;
@@ -43,6 +45,8 @@ mod filters_on_the_wire;
 mod filters_that_refuse;
 mod graceful_stop;
 mod headers_by_preset;
+mod http2_upstreams;
+mod http2_upstreams_in_trouble;
 mod https_upstream_with_own_ca;
 mod hub;
 mod impact;
@@ -84,6 +88,8 @@ mod streaming_both_ways;
 mod the_test_provider;
 mod unknown_address;
 mod upstream_down_and_slow;
+mod upstream_faults;
+mod upstream_wiring;
 mod web_source;
 mod websocket_ends_at_logout;
 mod who_a_provider_means;
