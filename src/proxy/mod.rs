@@ -7,6 +7,7 @@
 //! The [`ProxyHttp`] below is a switchboard: each hook makes one short call.
 
 mod access_log;
+mod acme;
 mod admit;
 mod connection;
 mod ctx;
@@ -18,6 +19,7 @@ mod handshake;
 mod identity;
 mod linger;
 pub mod listener;
+mod proxy_protocol;
 mod relocate;
 mod respond;
 mod route;
@@ -48,6 +50,7 @@ use crate::pages::Reply;
 use crate::policy::Reason;
 use crate::session::is_ours;
 use crate::state::assertion::Signer;
+use crate::state::challenges::Challenges;
 use crate::state::metrics::Metrics;
 use crate::state::snapshot::Current;
 use admit::Admission;
@@ -68,6 +71,8 @@ pub struct Gateway {
     pub corridor: Corridor,
     /// The upstreams.
     pub upstreams: Arc<Upstreams>,
+    /// What authorities look for.
+    pub challenges: Arc<Challenges>,
     /// Signs assertions.
     pub signer: Arc<Signer>,
     /// The counters.
@@ -94,13 +99,10 @@ impl ProxyHttp for Gateway {
         connection.head_arrived();
         ctx.peer = Some(connection.peer.ip());
         let reply = match self.walk(session, ctx, &connection).await.map_err(of_client)? {
-            None => {
-                ctx.decided_in = Some(ctx.started.elapsed());
-                return Ok(false);
-            }
+            None => return Ok(false),
             Some(reply) => reply,
         };
-        ctx.decided_in = Some(ctx.started.elapsed());
+        ctx.decided_in.get_or_insert_with(|| ctx.started.elapsed());
         respond::send(session, reply, ctx).await.map_err(of_client)?;
         Ok(true)
     }
@@ -310,6 +312,10 @@ impl Gateway {
             // A client that opens no window for its answer holds it without a byte moving on the socket (CVE-2019-9517).
             session.as_downstream_mut().set_write_timeout(Some(snapshot.limits.idle));
         }
+        if let Some(reply) = acme::answer(session.req_header(), connection, &self.challenges) {
+            ctx.decided("portal", "acme-challenge");
+            return Ok(Some(reply));
+        }
         let facts = match route::read(session.req_header(), connection, &snapshot) {
             Ok(Routed::Request(facts)) => facts,
             Ok(Routed::Hub(facts)) => {
@@ -376,6 +382,8 @@ impl Gateway {
                     ctx.open = Some(open);
                 }
                 ctx.grant(permit);
+                // What is decided is decided; waiting comes after.
+                ctx.decided_in = Some(ctx.started.elapsed());
                 self.wait_for_place(session, ctx, &facts).await
             }
         }

@@ -19,6 +19,7 @@ pub mod ports;
 pub mod rate_limits;
 mod recheck;
 pub mod reloads;
+pub mod seldom;
 pub mod sessions;
 mod shares;
 pub mod snapshot;
