@@ -491,10 +491,14 @@ impl House {
         eventually("the gateway ends", async || gateway.try_wait().expect("a child can be waited for")).await
     }
 
+    /// The gateway's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.gateway.as_ref().expect("it runs").id()
+    }
+
     /// The memory that the gateway has in use, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let pid = self.gateway.as_ref().expect("it runs").id();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux tells");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux tells");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("every process has some");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
