@@ -17,6 +17,7 @@ mod frames;
 mod identity;
 mod linger;
 pub mod listener;
+mod relocate;
 mod respond;
 mod route;
 pub mod stream;
@@ -32,7 +33,7 @@ use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
-use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
@@ -50,8 +51,8 @@ use crate::state::snapshot::Current;
 use admit::Admission;
 use connection::{Connection, Protocol};
 use respond::OwnRequest;
-use route::Routed;
-use upstream::{Client, UseAs};
+use route::{Facts, Routed};
+use upstream::{Attempts, Client, Sent, UseAs};
 
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
@@ -63,7 +64,7 @@ pub struct Gateway {
     /// The walk.
     pub corridor: Corridor,
     /// The upstreams.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     /// Signs assertions.
     pub signer: Arc<Signer>,
     /// The counters.
@@ -102,14 +103,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
-        let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
-        let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
-        // No permit, no peer: a request that slipped past the decision ends here.
-        let facts = ctx.facts()?;
-        let connection = Connection::of(session)
-            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
-        let client = Client::new(facts.client, connection.peer, connection.local);
-        self.upstreams.peer(ctx.permit()?, &facts.site.app, use_as, client).await
+        self.next_peer(session, ctx).await
     }
 
     async fn request_body_filter(
@@ -143,7 +137,8 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let (permit, facts) = (ctx.permit()?, ctx.facts()?);
         let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
-        identity::shape(upstream, permit, facts, live, &self.signer, &ctx.id, self.corridor.clock.now())
+        let server = ctx.attempts.as_ref().and_then(Attempts::server);
+        identity::shape(upstream, permit, facts, server, live, &self.signer, &ctx.id, self.corridor.clock.now())
     }
 
     async fn response_filter(
@@ -153,6 +148,9 @@ impl ProxyHttp for Gateway {
         ctx: &mut RequestCtx,
     ) -> Result<()> {
         ctx.permit()?;
+        if let Some(attempts) = &mut ctx.attempts {
+            attempts.answered();
+        }
         if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             let what = "it turns to another protocol, which nobody has asked for";
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
@@ -195,6 +193,28 @@ impl ProxyHttp for Gateway {
         Ok(None)
     }
 
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut RequestCtx,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        retried(session, ctx, error, Sent::Nothing)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut RequestCtx,
+        reused: bool,
+    ) -> Box<Error> {
+        let idempotent = session.req_header().method.is_idempotent();
+        retried(session, ctx, error, Sent::Perhaps { reused, idempotent })
+    }
+
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
         let status = self.status_of(error, ctx);
         if let (Some(status), None) = (status, session.response_written()) {
@@ -208,6 +228,10 @@ impl ProxyHttp for Gateway {
                     decision::deny(facts, Reason::CannotFilter, ctx.live.as_deref(), &ctx.id)
                 }
                 _ => decision::error_of(brand.as_deref(), asks_for, status, &ctx.id),
+            };
+            let reply = match ctx.come_again {
+                Some(after) => reply.with_retry_after(after),
+                None => reply,
             };
             session.set_keepalive(None);
             if let Err(cause) = respond::send(session, reply, ctx).await {
@@ -226,6 +250,9 @@ impl ProxyHttp for Gateway {
         if error.is_none() {
             self.end_late(session, ctx).await;
         }
+        if let Some(attempts) = &mut ctx.attempts {
+            attempts.over();
+        }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let sent = session.body_bytes_sent();
         access_log::write(ctx, session.req_header().method.as_str(), status, sent, &self.metrics);
@@ -237,6 +264,11 @@ impl ProxyHttp for Gateway {
 
     /// Pingora's own log lines would show path and query, and so tokens; ours do not.
     fn suppress_error_log(&self, _: &Session, _: &RequestCtx, _: &Error) -> bool {
+        true
+    }
+
+    /// Nor does its line of a request that is sent again; ours says why.
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &RequestCtx, _: &Error, _: ProxyWarnLogContext) -> bool {
         true
     }
 
@@ -324,6 +356,12 @@ impl Gateway {
                 let error = |status| decision::error(&facts, status, &ctx.id);
                 respond::page(session, own, snapshot.limits.idle, error).await.map(Some)
             }
+            Admission::Forward(permit)
+                if facts.site.app.upstream.prefix.to_upstream(permit.path().as_str()).is_none() =>
+            {
+                ctx.decided("refuse", "outside-prefix");
+                Ok(Some(decision::error(&facts, StatusCode::NOT_FOUND, &ctx.id)))
+            }
             Admission::Forward(permit) if filtering::escapes(&permit, &session.req_header().headers) => {
                 self.unfilterable(ctx, &Unfilterable::Kind("the request asks to turn to another protocol"));
                 Ok(Some(decision::deny(&facts, Reason::CannotFilter, ctx.live.as_deref(), &ctx.id)))
@@ -335,9 +373,67 @@ impl Gateway {
                     ctx.open = Some(open);
                 }
                 ctx.grant(permit);
-                Ok(None)
+                self.wait_for_place(session, ctx, &facts).await
             }
         }
+    }
+
+    /// Waits until the request may go on to a server; an answer of ours where it may not.
+    async fn wait_for_place(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        facts: &Facts,
+    ) -> Result<Option<Reply>> {
+        let mut attempts = Attempts::new(self.upstreams.pool(&facts.site.app.name)?);
+        let ended = ctx.open.as_ref().map(|open| open.ended().clone());
+        let over = async {
+            match ended {
+                Some(ended) => ended.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        let entered = tokio::select! {
+            biased;
+            // Before the others, for most need not wait.
+            entered = attempts.enter() => entered,
+            () = over => return Ok(Some(decision::error(facts, StatusCode::UNAUTHORIZED, &ctx.id))),
+            gone = hang_up(session) => return Err(gone),
+        };
+        let come_again = attempts.come_again();
+        ctx.attempts = Some(attempts);
+        let Err(cause) = entered else { return Ok(None) };
+        ctx.decided("refuse", cause.name());
+        self.refused(facts, cause.name());
+        let reply = decision::error(facts, StatusCode::SERVICE_UNAVAILABLE, &ctx.id);
+        Ok(Some(reply.with_retry_after(come_again)))
+    }
+
+    /// The peer of the first try, or of the next.
+    async fn next_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+        let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
+        let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
+        let connection = Connection::of(session)
+            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
+        let client = Client::new(ctx.facts()?.client, connection.peer, connection.local);
+        let mut attempts = ctx.attempts.take().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no pool"))?;
+        if attempts.is_retry() {
+            // What was read of the body comes through its filter once more.
+            ctx.body_bytes = 0;
+        }
+        // No permit, no peer: a request that slipped past the decision ends here.
+        let peer = attempts.peer(ctx.permit()?, use_as, client).await;
+        if matches!(&peer, Err(error) if error.etype == ErrorType::HTTPStatus(503)) {
+            ctx.come_again = Some(attempts.come_again());
+            ctx.decided("refuse", "no-server");
+            self.refused(ctx.facts()?, "no-server");
+        }
+        ctx.attempts = Some(attempts);
+        peer
+    }
+
+    fn refused(&self, facts: &Facts, cause: &str) {
+        self.metrics.upstream_refused.with_label_values(&[facts.site.app.name.as_str(), cause]).inc();
     }
 
     fn to_https(&self, plain: &route::PlainHttp) -> Reply {
@@ -450,6 +546,29 @@ impl Gateway {
     }
 }
 
+/// Decides whether a request whose try failed is sent again, and says so in Pingora's words.
+fn retried(session: &Session, ctx: &mut RequestCtx, mut error: Box<Error>, sent: Sent) -> Box<Error> {
+    let is_untouched = session.response_written().is_none();
+    let is_body_whole = !session.as_downstream().retry_buffer_truncated();
+    let again = ctx.attempts.as_mut().is_some_and(|attempts| attempts.failed(&error, sent, is_body_whole));
+    error.set_retry(again && is_untouched);
+    error
+}
+
+/// Ends when the client hangs up; never where that cannot be told, because its body is still to come.
+async fn hang_up(session: &mut Session) -> Box<Error> {
+    use pingora::protocols::http::ServerSession;
+    let ended = match session.as_downstream_mut() {
+        ServerSession::H2(stream) => stream.idle().await.map(drop).err(),
+        http1 => match http1.is_body_empty() {
+            true => http1.read_body_or_idle(true).await.map(drop).err(),
+            false => std::future::pending().await,
+        },
+    };
+    let gone = || Error::explain(ErrorType::ConnectionClosed, "the client stopped waiting");
+    ended.unwrap_or_else(gone).into_down()
+}
+
 /// The app's answer, less what it may not say: our cookies are ours, and `Alt-Svc` would lead the browser past us.
 fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()> {
     let sets_ours = |value: &http::HeaderValue| {
@@ -475,6 +594,7 @@ fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()>
     if !response.headers.contains_key(header::CACHE_CONTROL) {
         response.insert_header(header::CACHE_CONTROL, "private")?;
     }
+    relocate::relocate(response, ctx.facts()?, ctx.attempts.as_ref().and_then(Attempts::server))?;
     for (name, value) in &ctx.facts()?.site.app.response_headers {
         response.insert_header(name, value)?;
     }

@@ -22,7 +22,8 @@ const MOST_UNSENT: usize = 128 * 1024;
 
 /// Pingora's engine around our gateway.
 pub(super) fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
-    let conf = ServerConf { max_retries: 1, ..ServerConf::default() };
+    // Pingora counts every try; how many there may be is each app's to say.
+    let conf = ServerConf { max_retries: 1 + config::MOST_RETRIES, ..ServerConf::default() };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = Some(config.server.limits.idle);

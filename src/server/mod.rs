@@ -113,6 +113,7 @@ pub struct Gateway {
     stopping: Arc<AtomicBool>,
     certificates: Arc<Certificates>,
     local_ca: Option<LocalCa>,
+    upstreams: Arc<Upstreams>,
     proxy: Arc<HttpProxy<Proxy>>,
     https: Listener,
     http: Option<Listener>,
@@ -167,12 +168,12 @@ impl Gateway {
         };
         let certificates = Arc::new(Certificates::new(clock));
         let mailer = mailer(&config, parts, clock)?;
-        let upstreams = Upstreams::new(&config.apps)?;
-
         let current: Arc<Current> = Arc::new(Current::new(Snapshot::new(&config)));
         let directory = Arc::new(TableDirectory::open(&config, clock));
         let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
+        let upstreams = Arc::new(Upstreams::new(Arc::clone(&metrics)));
+        upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
         let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
         let sessions = Arc::new(Sessions::new(
@@ -214,10 +215,11 @@ impl Gateway {
         let mail = Arc::new(MailCounters::default());
         let stopping = Arc::new(AtomicBool::new(false));
         let console = {
-            let directory = Arc::clone(&directory);
+            let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             console::router(Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
+                upstreams: Box::new(move || upstreams.health()),
                 listeners: Arc::clone(&counters),
                 mail: Arc::clone(&mail),
                 metrics: Arc::clone(&metrics),
@@ -245,7 +247,7 @@ impl Gateway {
         };
 
         let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages, hub };
-        let gateway = Proxy { current, corridor, upstreams, signer, metrics, https_port };
+        let gateway = Proxy { current, corridor, upstreams: Arc::clone(&upstreams), signer, metrics, https_port };
         let proxy = Arc::new(engine::engine(gateway, &config));
         let this = Self {
             clock,
@@ -260,6 +262,7 @@ impl Gateway {
             stopping,
             certificates,
             local_ca,
+            upstreams,
             proxy,
             https,
             http,
@@ -306,6 +309,7 @@ impl Gateway {
             let (providers, halt) = (Arc::clone(&self.login.providers), halt.clone());
             async move { providers.run(halt).await }
         });
+        rooms.spawn(Arc::clone(&self.upstreams).run(halt.clone()));
         rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), self.config.session, self.clock, halt.clone()));
 
         let listeners = TaskTracker::new();
