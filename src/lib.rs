@@ -7,7 +7,7 @@
 //! - our own pages, and the config that brands them: [`pages`], [`config`];
 //! - where the planes meet: [`state`];
 //! - the data plane: [`proxy`], with its side doors [`login`] and [`portal`];
-//! - the control plane, rooms that run beside it: [`certificates`], [`directory`], [`store`], [`mail`], [`console`], [`telemetry`];
+//! - the control plane, rooms that run beside it: [`certificates`], [`directory`], [`store`], [`mail`], [`console`], [`reload`], [`telemetry`];
 //! - everything together: [`server`], [`cli`], [`demo`].
 //!
 //! `ARCHITECTURE.md` says why, and `tests/tidy.rs` holds the arrows.
@@ -31,6 +31,7 @@ pub mod domains;
 pub mod store;
 pub mod mail;
 pub mod console;
+pub mod reload;
 pub mod telemetry;
 
 pub mod cli;

@@ -30,6 +30,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("store", Some(CORE_STATE_AND_PAGES)),
     ("mail", Some(CORE_STATE_AND_PAGES)),
     ("console", Some(CORE_STATE_AND_PAGES)),
+    ("reload", Some(CORE_AND_STATE)),
     ("telemetry", Some(CORE)),
     ("cli", None),
     ("demo", None),

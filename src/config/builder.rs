@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::either::SecretFile;
 use super::error::Problem;
 use super::file::{At, Text};
+use super::files::Files;
 use super::{secret, units};
 use crate::pages::Logo;
 
@@ -26,6 +27,8 @@ pub(super) struct Builder<'a> {
     pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
     /// What is wrong, and where.
     pub(super) problems: Vec<(Range<usize>, Problem)>,
+    /// The files that are read, also those that cannot be.
+    pub(super) files: Files,
 }
 
 impl Builder<'_> {
@@ -55,6 +58,7 @@ impl Builder<'_> {
             SecretFile::Text(text) => self.text(&At { value: text.clone(), span: span.clone() }),
             SecretFile::File(path) => {
                 let path = self.path(&At { value: path.clone(), span: span.clone() })?;
+                self.files.note(&path);
                 self.keep(span, secret::read(&path))
             }
         }
@@ -74,6 +78,7 @@ impl Builder<'_> {
         use rustls_pki_types::CertificateDer;
         use rustls_pki_types::pem::PemObject as _;
         let path = self.path(text)?;
+        self.files.note(&path);
         let first = CertificateDer::pem_file_iter(&path).ok().and_then(|mut list| list.next());
         if matches!(first, Some(Ok(_))) {
             return Some(path);
@@ -86,6 +91,7 @@ impl Builder<'_> {
     /// A picture for our pages.
     pub(super) fn logo(&mut self, text: &Text) -> Option<Logo> {
         let path = self.path(text)?;
+        self.files.note(&path);
         self.keep(&text.span, read_logo(&path))
     }
 

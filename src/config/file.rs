@@ -10,6 +10,7 @@ use std::ops::Range;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer};
 
+use super::acme::AcmeFile;
 use super::either::{
     ConstantFile, DaysFromFile, DaysOfRoleFile, OriginFile, RoleFromFile, RowsFile, SecretFile, UpstreamFromFile,
 };
@@ -76,6 +77,7 @@ pub(super) struct ConfigFile {
     pub(super) server: ServerFile,
     #[serde(default)]
     pub(super) tls: TlsFile,
+    pub(super) acme: Option<At<AcmeFile>>,
     pub(super) mail: Option<At<MailFile>>,
     #[serde(default)]
     pub(super) login: LoginFile,
@@ -106,8 +108,13 @@ pub(super) struct ServerFile {
     /// Networks whose X-Forwarded-* fields count.
     #[serde(default)]
     pub(super) trusted_proxies: Vec<Text>,
+    /// Whether each connection from a trusted proxy begins with a header of the PROXY protocol (version 1 or 2).
+    pub(super) proxy_protocol: Option<At<bool>>,
     /// How long running requests may take to end at a stop.
     pub(super) grace: Option<Text>,
+    /// Whether changes of this file, and of the files that it names, are taken up by themselves. SIGHUP and `vestibule reload` work
+    /// either way.
+    pub(super) watch: Option<bool>,
     #[serde(default)]
     pub(super) limits: LimitsFile,
 }
@@ -130,6 +137,8 @@ pub(super) struct LimitsFile {
     pub(super) body_bytes: Option<Text>,
     /// Size of one row of a filtered answer, such as "1MiB".
     pub(super) row_bytes: Option<Text>,
+    /// Certificates held in memory, of those that are read when they are first asked for.
+    pub(super) certificates: Option<At<u32>>,
 }
 
 /// Where certificates come from.

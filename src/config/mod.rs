@@ -3,12 +3,14 @@
 //! `file` is the shape of the text, `build` turns it into the [`Config`] below, in which nothing is left to resolve, and
 //! `error` tells a person what is wrong, where, and how to mend it. All problems are gathered before any is reported.
 
+mod acme;
 mod app;
 mod build;
 mod builder;
 mod either;
 mod error;
 mod file;
+mod files;
 pub(crate) mod nearest;
 mod rules;
 pub mod running;
@@ -27,9 +29,11 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-pub use build::{load, parse, read};
+pub use acme::{Acme, Challenge, DnsHook, Eab, MacKey};
+pub use build::{Read, load, parse, read, read_all};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
+pub use files::{Files, Held, held};
 pub use upstream::{
     Balance, ClientCertificate, Ejection, HealthCheck, HostHeader, MOST_RETRIES, Place, Prefix, ProxyProtocol,
     RequestLimit, Upstream, UpstreamProtocol, UpstreamServer,
@@ -50,6 +54,8 @@ pub struct Config {
     pub server: Server,
     /// `[tls]`
     pub tls: Tls,
+    /// `[acme]`
+    pub acme: Option<Acme>,
     /// `[mail]`; an app whose login is by email needs it.
     pub mail: Option<Mail>,
     /// `[login]`
@@ -60,10 +66,12 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Each `[app.NAME]`.
     pub apps: Vec<Arc<App>>,
+    /// The files that were read with it.
+    pub files: Files,
 }
 
 /// `[server]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Server {
     /// Where TLS is accepted.
     pub https: SocketAddr,
@@ -75,14 +83,18 @@ pub struct Server {
     pub data: PathBuf,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether trusted proxies say by the PROXY protocol for whom they connect.
+    pub proxy_protocol: bool,
     /// How long running requests may take to end when the gateway stops.
     pub grace: Duration,
+    /// Whether changes of the config's files are taken up by themselves.
+    pub watch: bool,
     /// The named limits.
     pub limits: Limits,
 }
 
 /// `[server.limits]`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// Connections at a time.
     pub connections: usize,
@@ -98,10 +110,12 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Bytes of one row of a filtered answer.
     pub row_bytes: usize,
+    /// Fetched certificates in memory.
+    pub certificates: usize,
 }
 
 /// `[tls]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Tls {
     /// The folder of certificates.
     pub certs: Option<PathBuf>,
@@ -110,7 +124,7 @@ pub struct Tls {
 }
 
 /// `[mail]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mail {
     /// The server that takes our mail.
     pub smtp: SmtpServer,
@@ -121,7 +135,7 @@ pub struct Mail {
 }
 
 /// `[login]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Login {
     /// The one host name that providers send people back to.
     pub hub: Option<HostName>,
@@ -220,7 +234,7 @@ pub enum WhenDown {
 }
 
 /// The ways into an app.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ways {
     /// By mail.
     pub email: bool,
@@ -371,8 +385,9 @@ pub struct NextPage {
     pub parameter: Option<String>,
 }
 
-/// `[app.NAME]`
-#[derive(Clone, Debug)]
+/// `[app.NAME]`. Two are equal only if nothing about them differs, down to the bytes of their logos: a reload keeps what was compiled
+/// from the one if the other is equal to it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct App {
     /// Its name.
     pub name: AppName,
@@ -399,7 +414,7 @@ pub struct App {
 }
 
 /// A domain that reaches an app.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Domain {
     /// Its name.
     pub host: HostName,

@@ -84,7 +84,7 @@ fn an_unknown_key_names_the_nearest() {
         ("upstream =", "upsteam ="),
         &["v.toml:14: unknown key `upsteam` in [app.orders]\n  help: did you mean `upstream`?", "has no `upstream`"],
     );
-    check(("[tls]", "[acme]\ncontact = \"x\"\n[tls]"), &["unknown key `acme` in the file"]);
+    check(("[tls]", "[acne]\ncontact = \"x\"\n[tls]"), &["unknown key `acne` in the file"]);
     check(("local_ca = true", "local_ca = true\nlocal_cas = 1"), &["did you mean `local_ca`?"]);
 }
 

@@ -262,7 +262,7 @@ pub(super) fn build(builder: &mut Builder<'_>, app: &AppFile) -> Option<Upstream
     let balance = choice(builder, file.balance.as_ref(), "way to balance", &Balance::ALL, Balance::RoundRobin);
     let health = file.health.as_ref().map(|health| health_check(builder, &health.value));
     let ejection = Ejection {
-        after: builder.positive(file.eject_after.as_ref(), 5),
+        after: count(builder, file.eject_after.as_ref(), 5),
         first: builder.duration(file.eject_for.as_ref(), Duration::from_secs(10)),
     };
     let retries = match &file.retries {
@@ -318,6 +318,18 @@ pub(super) fn build(builder: &mut Builder<'_>, app: &AppFile) -> Option<Upstream
     })
 }
 
+/// A number of at least one.
+fn count(builder: &mut Builder<'_>, number: Option<&At<u32>>, standard: u32) -> u32 {
+    match number {
+        None => standard,
+        Some(number) if number.value > 0 => number.value,
+        Some(number) => {
+            builder.problem(&number.span, "0 is too few", "write at least 1");
+            standard
+        }
+    }
+}
+
 /// One of several words.
 fn choice<T: Copy>(
     builder: &mut Builder<'_>,
@@ -364,8 +376,8 @@ fn origin(builder: &mut Builder<'_>, file: &At<OriginFile>) -> Option<UpstreamSe
 fn health_check(builder: &mut Builder<'_>, file: &HealthFile) -> Option<HealthCheck> {
     let interval = builder.duration(file.interval.as_ref(), Duration::from_secs(5));
     let timeout = builder.duration(file.timeout.as_ref(), Duration::from_secs(2));
-    let healthy_after = builder.positive(file.healthy_after.as_ref(), 2);
-    let unhealthy_after = builder.positive(file.unhealthy_after.as_ref(), 3);
+    let healthy_after = count(builder, file.healthy_after.as_ref(), 2);
+    let unhealthy_after = count(builder, file.unhealthy_after.as_ref(), 3);
     for status in &file.status {
         if !(200..=599).contains(&status.value) {
             builder.problem(&status.span, format!("{} is no status of an answer", status.value), "write 200 to 599");
@@ -410,7 +422,7 @@ fn limit(builder: &mut Builder<'_>, file: &UpstreamFile) -> Option<RequestLimit>
         }
         return None;
     };
-    let requests = usize::try_from(builder.positive(Some(most), 1)).unwrap_or(usize::MAX);
+    let requests = usize::try_from(count(builder, Some(most), 1)).unwrap_or(usize::MAX);
     let queue = file.queue.as_ref().map_or(100, |number| number.value);
     Some(RequestLimit { requests, queue: usize::try_from(queue).unwrap_or(usize::MAX), queue_timeout })
 }

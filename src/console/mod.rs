@@ -1,7 +1,9 @@
-//! The admin listener: health, readiness and metrics.
+//! The admin listener: health, readiness, metrics, and reloads of the config.
 //!
 //! It is a socket of its own, meant for a private address. Nothing secret is told here; still, a page in somebody's browser
 //! has no business with it, so only requests that name it by address or `localhost` are answered.
+
+mod reload;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -13,7 +15,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use prometheus::TextEncoder;
 use serde_json::json;
 
@@ -22,6 +24,7 @@ use crate::state::health::{ServerState, SourceHealth, SourceState, UpstreamHealt
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
 use crate::state::ports::Store;
+use crate::state::reloads::Reloads;
 
 /// What the console tells of.
 pub struct ConsoleRoom {
@@ -37,6 +40,8 @@ pub struct ConsoleRoom {
     pub mail: Arc<MailCounters>,
     /// The other counters.
     pub metrics: Arc<Metrics>,
+    /// Reloads of the config.
+    pub reloads: Arc<Reloads>,
     /// Whether the gateway is about to stop.
     pub stopping: Arc<AtomicBool>,
 }
@@ -49,6 +54,7 @@ pub fn router(room: Arc<ConsoleRoom>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route("/api/v1/reload", post(reload::reload))
         .layer(middleware::from_fn(only_by_address))
         .with_state(room)
 }
@@ -98,6 +104,10 @@ async fn ready(State(room): Room) -> Response {
             let part = format!("upstream {}", upstream.app);
             problems.push(json!({"part": part, "server": server, "state": state.name(), "problem": problem}));
         }
+    }
+    if let Some((since, what)) = room.reloads.standing().failed {
+        let problem = format!("config reload failed since {since}, the one from before goes on: {}", what.join("; "));
+        problems.push(json!({"part": "config", "problem": problem, "since": since.to_string()}));
     }
     if let Some(failing) = room.mail.failing() {
         let since = failing.since.to_string();
@@ -175,6 +185,10 @@ async fn metrics(State(room): Room) -> Response {
     for (name, kind, help, counter) in counters {
         line(name, kind, help, counter.load(Ordering::Relaxed));
     }
+    reload::write_metrics(&mut text, &room.reloads.standing());
+    let mut line = |name: &str, kind: &str, help: &str, value: u64| {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    };
     if let Ok(queued) = room.store.queued_mails().await {
         line("vestibule_mails_queued", "gauge", "Mails in the outbox", queued);
     }

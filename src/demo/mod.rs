@@ -23,8 +23,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
-use crate::config;
-use crate::server::{Gateway, Parts, ServerError};
+use crate::server::{Gateway, Loaded, Parts, ServerError};
 use mailbox::Mailbox;
 
 /// The demo could not run.
@@ -86,8 +85,7 @@ async fn gateway(
     guide: &str,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), DemoError> {
-    let config = config::load(config).map_err(ServerError::from)?;
-    let gateway = Gateway::build(config, Parts { mailer: Some(Arc::new(mailbox)) }).await?;
+    let gateway = Gateway::build(Loaded::read(config)?, Parts { mailer: Some(Arc::new(mailbox)) }).await?;
     print(guide);
     gateway.run(stop).await;
     Ok(())

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::report::Progress;
 use super::source::{Source, Step};
-use super::{Lists, TableDirectory};
+use super::{Lists, TableDirectory, Tables};
 use crate::config::{self, Config};
 use crate::policy::{CustomerList, Grant};
+use crate::state::clock::Clock;
 use crate::types::{AppName, CustomerId, Email, RoleName};
 
 /// Who may enter an app: by person and customer. The workspace's own people have no customer.
@@ -44,9 +45,15 @@ pub async fn census(
     sides: &[(&Config, &TableDirectory)],
     progress: &mut Progress<'_>,
 ) -> Vec<BTreeMap<AppName, Census>> {
+    let side = |(config, directory): &(&'_ Config, &'_ TableDirectory)| Side {
+        config: Config::clone(config),
+        clock: directory.clock,
+        tables: directory.tables.load_full(),
+    };
+    let sides: Vec<Side> = sides.iter().map(side).collect();
     let mut counts: Vec<BTreeMap<AppName, Count<'_>>> = sides.iter().map(empty).collect();
-    for table in tables(sides) {
-        let now = table.directory.clock.now();
+    for table in tables(&sides) {
+        let now = table.clock.now();
         let mut read = 0;
         let mut each = |step: Step| {
             read += 1;
@@ -71,10 +78,17 @@ pub async fn census(
     counts.into_iter().map(|apps| apps.into_iter().map(|(name, count)| (name, count.finish())).collect()).collect()
 }
 
+/// One config's side, as it was when the census began.
+struct Side {
+    config: Config,
+    clock: Clock,
+    tables: Arc<Tables>,
+}
+
 /// A table, and the lists that read it.
 struct Table<'a> {
     definition: &'a config::Source,
-    directory: &'a TableDirectory,
+    clock: Clock,
     source: &'a Source,
     list: &'a CustomerList,
     readers: Vec<Reader<'a>>,
@@ -92,11 +106,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn tables<'a>(sides: &[(&'a Config, &'a TableDirectory)]) -> Vec<Table<'a>> {
-    let mut tables: Vec<Table<'a>> = Vec::new();
-    for (side, (config, directory)) in sides.iter().enumerate() {
+fn tables(sides: &[Side]) -> Vec<Table<'_>> {
+    let mut tables: Vec<Table<'_>> = Vec::new();
+    for (side, Side { config, clock, tables: known }) in sides.iter().enumerate() {
         for app in &config.apps {
-            let Some(lists) = directory.apps.get(&app.name) else { continue };
+            let Some(lists) = known.apps.get(&app.name) else { continue };
             for (number, (list, source)) in lists.app.policy.lists.iter().zip(&lists.sources).enumerate() {
                 let Some(definition) = config.sources.iter().find(|source| source.name == list.source) else {
                     continue;
@@ -109,7 +123,7 @@ fn tables<'a>(sides: &[(&'a Config, &'a TableDirectory)]) -> Vec<Table<'a>> {
                 };
                 match tables.iter_mut().find(is_same) {
                     Some(table) => table.readers.push(reader),
-                    None => tables.push(Table { definition, directory, source, list, readers: vec![reader] }),
+                    None => tables.push(Table { definition, clock: *clock, source, list, readers: vec![reader] }),
                 }
             }
         }
@@ -117,13 +131,12 @@ fn tables<'a>(sides: &[(&'a Config, &'a TableDirectory)]) -> Vec<Table<'a>> {
     tables
 }
 
-fn empty<'a>(side: &(&'a Config, &'a TableDirectory)) -> BTreeMap<AppName, Count<'a>> {
-    let (config, directory) = side;
+fn empty(side: &Side) -> BTreeMap<AppName, Count<'_>> {
     let count = |app: &Arc<config::App>| {
-        let lists = directory.apps.get(&app.name)?;
+        let lists = side.tables.apps.get(&app.name)?;
         Some((app.name.clone(), Count { lists, people: HashMap::new(), unread: Vec::new() }))
     };
-    config.apps.iter().filter_map(count).collect()
+    side.config.apps.iter().filter_map(count).collect()
 }
 
 struct Count<'a> {

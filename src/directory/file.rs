@@ -101,6 +101,16 @@ impl CsvFile {
         }
     }
 
+    /// The same, and again where the file has changed but a moment ago.
+    pub(super) async fn look_anew(self: &Arc<Self>, now: Timestamp) {
+        self.look(now).await;
+        if self.watch.lock().await.unsettled.is_some() {
+            let quiet = self.look_every();
+            tokio::time::sleep(quiet).await;
+            self.look(now.checked_add(quiet).unwrap_or(now)).await;
+        }
+    }
+
     async fn look_once(&self, now: Timestamp) {
         let mut watch = self.watch.lock().await;
         let shown = self.shown();

@@ -30,27 +30,32 @@ mod web_fetch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
+use moka::Expiry;
 use moka::future::Cache;
 use moka::ops::compute::Op;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 pub use census::{Census, Member, Unread, census};
 pub use report::{AppReport, Fault, ListReport, Progress};
 pub use source::Place;
 pub use trace::{ListTrace, RowTrace, Trace};
 
-use crate::config::{App, Config};
+use crate::config::{self, App, Config};
 use crate::policy::AppPolicy;
 use crate::state::clock::Clock;
 use crate::state::health::SourceHealth;
 use crate::state::ports::{Directory, Known, Unavailable};
 use crate::types::{AppName, Email, SourceName};
-use source::{FoundRow, Source};
+use source::{FoundRow, Plan, Source};
 use standing::after;
 
 /// People whose answers are remembered.
@@ -60,25 +65,68 @@ const STAFF_REFRESH: Duration = Duration::from_secs(30);
 
 /// The customer lists of all apps, over their sources.
 pub struct TableDirectory {
-    apps: HashMap<AppName, Lists>,
-    sources: BTreeMap<SourceName, Arc<Source>>,
+    tables: ArcSwap<Tables>,
+    /// Told when other tables are in force.
+    changed: Notify,
+    /// How often all answers were to be asked for again.
+    rounds: AtomicU64,
     clock: Clock,
+    /// How long anything may be of use, in milliseconds.
+    longest: Arc<AtomicU64>,
     answers: Cache<(AppName, Email), Answer>,
     /// The rows of people who may enter, a part for each list.
-    good: Cache<(AppName, Email), Arc<Vec<Remembered>>>,
+    good: Cache<(AppName, Email), Good>,
+}
+
+/// The lists and sources of a config.
+#[derive(Default)]
+struct Tables {
+    apps: HashMap<AppName, Arc<Lists>>,
+    sources: BTreeMap<SourceName, Arc<Source>>,
+    plans: BTreeMap<SourceName, Plan>,
+}
+
+/// The lists and sources of a config that is not in force yet.
+pub struct PreparedTables {
+    tables: Tables,
+    longest: Duration,
+    asked: Asked,
+}
+
+/// What becomes of answers from tables that did not change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Asked {
+    /// They are good for as long as they were.
+    AsBefore,
+    /// They are asked for again: somebody says that the tables changed.
+    Anew,
 }
 
 /// An app and its lists' sources, in the same order.
 struct Lists {
     app: Arc<App>,
     sources: Vec<Arc<Source>>,
+    /// Different each time that lists are made: what was answered by others counts no more.
+    number: u64,
 }
 
 #[derive(Clone)]
 struct Answer {
     known: Arc<Known>,
+    /// The lists that gave it.
+    lists: u64,
+    /// The round that it was given in.
+    round: u64,
     /// What the sources' generations and the person's changes in them were before they were asked.
     versions: Vec<(u64, u64)>,
+}
+
+/// The rows of a person, a part for each list.
+#[derive(Clone)]
+struct Good {
+    /// The lists that gave them.
+    lists: u64,
+    parts: Arc<Vec<Remembered>>,
 }
 
 #[derive(Clone)]
@@ -91,59 +139,125 @@ impl TableDirectory {
     /// The directory of a config. Reads nothing yet: a source that cannot be read is no reason not to start.
     #[must_use]
     pub fn open(config: &Config, clock: Clock) -> Self {
-        let sources = Source::all(config);
-        let apps = config.apps.iter().map(|app| {
+        let longest = Arc::new(AtomicU64::new(0));
+        let this = Self {
+            tables: ArcSwap::default(),
+            changed: Notify::new(),
+            rounds: AtomicU64::new(0),
+            clock,
+            answers: Cache::builder().max_capacity(MOST_ANSWERS).expire_after(Longest(Arc::clone(&longest))).build(),
+            good: Cache::builder().max_capacity(MOST_ANSWERS).expire_after(Longest(Arc::clone(&longest))).build(),
+            longest,
+        };
+        let prepared = this.tables_of(config);
+        this.apply(prepared);
+        this
+    }
+
+    /// The tables of another config. Sources that are the same stay, with what they know; new ones are read before anybody depends
+    /// on them, and CSV files are looked at again. With [`Asked::Anew`] all are. Nothing is in force yet.
+    pub async fn prepare(&self, config: &Config, asked: Asked) -> PreparedTables {
+        // A source that hangs holds up no reload; as at the start, it is no reason to refuse one.
+        const FIRST_LOOK: Duration = Duration::from_secs(5);
+        let prepared = PreparedTables { asked, ..self.tables_of(config) };
+        let running = self.tables.load_full();
+        let now = self.clock.now();
+        let looks = prepared.tables.sources.iter().map(async |(name, source)| {
+            let is_kept = running.sources.get(name).is_some_and(|running| Arc::ptr_eq(running, source));
+            if !is_kept || asked == Asked::Anew || matches!(**source, Source::Csv(_)) {
+                source.look_anew(now).await;
+            }
+        });
+        if tokio::time::timeout(FIRST_LOOK, join_all(looks)).await.is_err() {
+            tracing::warn!("some source has not answered yet; going on without it");
+        }
+        prepared
+    }
+
+    /// Puts what was prepared in force.
+    pub fn apply(&self, prepared: PreparedTables) {
+        let longest = u64::try_from(prepared.longest.as_millis()).unwrap_or(u64::MAX);
+        self.longest.store(longest, Ordering::Relaxed);
+        self.tables.store(Arc::new(prepared.tables));
+        if prepared.asked == Asked::Anew {
+            self.rounds.fetch_add(1, Ordering::AcqRel);
+        }
+        self.changed.notify_one();
+    }
+
+    fn tables_of(&self, config: &Config) -> PreparedTables {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let running = self.tables.load();
+        let plans: BTreeMap<_, _> =
+            config.sources.iter().map(|source| (source.name.clone(), Plan::of(source, config))).collect();
+        let source = |source: &config::Source| {
+            let name = &source.name;
+            let same = running.sources.get(name).filter(|_| running.plans.get(name) == plans.get(name));
+            (name.clone(), same.map_or_else(|| Arc::new(Source::new(source, config)), Arc::clone))
+        };
+        let sources: BTreeMap<_, _> = config.sources.iter().map(source).collect();
+        let lists = |app: &Arc<App>| {
             // Config names no list without its source.
             let of_list = app.policy.lists.iter().filter_map(|list| sources.get(&list.source).cloned());
-            (app.name.clone(), Lists { app: Arc::clone(app), sources: of_list.collect() })
-        });
+            let of_list: Vec<_> = of_list.collect();
+            let same = running.apps.get(&app.name).filter(|running| {
+                Arc::ptr_eq(&running.app, app)
+                    && running.sources.len() == of_list.len()
+                    && running.sources.iter().zip(&of_list).all(|(running, new)| Arc::ptr_eq(running, new))
+            });
+            let new = || {
+                let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+                Arc::new(Lists { app: Arc::clone(app), sources: of_list.clone(), number })
+            };
+            (app.name.clone(), same.map_or_else(new, Arc::clone))
+        };
+        let apps = config.apps.iter().map(lists).collect();
         let longest = config.sources.iter().map(|source| source.refresh.max(source.max_stale)).max();
-        let cache = longest.unwrap_or(STAFF_REFRESH).max(Duration::from_secs(1));
-        Self {
-            apps: apps.collect(),
-            clock,
-            answers: Cache::builder().max_capacity(MOST_ANSWERS).time_to_live(cache).build(),
-            good: Cache::builder().max_capacity(MOST_ANSWERS).time_to_live(cache).build(),
-            sources,
-        }
+        let longest = longest.unwrap_or(STAFF_REFRESH).max(Duration::from_secs(1));
+        PreparedTables { tables: Tables { apps, sources, plans }, longest, asked: Asked::AsBefore }
     }
 
     /// Looks at every source once.
     pub async fn look(&self) {
         let now = self.clock.now();
-        join_all(self.sources.values().map(|source| source.look(now))).await;
+        let tables = self.tables.load_full();
+        join_all(tables.sources.values().map(|source| source.look(now))).await;
     }
 
     /// Looks at every source again and again, and hears what they tell, until it is told to stop.
     pub async fn run(&self, stop: CancellationToken) {
-        let watch = async |source: &Source| {
-            loop {
-                source.look(self.clock.now()).await;
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(source.look_every()) => {}
+        let mut watched: Vec<(Arc<Source>, DropGuard)> = Vec::new();
+        let tasks = TaskTracker::new();
+        while !stop.is_cancelled() {
+            let tables = self.tables.load_full();
+            // Those that are gone stop as their guard drops.
+            watched.retain(|(watched, _)| tables.sources.values().any(|source| Arc::ptr_eq(source, watched)));
+            for source in tables.sources.values() {
+                if !watched.iter().any(|(watched, _)| Arc::ptr_eq(source, watched)) {
+                    let halt = stop.child_token();
+                    tasks.spawn(watch(Arc::clone(source), self.clock, halt.clone()));
+                    watched.push((Arc::clone(source), halt.drop_guard()));
                 }
             }
-        };
-        let listen = async |source: &Source| {
+            drop(tables);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = source.listen() => {}
+                () = self.changed.notified() => {}
             }
-        };
-        let watched = join_all(self.sources.values().map(|source| watch(source)));
-        join(watched, join_all(self.sources.values().map(|source| listen(source)))).await;
+        }
+        tasks.close();
+        tasks.wait().await;
     }
 
     /// How the sources are.
     #[must_use]
     pub fn health(&self) -> Vec<SourceHealth> {
         let now = self.clock.now();
-        self.sources.values().map(|source| source.health(now)).collect()
+        self.tables.load().sources.values().map(|source| source.health(now)).collect()
     }
 
     async fn known_at(&self, app: &AppName, email: &Email, now: Timestamp) -> Result<Arc<Known>, Unavailable> {
-        let Some(lists) = self.apps.get(app) else {
+        let Some(lists) = self.lists(app) else {
             return Ok(Arc::new(Known { grants: Vec::new(), fresh_until: now, missing: None }));
         };
         if let Some(grant) = lists.app.policy.workspace_grant(email) {
@@ -154,14 +268,14 @@ impl TableDirectory {
             }));
         }
         let key = (app.clone(), email.clone());
-        if let Some(answer) = self.answers.get(&key).await.filter(|answer| lists.is_fresh(answer, email, now)) {
+        if let Some(answer) = self.answers.get(&key).await.filter(|answer| self.is_fresh(&lists, answer, email, now)) {
             return Ok(answer.known);
         }
         // Whoever asks for the same person meanwhile waits here, and then finds the answer.
         let asked = self.answers.entry(key.clone()).and_try_compute_with(|entry| async {
             match entry.map(moka::Entry::into_value) {
-                Some(answer) if lists.is_fresh(&answer, email, now) => Ok(Op::Nop),
-                _ => self.ask(lists, &key, now).await.map(Op::Put),
+                Some(answer) if self.is_fresh(&lists, &answer, email, now) => Ok(Op::Nop),
+                _ => self.ask(&lists, &key, now).await.map(Op::Put),
             }
         });
         let entry = asked.await?.into_entry();
@@ -177,8 +291,9 @@ impl TableDirectory {
         // All at once: two that hang keep nobody waiting for twice as long.
         join_all(lists.sources.iter().map(|source| source.freshen(now))).await;
         // Read before the rows: a change that comes meanwhile makes the answer old at once.
-        let versions = lists.versions(email).collect();
-        let remembered = self.good.get(key).await;
+        let (round, versions) = (self.round(), lists.versions(email).collect());
+        let remembered = self.good.get(key).await.filter(|good| good.lists == lists.number).map(|good| good.parts);
+        let good = |parts| Good { lists: lists.number, parts: Arc::new(parts) };
         let mut fresh_until = Timestamp::MAX;
         let mut missing = None;
         let mut nominations = Vec::new();
@@ -225,7 +340,7 @@ impl TableDirectory {
         if let (true, Some(missing)) = (settled.grants.is_empty(), &missing) {
             if remembered.is_some() {
                 // What the other lists say now is not forgotten: who is removed there stays removed.
-                self.good.insert(key.clone(), Arc::new(part_by_list)).await;
+                self.good.insert(key.clone(), good(part_by_list)).await;
             }
             // Perhaps the list that cannot be asked has them: that they are in none is not known.
             return Err(missing.clone());
@@ -234,15 +349,35 @@ impl TableDirectory {
             // Who is out stays out, also when a source fails later.
             self.good.invalidate(key).await;
         } else {
-            self.good.insert(key.clone(), Arc::new(part_by_list)).await;
+            self.good.insert(key.clone(), good(part_by_list)).await;
         }
         let grants = settled.grants.into_iter().map(Arc::new).collect();
         let fresh_until = if fresh_until == Timestamp::MAX { after(now, STAFF_REFRESH) } else { fresh_until.max(now) };
-        Ok(Answer { known: Arc::new(Known { grants, fresh_until, missing }), versions })
+        Ok(Answer { known: Arc::new(Known { grants, fresh_until, missing }), lists: lists.number, round, versions })
+    }
+
+    fn round(&self) -> u64 {
+        self.rounds.load(Ordering::Acquire)
+    }
+
+    fn is_fresh(&self, lists: &Lists, answer: &Answer, email: &Email, now: Timestamp) -> bool {
+        answer.lists == lists.number
+            && answer.round == self.round()
+            && now < answer.known.fresh_until
+            && lists.versions(email).eq(answer.versions.iter().copied())
+    }
+
+    #[cfg(test)]
+    fn first_source(&self) -> Arc<Source> {
+        self.tables.load().sources.values().next().cloned().expect("a source")
+    }
+
+    fn lists(&self, app: &AppName) -> Option<Arc<Lists>> {
+        self.tables.load().apps.get(app).cloned()
     }
 
     fn is_available_at(&self, app: &AppName, now: Timestamp) -> bool {
-        self.apps.get(app).is_some_and(|lists| {
+        self.lists(app).is_some_and(|lists| {
             let mut with_sources = lists.app.policy.lists.iter().zip(&lists.sources);
             lists.sources.is_empty() || with_sources.any(|(list, source)| source.serves(list, now))
         })
@@ -256,9 +391,14 @@ impl Directory for TableDirectory {
     }
 
     fn epoch(&self, app: &AppName) -> u64 {
-        self.apps
-            .get(app)
-            .map_or(0, |lists| lists.sources.iter().map(|source| source.epoch()).fold(0, u64::wrapping_add))
+        // With the number of the lists, so that an epoch of others is never the same by chance.
+        self.lists(app).map_or(0, |lists| {
+            lists
+                .sources
+                .iter()
+                .map(|source| source.epoch())
+                .fold((lists.number << 32).wrapping_add(self.round()), u64::wrapping_add)
+        })
     }
 
     fn is_available(&self, app: &AppName) -> bool {
@@ -270,9 +410,32 @@ impl Lists {
     fn versions(&self, email: &Email) -> impl Iterator<Item = (u64, u64)> {
         self.sources.iter().map(|source| (source.generation(), source.changes(email)))
     }
+}
 
-    fn is_fresh(&self, answer: &Answer, email: &Email, now: Timestamp) -> bool {
-        now < answer.known.fresh_until && self.versions(email).eq(answer.versions.iter().copied())
+/// Looks at a source again and again, and hears what it tells, until it is told to stop.
+async fn watch(source: Arc<Source>, clock: Clock, stop: CancellationToken) {
+    let look = async {
+        loop {
+            source.look(clock.now()).await;
+            tokio::time::sleep(source.look_every()).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        ((), ()) = join(look, source.listen()) => {}
+    }
+}
+
+/// Keeps an entry for as long as anything may be of use by the config that was in force when it was made.
+struct Longest(Arc<AtomicU64>);
+
+impl<K, V> Expiry<K, V> for Longest {
+    fn expire_after_create(&self, _: &K, _: &V, _: Instant) -> Option<Duration> {
+        Some(Duration::from_millis(self.0.load(Ordering::Relaxed)))
+    }
+
+    fn expire_after_update(&self, key: &K, value: &V, now: Instant, _: Option<Duration>) -> Option<Duration> {
+        self.expire_after_create(key, value, now)
     }
 }
 

@@ -67,7 +67,7 @@ pub type Progress<'a> = dyn FnMut(&CustomerList, u64, Option<u64>) + Send + 'a;
 impl TableDirectory {
     /// Reads all tables of an app from end to end; `None` when there is no such app.
     pub async fn report(&self, app: &AppName, progress: &mut Progress<'_>) -> Option<AppReport> {
-        let lists = self.apps.get(app)?;
+        let lists = self.lists(app)?;
         let now = self.clock.now();
         let mut survey = Survey::new(&lists.app.policy, now);
         for (number, (list, source)) in lists.app.policy.lists.iter().zip(&lists.sources).enumerate() {
@@ -85,7 +85,7 @@ impl TableDirectory {
                 report.notes.extend(advice);
             }
         }
-        Some(survey.finish(lists))
+        Some(survey.finish(&lists))
     }
 }
 

@@ -1,6 +1,5 @@
 //! A source, whatever its kind: rows for one address, a walk over a whole table, and how it is doing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +14,10 @@ use super::notices::Notices;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::web::WebTable;
-use crate::config::{self, Config, SourceKind, WebSource};
+use crate::config::{self, Config, Held, SourceKind, WebSource};
 use crate::policy::{CustomerList, ListRole, Row};
 use crate::state::health::SourceHealth;
-use crate::types::{ColumnName, Email, SourceName};
+use crate::types::{ColumnName, Email, SourceName, TableName};
 
 /// The most rows that one address may have in a list: more is a mistake in the table, not a person.
 pub(super) const MOST_ROWS_FOR_ONE: usize = 200;
@@ -102,13 +101,8 @@ pub(super) struct Step {
 }
 
 impl Source {
-    /// All sources of a config that some list uses.
-    pub(super) fn all(config: &Config) -> BTreeMap<SourceName, Arc<Self>> {
-        let source = |source: &config::Source| (source.name.clone(), Arc::new(Self::new(source, config)));
-        config.sources.iter().map(source).collect()
-    }
-
-    fn new(source: &config::Source, config: &Config) -> Self {
+    /// A source of a config, for the lists that use it.
+    pub(super) fn new(source: &config::Source, config: &Config) -> Self {
         let terms = Terms {
             name: source.name.clone(),
             refresh: source.refresh,
@@ -164,6 +158,14 @@ impl Source {
             Self::Csv(file) => file.look(now).await,
             Self::Web(table) => table.look(now).await,
             Self::Database(database) => database.look(now).await,
+        }
+    }
+
+    /// The same for somebody who says that it changed: what is still being written is waited for.
+    pub(super) async fn look_anew(&self, now: Timestamp) {
+        match self {
+            Self::Csv(file) => file.look_anew(now).await,
+            Self::Web(_) | Self::Database(_) => self.look(now).await,
         }
     }
 
@@ -265,6 +267,29 @@ impl Source {
             Self::Web(table) => table.walk(list, now, each).await,
             Self::Database(database) => database.walk(list, now, each).await,
         }
+    }
+}
+
+/// What a source is made from: one with the same plan is the same source.
+#[derive(PartialEq)]
+pub(super) struct Plan {
+    source: config::Source,
+    /// What its CA's file holds.
+    ca: Option<Held>,
+    /// The table and columns of each list: they are looked after in the background.
+    lists: Vec<(Option<TableName>, ColumnName, Vec<ColumnName>)>,
+}
+
+impl Plan {
+    pub(super) fn of(source: &config::Source, config: &Config) -> Self {
+        let ca = match &source.kind {
+            SourceKind::Web(web) => web.ca.as_deref(),
+            SourceKind::Csv(_) | SourceKind::Sqlite(_) | SourceKind::Postgres { .. } | SourceKind::MySql { .. } => None,
+        };
+        let lists = config.apps.iter().flat_map(|app| &app.policy.lists).filter(|list| list.source == source.name);
+        let needs =
+            |list: &CustomerList| (list.table.clone(), list.columns.email.clone(), columns_of(list).cloned().collect());
+        Self { source: source.clone(), ca: ca.map(|ca| config.files.held(ca)), lists: lists.map(needs).collect() }
     }
 }
 

@@ -57,7 +57,7 @@ impl TableDirectory {
     /// Walks one person's way through all lists of an app, asking the sources anew; `None` when there is no such app. The
     /// conditions see the tables as they are now, and `at` as the time.
     pub async fn trace(&self, app: &AppName, email: &Email, at: Timestamp) -> Option<Trace> {
-        let lists = self.apps.get(app)?;
+        let lists = self.lists(app)?;
         let policy = &lists.app.policy;
         let now = self.clock.now();
         if let Some(grant) = policy.workspace_grant(email) {

@@ -11,7 +11,7 @@ use super::{CustomerList, Grant, Origin, Refusal, Roles, Row};
 use crate::types::{AppName, DisplayName, Email, ProviderName, RoleName};
 
 /// Who may enter an app, and as what.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AppPolicy {
     /// The app.
     pub name: AppName,

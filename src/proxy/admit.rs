@@ -17,6 +17,7 @@ use crate::state::sessions::{Live, Sessions, Trouble};
 use crate::state::visit::{HubVisit, Visit};
 
 /// What the walk needs.
+#[derive(Clone)]
 pub struct Corridor {
     /// The clock.
     pub clock: Clock,

@@ -11,29 +11,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::l4::ext::set_tcp_keepalive;
 use pingora_core::protocols::{Stream, TcpKeepalive};
 use pingora_core::server::ShutdownWatch;
-use rustls::crypto::aws_lc_rs;
-use rustls::server::NoServerSessionStorage;
-use rustls::{ServerConfig, ServerConnection};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Connection, Protocol, Scheme, Ties, TlsFacts, Turns};
+use super::connection::{Connection, Protocol, Scheme, Ties, Turns};
+use super::handshake::{self, Met};
 use super::stream::Downstream;
 use super::wire::Wire;
-use crate::state::certificates::Certificates;
 use crate::state::counters::ListenerCounters;
-use crate::types::HostName;
+
+pub use super::handshake::Tls;
 
 /// How long to wait after a failed accept, at least and at most: the usual cause is that no file descriptor is free, and
 /// accepting again at once would only fail again.
 const PAUSE_LEAST: Duration = Duration::from_millis(10);
 const PAUSE_MOST: Duration = Duration::from_secs(1);
+
+/// How many connections are still taken in when a listener is retired: as many as wait at most for being accepted, and no more, for
+/// somebody who floods it with ever new ones would keep it open.
+const LAST_ONES: u32 = 1024;
 
 /// Finds clients that vanished without a word while a stream to them stands still: an event stream, a WebSocket.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive {
@@ -55,64 +59,70 @@ pub struct Limits {
     pub idle: Duration,
 }
 
+/// What connections are served with. A reload puts another in force, which counts for the connections that come after it.
+#[derive(Debug)]
+pub struct Serving<A> {
+    /// Pingora's engine.
+    pub app: Arc<A>,
+    /// The limits.
+    pub limits: Limits,
+    /// How long running requests may take to end when the gateway stops.
+    pub grace: Duration,
+}
+
 /// One listening socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
-    tls: Option<Tls>,
-    limits: Limits,
+    socket: Arc<TcpListener>,
+    tls: Option<Arc<Tls>>,
     counters: Arc<ListenerCounters>,
-}
-
-/// What a TLS listener needs.
-#[derive(Clone)]
-struct Tls {
-    acceptor: TlsAcceptor,
-    certificates: Arc<Certificates>,
 }
 
 impl Listener {
     /// Listens without TLS.
     #[must_use]
-    pub fn http(socket: TcpListener, limits: Limits, counters: Arc<ListenerCounters>) -> Self {
-        Self { socket, tls: None, limits, counters }
+    pub fn http(socket: Arc<TcpListener>, counters: Arc<ListenerCounters>) -> Self {
+        Self { socket, tls: None, counters }
     }
 
-    /// Listens with TLS; see [`tls_config`].
+    /// Listens with TLS.
     #[must_use]
-    pub fn https(
-        socket: TcpListener,
-        tls: Arc<ServerConfig>,
-        certificates: Arc<Certificates>,
-        limits: Limits,
-        counters: Arc<ListenerCounters>,
-    ) -> Self {
-        Self { socket, tls: Some(Tls { acceptor: tls.into(), certificates }), limits, counters }
-    }
-
-    /// The address it listens on.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    pub fn https(socket: Arc<TcpListener>, tls: Arc<Tls>, counters: Arc<ListenerCounters>) -> Self {
+        Self { socket, tls: Some(tls), counters }
     }
 
     /// Takes connections in until `shutdown` turns true. Then the socket closes, connections without a request under way
-    /// end, and the others may finish. Returns when all have ended, or when `grace` is over.
-    pub async fn run<A>(self, app: Arc<A>, mut shutdown: ShutdownWatch, grace: Duration)
-    where
+    /// end, and the others may finish. Returns when all have ended, or when the time for that is over.
+    ///
+    /// Once it is `retired`, for its address is served no longer, it takes no more connections in, and those that it has live on
+    /// as they would have.
+    pub async fn run<A>(
+        self,
+        serving: Arc<ArcSwap<Serving<A>>>,
+        mut shutdown: ShutdownWatch,
+        retired: CancellationToken,
+    ) where
         A: ServerApp + Send + Sync + 'static,
     {
-        let Self { socket, tls, limits, counters } = self;
+        let Self { socket, tls, counters } = self;
         let tasks = TaskTracker::new();
         let open = Arc::new(Open::default());
         let mut pause = PAUSE_LEAST;
+        let mut last_ones = LAST_ONES;
         loop {
             let accepted = tokio::select! {
-                accepted = socket.accept() => accepted,
+                biased;
                 () = turned(&mut shutdown) => break,
+                // Before the look whether it is retired: the system has taken in whoever waits here, and would reset them.
+                accepted = socket.accept() => accepted,
+                () = retired.cancelled() => break,
             };
+            if retired.is_cancelled() {
+                last_ones -= 1;
+                if last_ones == 0 {
+                    break;
+                }
+            }
             let (socket, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -125,12 +135,16 @@ impl Listener {
                 }
             };
             pause = PAUSE_LEAST;
+            let (app, limits) = {
+                let serving = serving.load();
+                (Arc::clone(&serving.app), serving.limits)
+            };
             let Some(place) = Place::take(&counters, limits.connections) else {
                 tracing::debug!(%peer, "too many connections are open");
                 continue;
             };
             let (tls, counters, open) = (tls.clone(), Arc::clone(&counters), Arc::clone(&open));
-            let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
+            let shutdown = shutdown.clone();
             tasks.spawn(async move {
                 let _place = place;
                 if let Some((stream, _listed)) = arrive(socket, peer, tls, limits, counters, open).await {
@@ -142,35 +156,17 @@ impl Listener {
             });
         }
         drop(socket);
-        open.close();
         tasks.close();
+        tokio::select! {
+            () = tasks.wait() => return,
+            () = turned(&mut shutdown) => {}
+        }
+        open.close();
+        let grace = serving.load().grace;
         if timeout(grace, tasks.wait()).await.is_err() {
             tracing::info!(connections = tasks.len(), "the time to drain is over");
         }
     }
-}
-
-/// The TLS settings of a listener: 1.2 and 1.3, post-quantum key exchange first, HTTP/2 before HTTP/1.1.
-///
-/// Tickets make a returning customer's handshake short. Their keys live in memory only and are replaced every six hours, and
-/// a ticket opens for twelve at most, so that a key stolen later tells little of the past. Early data stays off: it
-/// can be replayed.
-#[must_use]
-pub fn tls_config(certificates: Arc<Certificates>) -> Arc<ServerConfig> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .expect("the provider has cipher suites for both versions")
-        .with_no_client_auth()
-        .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    match aws_lc_rs::Ticketer::new() {
-        Ok(ticketer) => config.ticketer = ticketer,
-        Err(error) => tracing::warn!(%error, "no session tickets: every handshake will be a full one"),
-    }
-    config.send_half_rtt_data = false;
-    config.max_early_data_size = 0;
-    Arc::new(config)
 }
 
 /// The connections past their handshake, to tell them that we stop.
@@ -244,7 +240,7 @@ impl Drop for Place {
 async fn arrive(
     socket: TcpStream,
     peer: SocketAddr,
-    tls: Option<Tls>,
+    tls: Option<Arc<Tls>>,
     limits: Limits,
     counters: Arc<ListenerCounters>,
     open: Arc<Open>,
@@ -272,21 +268,30 @@ async fn arrive(
     let wire = match tls {
         None => Wire::Plain(socket),
         Some(tls) => {
-            let stream = match timeout(limits.header_read, tls.acceptor.accept(socket)).await {
-                Ok(Ok(stream)) => stream,
+            let failed = |why: &dyn std::fmt::Display| {
+                ListenerCounters::add(&counters.handshake_failed);
+                tracing::debug!(%peer, why = %why, "the handshake failed");
+            };
+            match timeout(limits.header_read, tls.accept(socket)).await {
+                Ok(Ok(Met::Client(stream, certificate))) => {
+                    handshake::note(&mut connection, stream.get_ref().1, certificate);
+                    Wire::Tls(stream)
+                }
+                Ok(Ok(Met::Challenged(mut stream))) => {
+                    tracing::debug!(%peer, "a challenge certificate was shown");
+                    // RFC 8737, section 3: the handshake is all there is.
+                    let _ = timeout(limits.header_read, stream.shutdown()).await;
+                    return None;
+                }
                 Ok(Err(error)) => {
-                    ListenerCounters::add(&counters.handshake_failed);
-                    tracing::debug!(%peer, %error, "the handshake failed");
+                    failed(&error);
                     return None;
                 }
                 Err(_) => {
-                    ListenerCounters::add(&counters.handshake_failed);
-                    tracing::debug!(%peer, "the handshake took too long");
+                    failed(&"it took too long");
                     return None;
                 }
-            };
-            note_handshake(&mut connection, stream.get_ref().1, &tls.certificates);
-            Wire::Tls(Box::new(stream))
+            }
         }
     };
     let connection = Arc::new(connection);
@@ -298,30 +303,6 @@ async fn arrive(
             None
         }
     }
-}
-
-fn note_handshake(connection: &mut Connection, tls: &ServerConnection, certificates: &Certificates) {
-    connection.scheme = Scheme::Https;
-    if tls.alpn_protocol() == Some(b"h2") {
-        connection.protocol = Protocol::Http2;
-    }
-    connection.server_name = tls.server_name().and_then(|name| HostName::parse(name).ok());
-    // Looked up again, as rustls does not say which one it served. Where a new set came in between, this is its answer for
-    // the same name, and covers that name just as well.
-    connection.certificate = tls.server_name().and_then(|name| certificates.find(name));
-    connection.tls = Some(TlsFacts {
-        version: tls.protocol_version().and_then(|version| version.as_str()).map_or(
-            "unknown",
-            |version| match version {
-                "TLSv1_2" => "TLSv1.2",
-                "TLSv1_3" => "TLSv1.3",
-                other => other,
-            },
-        ),
-        cipher: tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
-        key_exchange: tls.negotiated_key_exchange_group().and_then(|group| group.name().as_str()),
-        resumed: tls.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
-    });
 }
 
 /// Resolves when the watch turns true, or when nobody can turn it any more.
@@ -338,12 +319,6 @@ fn ended_early(error: &io::Error) -> bool {
 fn next_id() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed) + 1
-}
-
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Tls").field("certificates", &self.certificates).finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod deadlines;
 mod decision;
 mod filtering;
 mod frames;
+mod handshake;
 mod identity;
 mod linger;
 pub mod listener;
@@ -25,6 +26,7 @@ mod upstream;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,7 +41,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 pub use admit::Corridor;
 pub use ctx::RequestCtx;
-pub use upstream::{InvalidTlsFile, Upstreams};
+pub use upstream::{InvalidTlsFile, PreparedUpstreams, Upstreams};
 
 use crate::filters::Unfilterable;
 use crate::pages::Reply;
@@ -57,7 +59,8 @@ use upstream::{Attempts, Client, Sent, UseAs};
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
 
-/// The gateway, as Pingora calls it.
+/// The gateway, as Pingora calls it. What a reload changes stands behind pointers, so a copy of it sees the same.
+#[derive(Clone)]
 pub struct Gateway {
     /// The running snapshot.
     pub current: Arc<Current>,
@@ -70,7 +73,7 @@ pub struct Gateway {
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The port of https, for the redirect from plain HTTP.
-    pub https_port: u16,
+    pub https_port: Arc<AtomicU16>,
 }
 
 #[async_trait]
@@ -176,23 +179,6 @@ impl ProxyHttp for Gateway {
         Ok(None)
     }
 
-    /// Pingora heeds no error of this hook, so what goes wrong here is dealt with here.
-    async fn response_trailer_filter(
-        &self,
-        session: &mut Session,
-        trailers: &mut HeaderMap,
-        ctx: &mut RequestCtx,
-    ) -> Result<Option<Bytes>> {
-        if ctx.filtering.is_some() {
-            trailers.clear();
-            return Ok(self.end_filtered(session, ctx).await.filter(|rest| !rest.is_empty()));
-        }
-        for name in NO_TRAILERS {
-            trailers.remove(name);
-        }
-        Ok(None)
-    }
-
     fn fail_to_connect(
         &self,
         session: &mut Session,
@@ -213,6 +199,23 @@ impl ProxyHttp for Gateway {
     ) -> Box<Error> {
         let idempotent = session.req_header().method.is_idempotent();
         retried(session, ctx, error, Sent::Perhaps { reused, idempotent })
+    }
+
+    /// Pingora heeds no error of this hook, so what goes wrong here is dealt with here.
+    async fn response_trailer_filter(
+        &self,
+        session: &mut Session,
+        trailers: &mut HeaderMap,
+        ctx: &mut RequestCtx,
+    ) -> Result<Option<Bytes>> {
+        if ctx.filtering.is_some() {
+            trailers.clear();
+            return Ok(self.end_filtered(session, ctx).await.filter(|rest| !rest.is_empty()));
+        }
+        for name in NO_TRAILERS {
+            trailers.remove(name);
+        }
+        Ok(None)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
@@ -247,11 +250,11 @@ impl ProxyHttp for Gateway {
         // The request is over: its connection is free of its session.
         ctx.tie = None;
         ctx.open = None;
-        if error.is_none() {
-            self.end_late(session, ctx).await;
-        }
         if let Some(attempts) = &mut ctx.attempts {
             attempts.over();
+        }
+        if error.is_none() {
+            self.end_late(session, ctx).await;
         }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let sent = session.body_bytes_sent();
@@ -437,7 +440,7 @@ impl Gateway {
     }
 
     fn to_https(&self, plain: &route::PlainHttp) -> Reply {
-        match self.https_port {
+        match self.https_port.load(Ordering::Relaxed) {
             443 => Reply::permanent(&format!("https://{}{}", plain.host, plain.target)),
             port => Reply::permanent(&format!("https://{}:{port}{}", plain.host, plain.target)),
         }

@@ -9,6 +9,21 @@ use pingora::server::configuration::ServerConf;
 
 use crate::config::{self, Config};
 use crate::proxy::Gateway as Proxy;
+use crate::proxy::listener::{self, Serving};
+
+/// The engine of a config with the limits of its connections.
+pub(super) fn serving(gateway: Proxy, config: &Config) -> Serving<HttpProxy<Proxy>> {
+    Serving {
+        app: Arc::new(engine(gateway, config)),
+        limits: connection_limits(&config.server.limits),
+        grace: config.server.grace,
+    }
+}
+
+/// Those of the named limits that hold for a connection.
+pub(super) const fn connection_limits(limits: &config::Limits) -> listener::Limits {
+    listener::Limits { connections: limits.connections, header_read: limits.header_read, idle: limits.idle }
+}
 
 /// Requests at a time on one HTTP/2 connection.
 const MOST_STREAMS: u32 = 100;
@@ -21,7 +36,7 @@ const MOST_TAKEN_BACK: usize = 1000;
 const MOST_UNSENT: usize = 128 * 1024;
 
 /// Pingora's engine around our gateway.
-pub(super) fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
+fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
     // Pingora counts every try; how many there may be is each app's to say.
     let conf = ServerConf { max_retries: 1 + config::MOST_RETRIES, ..ServerConf::default() };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));

@@ -5,91 +5,57 @@
 
 mod certificates;
 mod engine;
-mod sockets;
+mod error;
+mod listeners;
+mod mailer;
+mod reload;
 
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
-use pingora::proxy::HttpProxy;
-use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::certificates::Keeper;
 pub(crate) use self::certificates::NO_CERTIFICATE;
-use crate::certificates::local_ca::{self, LocalCa, LocalCaError};
-use crate::config::{self, Config, ConfigErrors};
+use self::certificates::Seen;
+pub use self::error::ServerError;
+use self::listeners::{Listeners, Servants, Socket};
+use self::mailer::CurrentMailer;
+use self::reload::Reloader;
+use crate::config::{self, Config, Files};
 use crate::console::{self, ConsoleRoom};
 use crate::directory::TableDirectory;
-use crate::login::oidc::{InvalidProviderCa, RelyingParty};
+use crate::login::oidc::RelyingParty;
 use crate::login::{self, LoginRoom};
 use crate::mail::outbox;
-use crate::mail::smtp::{MailSettings, MailSetupError, SmtpMailer};
 use crate::portal::{self, PortalRoom};
-use crate::proxy::listener::{self, Listener, tls_config};
-use crate::proxy::{Corridor, Gateway as Proxy, InvalidTlsFile, Upstreams};
+use crate::proxy::listener::Tls;
+use crate::proxy::{Corridor, Gateway as Proxy, Upstreams};
+use crate::reload::Side;
+use crate::reload::watch::Watcher;
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
 use crate::state::audit;
 use crate::state::certificates::Certificates;
+use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
 use crate::state::counters::ListenerCounters;
+use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
-use crate::state::ports::{Directory, Mailer, Store, StoreError};
+use crate::state::ports::{Directory, Mailer, Store};
 use crate::state::rate_limits::RateLimits;
+use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
-use crate::store::{self, OpenError, SqliteStore};
-
-/// The gateway could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// The config is wrong.
-    #[error("{0}")]
-    Config(#[from] ConfigErrors),
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The signing key is of no use.
-    #[error(transparent)]
-    Key(#[from] InvalidKey),
-    /// The local CA cannot be used.
-    #[error(transparent)]
-    LocalCa(#[from] LocalCaError),
-    /// Mail cannot be set up.
-    #[error(transparent)]
-    Mail(#[from] MailSetupError),
-    /// An upstream's CA cannot be used.
-    #[error(transparent)]
-    UpstreamCa(#[from] InvalidTlsFile),
-    /// A provider's CA cannot be used.
-    #[error(transparent)]
-    ProviderCa(#[from] InvalidProviderCa),
-    /// An address cannot be listened on.
-    #[error("`server.{listener}` cannot listen on {address}: {cause}{}", sockets::hint(.cause))]
-    Listen {
-        /// Which listener.
-        listener: &'static str,
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        cause: io::Error,
-    },
-    /// Signals cannot be caught.
-    #[error("signals cannot be caught: {0}")]
-    Signals(io::Error),
-}
+use crate::store::{self, SqliteStore};
 
 /// Parts that stand in for those the config names.
 #[derive(Default)]
@@ -98,26 +64,48 @@ pub struct Parts {
     pub mailer: Option<Arc<dyn Mailer>>,
 }
 
-/// A gateway that is built and listens, but serves nobody yet.
+/// A config that was read from a file.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// What it means.
+    pub config: Config,
+    /// Itself, and the files that it names.
+    pub files: Files,
+}
+
+impl Loaded {
+    /// Reads a config file with all that it names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, ServerError> {
+        let read = config::read_all(path);
+        Ok(Self { path: read.path, text: read.text, config: read.config?, files: read.files })
+    }
+
+    fn side(&self) -> Side<'_> {
+        Side { text: &self.text, config: &self.config, files: &self.files }
+    }
+}
+
+/// A gateway that is built and has its sockets, but serves nobody yet.
 pub struct Gateway {
-    config: Config,
     clock: Clock,
     store: Arc<SqliteStore>,
     directory: Arc<TableDirectory>,
     sessions: Arc<Sessions>,
     login: Arc<LoginRoom>,
     limits: Arc<RateLimits>,
-    mailer: Arc<dyn Mailer>,
+    mailer: Arc<CurrentMailer>,
     mail: Arc<MailCounters>,
-    console: axum::Router,
     stopping: Arc<AtomicBool>,
-    certificates: Arc<Certificates>,
-    local_ca: Option<LocalCa>,
-    upstreams: Arc<Upstreams>,
-    proxy: Arc<HttpProxy<Proxy>>,
-    https: Listener,
-    http: Option<Listener>,
-    admin: Option<TcpListener>,
+    listeners: Arc<Listeners>,
+    sockets: Vec<Socket>,
+    reloader: Reloader,
 }
 
 /// Runs the gateway of a config file until SIGTERM or Ctrl-C.
@@ -125,15 +113,8 @@ pub struct Gateway {
 /// # Errors
 /// When it cannot start.
 pub async fn serve(path: &Path) -> Result<(), ServerError> {
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(ServerError::Signals)?;
-    let text = config::read(path)?;
-    let config = config::parse(path, &text, &|name| std::env::var(name).ok())?;
-    let data = config.server.data.clone();
-    let gateway = Gateway::build(config, Parts::default()).await?;
-    if let Err(error) = config::running::remember(&data, path, &text) {
-        tracing::warn!(%error, "`impact` will not know this config: it cannot be written into the data folder");
-    }
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Signals)?;
+    let gateway = Gateway::build(Loaded::read(path)?, Parts::default()).await?;
     gateway
         .run(async move {
             tokio::select! {
@@ -150,8 +131,11 @@ impl Gateway {
     ///
     /// # Errors
     /// [`ServerError`] tells what is wrong and, where that can be said, how to mend it.
-    pub async fn build(config: Config, parts: Parts) -> Result<Self, ServerError> {
+    pub async fn build(loaded: Loaded, parts: Parts) -> Result<Self, ServerError> {
+        let config = &loaded.config;
         let clock = Clock;
+        // From the first moment on: where nobody hears it, it ends the process.
+        let hang_up = signal(SignalKind::hangup()).map_err(ServerError::Signals)?;
         // Pingora would install another provider otherwise, without the post-quantum key exchange.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
@@ -162,14 +146,16 @@ impl Gateway {
         let browser_key: [u8; Seal::KEY_BYTES] = browser_key.try_into().map_err(|_| InvalidKey::of_wrong_length())?;
         let key = store.secret("assertion-key", Signer::new_key).await?;
         let signer = Arc::new(Signer::from_key(&key)?);
-        let local_ca = match config.tls.local_ca {
-            true => Some(local_ca::open_or_create(&config.server.data, clock.now())?),
-            false => None,
-        };
-        let certificates = Arc::new(Certificates::new(clock));
-        let mailer = mailer(&config, parts, clock)?;
-        let current: Arc<Current> = Arc::new(Current::new(Snapshot::new(&config)));
-        let directory = Arc::new(TableDirectory::open(&config, clock));
+        let local_ca = certificates::local_ca(config, None, clock)?;
+        let is_stand_in = parts.mailer.is_some();
+        let mailer = Arc::new(CurrentMailer::new(match parts.mailer {
+            Some(mailer) => mailer,
+            None => mailer::prepare(config, clock)?,
+        }));
+        let current: Arc<Current> = Arc::new(Current::new(Snapshot::new(config)));
+        let certificates = Arc::new(Certificates::new(clock, Arc::clone(&current), config.server.limits.certificates));
+        let challenges = Arc::new(Challenges::default());
+        let directory = Arc::new(TableDirectory::open(config, clock));
         let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
         let upstreams = Arc::new(Upstreams::new(Arc::clone(&metrics)));
@@ -193,7 +179,7 @@ impl Gateway {
             directory: as_port,
             sessions: Arc::clone(&sessions),
             limits: Arc::clone(&limits),
-            providers,
+            providers: Arc::clone(&providers),
             code_key,
             seal: Arc::clone(&seal),
             asked: Arc::new(Notify::new()),
@@ -214,6 +200,8 @@ impl Gateway {
         let counters = Arc::new(ListenerCounters::default());
         let mail = Arc::new(MailCounters::default());
         let stopping = Arc::new(AtomicBool::new(false));
+        let (reloads, asked) = Reloads::new(reload::digest(&loaded.text), clock.now());
+        let reloads = Arc::new(reloads);
         let console = {
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             console::router(Arc::new(ConsoleRoom {
@@ -223,33 +211,60 @@ impl Gateway {
                 listeners: Arc::clone(&counters),
                 mail: Arc::clone(&mail),
                 metrics: Arc::clone(&metrics),
+                reloads: Arc::clone(&reloads),
                 stopping: Arc::clone(&stopping),
             }))
         };
 
-        let server = &config.server;
-        let https_socket = sockets::bind("https", server.https).await?;
-        let https_port = https_socket.local_addr().map_or(server.https.port(), |address| address.port());
-        let bounds = listener::Limits {
-            connections: server.limits.connections,
-            header_read: server.limits.header_read,
-            idle: server.limits.idle,
-        };
-        let tls = tls_config(Arc::clone(&certificates));
-        let https = Listener::https(https_socket, tls, Arc::clone(&certificates), bounds, Arc::clone(&counters));
-        let http = match server.http {
-            Some(address) => Some(Listener::http(sockets::bind("http", address).await?, bounds, Arc::clone(&counters))),
-            None => None,
-        };
-        let admin = match server.admin {
-            Some(address) => Some(sockets::bind("admin", address).await?),
-            None => None,
-        };
-
+        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
         let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages, hub };
-        let gateway = Proxy { current, corridor, upstreams: Arc::clone(&upstreams), signer, metrics, https_port };
-        let proxy = Arc::new(engine::engine(gateway, &config));
-        let this = Self {
+        let gateway = Proxy {
+            current: Arc::clone(&current),
+            corridor,
+            upstreams: Arc::clone(&upstreams),
+            signer,
+            metrics: Arc::clone(&metrics),
+            https_port: Arc::clone(&https_port),
+        };
+        let serving = Arc::new(ArcSwap::from_pointee(engine::serving(gateway.clone(), config)));
+        let listeners = Arc::new(Listeners::new(Servants {
+            serving: Arc::clone(&serving),
+            tls: Tls::new(Arc::clone(&certificates), Arc::clone(&challenges)),
+            counters,
+            console,
+            https_port,
+        }));
+        let sockets = listeners.prepare(&config.server, &[]).await.map_err(ServerError::from_all)?;
+        let watcher = Watcher::new(&loaded.path, loaded.files.clone(), config.tls.certs.as_deref());
+        let mut seen = Seen::default();
+        let as_store = Arc::clone(&sqlite) as Arc<dyn CertificateStore>;
+        let prepared = certificates::prepare(config, &as_store, local_ca.as_ref(), clock).await;
+        certificates::apply(prepared, &certificates, &mut seen);
+        certificates::tell_of_lacks(config, &*as_store, &certificates).await?;
+        let reloader = Reloader {
+            loaded,
+            is_stand_in,
+            clock,
+            hang_up,
+            asked,
+            reloads,
+            current,
+            upstreams,
+            directory: Arc::clone(&directory),
+            providers,
+            limits: Arc::clone(&limits),
+            mailer: Arc::clone(&mailer),
+            certificates,
+            seen,
+            local_ca,
+            store: as_store,
+            gateway,
+            serving,
+            listeners: Arc::clone(&listeners),
+            metrics,
+            watcher: Some(watcher),
+        };
+        Ok(Self {
             clock,
             store: sqlite,
             directory,
@@ -258,27 +273,17 @@ impl Gateway {
             limits,
             mailer,
             mail,
-            console,
             stopping,
-            certificates,
-            local_ca,
-            upstreams,
-            proxy,
-            https,
-            http,
-            admin,
-            config,
-        };
-        this.load_certificates()?;
-        Ok(this)
+            listeners,
+            sockets,
+            reloader,
+        })
     }
 
     /// Serves until `stop` resolves; then takes no new connections, lets running requests end, and returns.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let grace = self.config.server.grace;
         let halt = CancellationToken::new();
         let rooms = TaskTracker::new();
-        let (shutdown, watch) = watch::channel(false);
 
         // Whoever comes first should find the tables read; one that hangs keeps nobody of the others waiting.
         const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -295,7 +300,7 @@ impl Gateway {
         rooms.spawn(login::answer::run(Arc::clone(&self.login), Arc::clone(&mailed), self.clock, halt.clone()));
         rooms.spawn(outbox::run(
             Arc::clone(&store) as _,
-            Arc::clone(&self.mailer),
+            Arc::clone(&self.mailer) as Arc<dyn Mailer>,
             mailed,
             self.clock,
             Arc::clone(&self.mail),
@@ -309,41 +314,23 @@ impl Gateway {
             let (providers, halt) = (Arc::clone(&self.login.providers), halt.clone());
             async move { providers.run(halt).await }
         });
-        rooms.spawn(Arc::clone(&self.upstreams).run(halt.clone()));
-        rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), self.config.session, self.clock, halt.clone()));
+        rooms.spawn(Arc::clone(&self.reloader.upstreams).run(halt.clone()));
+        let current = Arc::clone(&self.login.current);
+        rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), current, self.clock, halt.clone()));
 
-        let listeners = TaskTracker::new();
-        sockets::announce("https", self.https.local_addr());
-        if let Some(http) = &self.http {
-            sockets::announce("http", http.local_addr());
-        }
-        let admin = self.admin;
-        if let Some(admin) = admin {
-            sockets::announce("admin", admin.local_addr());
-            let (console, halt) = (self.console, halt.clone());
-            rooms.spawn(async move {
-                let served = axum::serve(admin, console).with_graceful_shutdown(halt.cancelled_owned()).await;
-                if let Err(error) = served {
-                    tracing::error!(%error, "the admin listener ended");
-                }
-            });
-        }
-        let keeper =
-            Keeper { config: self.config, certificates: self.certificates, local_ca: self.local_ca, clock: self.clock };
-        rooms.spawn(keeper.run(halt.clone()));
-        listeners.spawn(self.https.run(Arc::clone(&self.proxy), watch.clone(), grace));
-        if let Some(http) = self.http {
-            listeners.spawn(http.run(Arc::clone(&self.proxy), watch.clone(), grace));
-        }
+        self.listeners.apply(self.sockets);
+        let mut reloader = self.reloader;
+        reloader.remember();
         tracing::info!("ready");
 
-        stop.await;
-        tracing::info!(grace = ?grace, "stopping");
+        tokio::select! {
+            () = stop => {}
+            // A reload that is being prepared has changed nothing yet.
+            never = reloader.run() => match never {},
+        }
+        tracing::info!(grace = ?reloader.grace(), "stopping");
         self.stopping.store(true, Ordering::Release);
-        // A closed channel would stop the listeners too, but here somebody still listens.
-        let _ = shutdown.send(true);
-        listeners.close();
-        listeners.wait().await;
+        self.listeners.stop().await;
         halt.cancel();
         rooms.close();
         // Rooms end at once; a mail server that hangs does not keep the gateway up.
@@ -354,40 +341,13 @@ impl Gateway {
         self.store.close().await;
         tracing::info!("stopped");
     }
-
-    fn load_certificates(&self) -> Result<(), ServerError> {
-        certificates::load(&self.config, self.local_ca.as_ref(), &self.certificates, self.clock)
-    }
-}
-
-fn mailer(config: &Config, parts: Parts, clock: Clock) -> Result<Arc<dyn Mailer>, ServerError> {
-    if let Some(mailer) = parts.mailer {
-        return Ok(mailer);
-    }
-    Ok(match &config.mail {
-        Some(mail) => {
-            let settings = MailSettings { server: mail.smtp.clone(), from: mail.from.clone(), ca: mail.ca.clone() };
-            Arc::new(SmtpMailer::new(&settings, clock)?)
-        }
-        None => Arc::new(NoMail),
-    })
-}
-
-/// A config without apps has nobody to write to.
-struct NoMail;
-
-#[async_trait::async_trait]
-impl Mailer for NoMail {
-    async fn send(&self, _: &crate::state::ports::OutgoingMail) -> Result<(), crate::state::ports::MailError> {
-        Err(crate::state::ports::MailError::Permanent("there is no [mail]".to_owned()))
-    }
 }
 
 /// Clears out what is over: sessions, attempts, counts of strangers.
 async fn sweep(
     store: Arc<dyn Store>,
     limits: Arc<RateLimits>,
-    session: crate::session::SessionLimits,
+    current: Arc<Current>,
     clock: Clock,
     halt: CancellationToken,
 ) {
@@ -395,6 +355,7 @@ async fn sweep(
     let mut every = tokio::time::interval(EVERY);
     while halt.run_until_cancelled(every.tick()).await.is_some() {
         limits.sweep();
+        let session = current.load().session;
         match store.sweep(session, clock.now()).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "what is over was cleared out"),

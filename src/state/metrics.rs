@@ -65,6 +65,10 @@ pub struct Metrics {
     pub provider_requests: IntCounterVec,
     /// Whether an OpenID provider can be used, by name.
     pub provider_up: IntGaugeVec,
+    /// Orders of certificates, by outcome.
+    pub certificate_orders: IntCounterVec,
+    /// Domains by app and state.
+    pub domains: IntGaugeVec,
 }
 
 impl Metrics {
@@ -152,6 +156,12 @@ impl Metrics {
                 "Whether an OpenID provider could be used when it was last asked",
                 &["provider"],
             ),
+            certificate_orders: counter(
+                "vestibule_certificate_orders_total",
+                "Orders of certificates by outcome",
+                &["outcome"],
+            ),
+            domains: gauge("vestibule_domains", "Domains by app and state", &["app", "state"]),
             duration,
             decision,
             registry,

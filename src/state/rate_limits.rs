@@ -26,6 +26,7 @@ const SITE_SHARES: u32 = 8;
 /// How many shares of one network an address has for all networks together. A site's networks get half of them at most.
 const ADDRESS_SHARES: u32 = 4;
 const ADDRESS_SHARES_OF_A_SITE: u32 = 2;
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -107,23 +108,16 @@ impl RateLimits {
     #[must_use]
     pub fn new(login: &Login, known: KnownBrowsers, metrics: Arc<Metrics>) -> Self {
         let stopwatch = Stopwatch::start();
-        let hourly = |burst: u32| Shares::new(Size::hourly(burst), &stopwatch);
+        let sizes = Sizes::of(login);
         let a_minute = |burst: u32| Shares::new(Size { burst, refills_in: MINUTE }, &stopwatch);
         let limits = Self {
-            hosts: hourly(login.tries_per_client),
-            sites: hourly(login.tries_per_client.saturating_mul(SITE_SHARES)),
-            total: a_minute(login.tries_in_total),
-            mails: AddressShares::new(
-                "mails_per_address",
-                login.mails_per_address,
-                Duration::from_secs(3600),
-                &stopwatch,
-            ),
-            // In the long run a day is worth what an hour is for a start: a code has a million values, and somebody who guesses
-            // on for months must not come near them.
+            hosts: Shares::new(sizes.hosts, &stopwatch),
+            sites: Shares::new(sizes.sites, &stopwatch),
+            total: Shares::new(sizes.total, &stopwatch),
+            mails: AddressShares::new("mails_per_address", login.mails_per_address, HOUR, &stopwatch),
             tries: AddressShares::new("tries_per_address", login.tries_per_address, DAY, &stopwatch),
-            known_browsers: hourly(login.tries_per_address),
-            mails_of_app: hourly(login.mails_per_app),
+            known_browsers: Shares::new(sizes.known_browsers, &stopwatch),
+            mails_of_app: Shares::new(sizes.mails_of_app, &stopwatch),
             lines: a_minute(1),
             all_lines: a_minute(60),
             known,
@@ -135,6 +129,18 @@ impl RateLimits {
             limits.metrics.limit_reached(limit, kind, 0);
         }
         limits
+    }
+
+    /// Takes up other limits. What was counted goes on where the limit is the same, and begins anew where it is another.
+    pub fn apply(&self, login: &Login) {
+        let sizes = Sizes::of(login);
+        self.hosts.resize(sizes.hosts);
+        self.sites.resize(sizes.sites);
+        self.total.resize(sizes.total);
+        self.known_browsers.resize(sizes.known_browsers);
+        self.mails_of_app.resize(sizes.mails_of_app);
+        self.mails.resize(login.mails_per_address, HOUR);
+        self.tries.resize(login.tries_per_address, DAY);
     }
 
     /// Counts a try by its client's network. A caller that is refused is told nothing but when to come again.
@@ -270,19 +276,50 @@ impl RateLimits {
     }
 }
 
+/// How large the shares of a config are, but for those of an address.
+struct Sizes {
+    hosts: Size,
+    sites: Size,
+    total: Size,
+    known_browsers: Size,
+    mails_of_app: Size,
+}
+
+impl Sizes {
+    const fn of(login: &Login) -> Self {
+        Self {
+            hosts: Size::hourly(login.tries_per_client),
+            sites: Size::hourly(login.tries_per_client.saturating_mul(SITE_SHARES)),
+            total: Size { burst: login.tries_in_total, refills_in: MINUTE },
+            known_browsers: Size::hourly(login.tries_per_address),
+            mails_of_app: Size::hourly(login.mails_per_app),
+        }
+    }
+}
+
 impl AddressShares {
     fn new(limit: &'static str, share: u32, refills_in: Duration, stopwatch: &Stopwatch) -> Self {
-        let shares =
-            |times: u32, refills_in| Shares::new(Size { burst: share.saturating_mul(times), refills_in }, stopwatch);
-        let hour = Duration::from_secs(3600);
-        Self {
-            limit,
-            from_host: shares(1, hour),
-            from_site: shares(ADDRESS_SHARES_OF_A_SITE, hour),
-            from_all: shares(ADDRESS_SHARES, refills_in),
-            from_known_browser: shares(1, hour),
-            from_all_known: shares(ADDRESS_SHARES, refills_in),
-        }
+        let [from_host, from_site, from_all, from_known_browser, from_all_known] =
+            Self::sizes(share, refills_in).map(|size| Shares::new(size, stopwatch));
+        Self { limit, from_host, from_site, from_all, from_known_browser, from_all_known }
+    }
+
+    /// The sizes of its shares, in their order. In the long run a day may be worth what an hour is for a start: a code has a million
+    /// values, and somebody who guesses on for months must not come near them.
+    fn sizes(share: u32, refills_in: Duration) -> [Size; 5] {
+        let size = |times: u32, refills_in| Size { burst: share.saturating_mul(times), refills_in };
+        [
+            size(1, HOUR),
+            size(ADDRESS_SHARES_OF_A_SITE, HOUR),
+            size(ADDRESS_SHARES, refills_in),
+            size(1, HOUR),
+            size(ADDRESS_SHARES, refills_in),
+        ]
+    }
+
+    fn resize(&self, share: u32, refills_in: Duration) {
+        let all = [&self.from_host, &self.from_site, &self.from_all, &self.from_known_browser, &self.from_all_known];
+        all.into_iter().zip(Self::sizes(share, refills_in)).for_each(|(shares, size)| shares.resize(size));
     }
 
     /// Whether a known browser has some of its own share left. All that are known for an address have a sum, too: somebody who

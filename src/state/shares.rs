@@ -7,9 +7,11 @@
 use std::fmt;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use governor::clock::{Clock, DefaultClock, QuantaInstant, Reference as _};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -27,16 +29,22 @@ type Limiter = RateLimiter<u64, DashMapStateStore<u64>, Stopwatch, NoOpMiddlewar
 
 /// A share of the same size for each key.
 pub(super) struct Shares {
-    limiter: Limiter,
-    crowd: Limiter,
+    limiters: ArcSwap<Limiters>,
     hasher: RandomState,
     stopwatch: Stopwatch,
     most_keys: usize,
     swept: AtomicU64,
 }
 
+/// What counts shares of one size.
+struct Limiters {
+    size: Size,
+    limiter: Limiter,
+    crowd: Limiter,
+}
+
 /// How large a share is, and how it comes back.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Size {
     /// So many at once.
     pub(super) burst: u32,
@@ -66,46 +74,62 @@ impl Shares {
 
     fn with_room(size: Size, stopwatch: &Stopwatch, most_keys: usize) -> Self {
         let hasher = RandomState::new();
-        let limiter = || RateLimiter::new(size.quota(), DashMapStateStore::default(), stopwatch.clone());
-        Self { limiter: limiter(), crowd: limiter(), hasher, stopwatch: stopwatch.clone(), most_keys, swept: 0.into() }
+        let limiters = ArcSwap::from_pointee(Limiters::new(size, stopwatch));
+        Self { limiters, hasher, stopwatch: stopwatch.clone(), most_keys, swept: 0.into() }
+    }
+
+    /// Makes all shares another size. Then everybody begins with a whole one; where the size stays, what was taken stays taken.
+    pub(super) fn resize(&self, size: Size) {
+        if self.limiters.load().size != size {
+            self.limiters.store(Arc::new(Limiters::new(size, &self.stopwatch)));
+        }
     }
 
     /// Takes one out of a key's share, or tells how long until there is one.
     pub(super) fn take(&self, key: &impl Hash) -> Result<(), Duration> {
         let key = self.hasher.hash_one(key);
-        let taken = match self.is_full() {
-            false => self.limiter.check_key(&key),
+        let limiters = self.limiters.load();
+        let taken = match self.is_full(&limiters) {
+            false => limiters.limiter.check_key(&key),
             // Somebody floods with ever new keys. Nobody is unlimited then, and nobody waits for all the others: each key
             // falls to one of many shares, the same one every time.
-            true => self.crowd.check_key(&(key % CROWDED_SHARES)),
+            true => limiters.crowd.check_key(&(key % CROWDED_SHARES)),
         };
         taken.map_err(|not_until| not_until.wait_time_from(self.stopwatch.now()))
     }
 
     /// Forgets keys whose share is whole again.
     pub(super) fn sweep(&self) {
-        self.limiter.retain_recent();
-        self.limiter.shrink_to_fit();
-        self.crowd.retain_recent();
+        let limiters = self.limiters.load();
+        limiters.limiter.retain_recent();
+        limiters.limiter.shrink_to_fit();
+        limiters.crowd.retain_recent();
     }
 
-    fn is_full(&self) -> bool {
-        if self.limiter.len() < self.most_keys {
+    fn is_full(&self, limiters: &Limiters) -> bool {
+        if limiters.limiter.len() < self.most_keys {
             return false;
         }
         let now = self.stopwatch.now().as_u64();
         let last = self.swept.load(Ordering::Relaxed);
         let is_due = last == 0 || now.saturating_sub(last) >= SWEEP_AGAIN.as_u64();
         if is_due && self.swept.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            self.limiter.retain_recent();
+            limiters.limiter.retain_recent();
         }
-        self.limiter.len() >= self.most_keys
+        limiters.limiter.len() >= self.most_keys
+    }
+}
+
+impl Limiters {
+    fn new(size: Size, stopwatch: &Stopwatch) -> Self {
+        let limiter = || RateLimiter::new(size.quota(), DashMapStateStore::default(), stopwatch.clone());
+        Self { size, limiter: limiter(), crowd: limiter() }
     }
 }
 
 impl fmt::Debug for Shares {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Shares({})", self.limiter.len())
+        write!(formatter, "Shares({})", self.limiters.load().limiter.len())
     }
 }
 
@@ -173,13 +197,28 @@ mod tests {
         for key in 0..100_000 {
             let _ = shares.take(&key);
         }
-        assert!(shares.limiter.len() <= 100 && shares.crowd.len() <= 1024, "{shares:?}");
+        assert!(
+            shares.limiters.load().limiter.len() <= 100 && shares.limiters.load().crowd.len() <= 1024,
+            "{shares:?}"
+        );
         let wait = shares.take(&"late").expect_err("the crowd's shares are used up");
         assert!(wait <= Duration::from_secs(60), "{wait:?}");
         // A key goes when its share has been whole for as long as one bit of it takes to come back.
         stopwatch.turn(Duration::from_secs(121));
         shares.take(&"late").expect("there is room again");
-        assert!(shares.limiter.len() < 100);
+        assert!(shares.limiters.load().limiter.len() < 100);
+    }
+
+    #[test]
+    fn another_size_begins_anew_and_the_same_one_goes_on() {
+        let shares = Shares::new(Size::hourly(1), &Stopwatch::start());
+        shares.take(&"a").expect("the first");
+        shares.resize(Size::hourly(1));
+        shares.take(&"a").expect_err("it is used up");
+        shares.resize(Size::hourly(2));
+        shares.take(&"a").expect("one of two");
+        shares.take(&"a").expect("two of two");
+        shares.take(&"a").expect_err("it is used up");
     }
 
     #[test]

@@ -75,6 +75,7 @@ mod removal_from_the_table;
 mod role_rules;
 mod several_customers;
 mod several_lists;
+mod several_upstreams;
 mod slow_clients;
 mod smtp_down;
 mod source_vanishes_or_turns_to_garbage;
@@ -94,8 +95,6 @@ mod websocket_ends_at_logout;
 mod who_a_provider_means;
 
 mod attacks_by_providers;
-mod attacks_on_connections;
-mod attacks_on_h2;
 mod attacks_on_headers;
 mod attacks_on_login;
 mod attacks_on_paths;

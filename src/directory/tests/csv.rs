@@ -68,7 +68,7 @@ async fn attack_22_a_half_written_file_is_not_believed() {
     for half in ["email,company,role\n", "email,company,role\nann@example.com,1,user\nbob@exa"] {
         house.pass(1);
         house.write("people.csv", half);
-        let source = house.directory.sources.values().next().expect("a source");
+        let source = house.directory.first_source();
         source.look(house.now).await;
         assert_eq!(house.roles("bob@example.com").await, "admin@2", "{half:?}");
     }
@@ -117,7 +117,7 @@ async fn attack_22_a_suddenly_empty_table_locks_nobody_out_before_max_stale() {
     house.replace("people.csv", "email,company,role\n");
     house.live(600).await;
     assert_eq!(house.roles("bob@example.com").await, "admin@2");
-    let health = house.directory.sources.values().next().expect("a source").health(house.now);
+    let health = house.directory.first_source().health(house.now);
     assert!(health.problem.expect("a problem").contains("suddenly 0 rows where there were 6"));
     // A table that stays empty is meant to be.
     house.live(300 + 31).await;

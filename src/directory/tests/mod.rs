@@ -77,7 +77,7 @@ impl House {
     async fn live(&mut self, seconds: u64) {
         for _ in 0..seconds {
             self.pass(1);
-            for source in self.directory.sources.values() {
+            for source in self.directory.tables.load_full().sources.values() {
                 source.look(self.now).await;
             }
         }
@@ -104,7 +104,7 @@ impl House {
     }
 
     fn state(&self) -> SourceState {
-        self.directory.sources.values().next().expect("a source").health(self.now).state
+        self.directory.first_source().health(self.now).state
     }
 
     /// A connection that may write.

@@ -32,7 +32,7 @@ async fn house() -> House {
 }
 
 fn list_of(house: &House) -> CustomerList {
-    let lists = house.directory.apps.get(&orders()).expect("the app");
+    let lists = house.directory.lists(&orders()).expect("the app");
     lists.app.policy.lists.first().expect("a list").clone()
 }
 
@@ -153,7 +153,7 @@ async fn the_question_is_served_by_the_documented_index() {
         let house = House::new(CRM, &[]);
         execute(&mut house.database("crm.db").await, sql).await;
         house.directory.look().await;
-        let source = house.directory.sources.values().next().expect("a source");
+        let source = house.directory.first_source();
         let advice = source.advice(&list_of(&house)).await;
         assert_eq!(advice.is_none(), is_served, "{sql}: {advice:?}");
         let index = "`CREATE INDEX … ON \"contacts\" (\"email\" COLLATE NOCASE)`";
@@ -237,7 +237,7 @@ async fn attack_22_a_suddenly_empty_table_locks_nobody_out_before_max_stale() {
         house.pass(30);
         assert_eq!(house.roles("bob@example.com").await, "admin@2");
     }
-    let health = house.directory.sources.values().next().expect("a source").health(house.now);
+    let health = house.directory.first_source().health(house.now);
     assert!(health.problem.expect("a problem").contains("suddenly 0 rows where there were 3"));
     house.pass(300);
     assert_eq!(house.roles("bob@example.com").await, "", "a table that stays empty is meant to be");

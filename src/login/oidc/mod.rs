@@ -26,11 +26,13 @@ mod test_house;
 #[cfg(test)]
 mod test_provider;
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use rustls::RootCertStore;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -50,11 +52,18 @@ const MOST_URL_BYTES: usize = 7 * 1024;
 
 /// All providers of the config, and what is known of them.
 pub struct RelyingParty {
-    contacts: Vec<Arc<Contact>>,
+    contacts: ArcSwap<Vec<Arc<Contact>>>,
+    /// Told when other contacts are in force.
+    changed: Notify,
+    timing: Timing,
+    metrics: Arc<Metrics>,
     flights: Arc<Flights>,
     store: Arc<dyn Store>,
     clock: Clock,
 }
+
+/// Contacts that are not in force yet.
+pub struct PreparedProviders(Vec<Arc<Contact>>);
 
 /// What begins a log-in at a provider.
 #[derive(Clone, Debug)]
@@ -198,18 +207,49 @@ impl RelyingParty {
         metrics: Arc<Metrics>,
         timing: Timing,
     ) -> Result<Self, InvalidProviderCa> {
-        let roots = if providers.is_empty() { RootCertStore::empty() } else { crate::state::trust::system_roots() };
-        let contact = |provider: &Arc<Provider>| {
-            let client = http::client(provider, &roots)
-                .map_err(|cause| InvalidProviderCa { provider: provider.name.clone(), cause })?;
-            Ok(Arc::new(Contact::new(Arc::clone(provider), client, timing, Arc::clone(&metrics))))
-        };
-        let contacts = providers.iter().map(contact).collect::<Result<_, _>>()?;
-        Ok(Self { contacts, flights: Arc::default(), store, clock })
+        let (contacts, changed) = (ArcSwap::default(), Notify::new());
+        let party = Self { contacts, changed, timing, metrics, flights: Arc::default(), store, clock };
+        let prepared = party.prepare(providers, |_| false)?;
+        party.apply(prepared);
+        Ok(party)
     }
 
-    fn contact(&self, provider: &ProviderName) -> Option<&Arc<Contact>> {
-        self.contacts.iter().find(|contact| contact.provider.name == *provider)
+    /// Contacts for the providers of another config. Those of providers that did not change stay, with all that is known of them;
+    /// `same_ca` says whether a provider's CA is what it was.
+    ///
+    /// # Errors
+    /// When a provider's CA cannot be read.
+    pub fn prepare(
+        &self,
+        providers: &[Arc<Provider>],
+        same_ca: impl Fn(&Provider) -> bool,
+    ) -> Result<PreparedProviders, InvalidProviderCa> {
+        let running = self.contacts.load();
+        let roots = LazyCell::new(crate::state::trust::system_roots);
+        let contact = |provider: &Arc<Provider>| {
+            let same = running.iter().find(|contact| contact.provider == *provider);
+            if let Some(same) = same.filter(|_| same_ca(provider)) {
+                return Ok(Arc::clone(same));
+            }
+            let client = http::client(provider, &roots)
+                .map_err(|cause| InvalidProviderCa { provider: provider.name.clone(), cause })?;
+            Ok(Arc::new(Contact::new(Arc::clone(provider), client, self.timing, Arc::clone(&self.metrics))))
+        };
+        Ok(PreparedProviders(providers.iter().map(contact).collect::<Result<_, _>>()?))
+    }
+
+    /// Puts what was prepared in force. A log-in that is under way goes on with the contact that it has.
+    pub fn apply(&self, prepared: PreparedProviders) {
+        let gone = self.contacts.swap(Arc::new(prepared.0));
+        for contact in gone.iter().filter(|contact| self.contact(&contact.provider.name).is_none()) {
+            // It was never shown where it was never asked.
+            let _ = self.metrics.provider_up.remove_label_values(&[contact.provider.name.as_str()]);
+        }
+        self.changed.notify_one();
+    }
+
+    fn contact(&self, provider: &ProviderName) -> Option<Arc<Contact>> {
+        self.contacts.load().iter().find(|contact| contact.provider.name == *provider).cloned()
     }
 
     /// Begins a log-in: where to send the browser, and what its cookie has to keep.
@@ -232,7 +272,7 @@ impl RelyingParty {
         let contact = self.contact(provider).ok_or_else(|| ProviderError::Unknown(provider.clone()))?;
         let unavailable = |cause| ProviderError::Unavailable { provider: provider.clone(), cause };
         let known = contact.known().await.map_err(unavailable)?;
-        exchange::begin(contact, &known, begin, account)
+        exchange::begin(&contact, &known, begin, account)
             .ok_or_else(|| unavailable("we have no address to come back to".to_owned()))
     }
 
@@ -247,7 +287,7 @@ impl RelyingParty {
         secrets: FlowSecrets,
     ) -> Result<Arrived, ProviderError> {
         let contact = self.contact(provider).ok_or_else(|| ProviderError::Unknown(provider.clone()))?;
-        arrival::finish(contact, &callback, &secrets, self.clock).await
+        arrival::finish(&contact, &callback, &secrets, self.clock).await
     }
 
     /// Whether a log-in at a provider can begin, as far as is known without asking it.
@@ -260,10 +300,15 @@ impl RelyingParty {
     /// minute at those that are down or were looked at long ago. When it stops, re-checks under way may still end.
     pub async fn run(&self, stop: CancellationToken) {
         const LAST_ANSWERS: Duration = Duration::from_secs(10);
-        let look = self.contacts.iter().map(|contact| contact.timing.look).min();
-        let mut every = tokio::time::interval(look.unwrap_or(Duration::from_secs(3600)));
+        let mut every = tokio::time::interval(self.timing.look);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(every.tick()).await.is_some() {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = every.tick() => {}
+                // New ones are asked before anybody wants to come by them.
+                () = self.changed.notified() => {}
+            }
             if stop.run_until_cancelled(self.look_all()).await.is_none() {
                 break;
             }
@@ -275,7 +320,7 @@ impl RelyingParty {
 
     async fn look_all(&self) {
         let mut looks = JoinSet::new();
-        for contact in &self.contacts {
+        for contact in self.contacts.load().iter() {
             let contact = Arc::clone(contact);
             looks.spawn(async move { contact.look().await.is_ok() });
         }
@@ -288,7 +333,7 @@ impl RelyingParty {
     /// # Errors
     /// When anything about it is wrong, or it cannot be checked now.
     pub async fn verify_logout_token(&self, token: &str) -> Result<LogoutRequest, LogoutTokenError> {
-        logout_token::verify(&self.contacts, token, self.clock.now()).await
+        logout_token::verify(&self.contacts.load_full(), token, self.clock.now()).await
     }
 
     /// Where to send a browser so that it is logged out at a provider too (OpenID Connect RP-Initiated Logout, section 2);
@@ -322,7 +367,7 @@ impl Providers for RelyingParty {
 
     async fn recheck(&self, session: SessionId, link: &Link) -> Rechecked {
         match self.contact(&link.provider) {
-            Some(contact) => recheck::recheck(&self.flights, contact, &self.store, self.clock, session).await,
+            Some(contact) => recheck::recheck(&self.flights, &contact, &self.store, self.clock, session).await,
             // Nobody can be asked about this person any more.
             None => Rechecked::Ended,
         }

@@ -167,14 +167,16 @@ impl Attempts {
             server.addresses.failed(&current.address);
         }
         drop(current);
+        // Over HTTP/2 a server says of a request that it has not begun with it (RFC 9113, section 8.7); Pingora tells by `retry`.
+        let is_refused = error.etype == ErrorType::H2Error && error.retry();
+        // A kept connection may have ended by itself, which says nothing of the server.
         let is_end_of_old = matches!(sent, Sent::Perhaps { reused: true, .. }) && is_end(&error.etype);
-        if !is_end_of_old {
-            // A kept connection may have ended by itself, which says nothing of the server.
+        if !is_end_of_old && !is_refused {
             self.server_failed(&server, error);
         }
         let is_harmless = match sent {
             Sent::Nothing => true,
-            Sent::Perhaps { idempotent, .. } => idempotent && is_end(&error.etype),
+            Sent::Perhaps { idempotent, .. } => is_refused || (idempotent && is_end(&error.etype)),
         };
         is_harmless && is_body_whole && self.may_go_on(error)
     }

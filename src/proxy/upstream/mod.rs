@@ -51,7 +51,7 @@ pub struct Upstreams {
 
 /// Upstreams that are ready to take over; see [`Upstreams::prepare`].
 #[derive(Debug)]
-pub struct Prepared(Pools);
+pub struct PreparedUpstreams(Pools);
 
 /// The servers of one app.
 #[derive(Debug)]
@@ -89,17 +89,17 @@ impl Upstreams {
     ///
     /// # Errors
     /// When a file that the config names cannot be used.
-    pub fn prepare(&self, apps: &[Arc<App>]) -> Result<Prepared, InvalidTlsFile> {
+    pub fn prepare(&self, apps: &[Arc<App>]) -> Result<PreparedUpstreams, InvalidTlsFile> {
         let old = self.pools.load();
         let pools = apps.iter().map(|app| {
             let pool = Pool::new(app, old.get(&app.name).map(|pool| &**pool), &self.metrics)?;
             Ok((app.name.clone(), Arc::new(pool)))
         });
-        Ok(Prepared(pools.collect::<Result<_, _>>()?))
+        Ok(PreparedUpstreams(pools.collect::<Result<_, _>>()?))
     }
 
     /// Puts what was prepared in force. Do so before a snapshot with new apps is, so that no request finds its app without.
-    pub fn apply(&self, prepared: Prepared) {
+    pub fn apply(&self, prepared: PreparedUpstreams) {
         for pool in prepared.0.values() {
             if let (Some(gate), Some(limit)) = (&pool.gate, pool.app.upstream.limit) {
                 gate.set_most(limit.requests);

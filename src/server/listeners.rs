@@ -1,0 +1,243 @@
+//! The sockets that the gateway listens on, and who serves them.
+//!
+//! A config says which there should be. [`Listeners::prepare`] binds those that are not open yet, and can fail; [`Listeners::apply`]
+//! starts to serve them, retires those that are no longer wanted, and cannot. A socket whose address stays is kept as it is.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use pingora::proxy::HttpProxy;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::ServerError;
+use crate::config;
+use crate::proxy::Gateway as Proxy;
+use crate::proxy::listener::{Listener, Serving, Tls};
+use crate::state::counters::ListenerCounters;
+
+/// What is spoken on a socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Role {
+    /// `server.https`
+    Https,
+    /// `server.http`
+    Http,
+    /// `server.admin`
+    Admin,
+}
+
+impl Role {
+    /// Its key in `[server]`.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Http => "http",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A socket that is bound.
+#[derive(Clone, Debug)]
+pub(super) struct Socket {
+    pub(super) role: Role,
+    /// Its address as the config has it: with port 0 the system chose another.
+    pub(super) address: SocketAddr,
+    pub(super) socket: Arc<TcpListener>,
+}
+
+/// What serves the sockets.
+pub(super) struct Servants {
+    /// The engine and its limits; a reload puts others in here.
+    pub(super) serving: Arc<ArcSwap<Serving<HttpProxy<Proxy>>>>,
+    pub(super) tls: Arc<Tls>,
+    pub(super) counters: Arc<ListenerCounters>,
+    pub(super) console: axum::Router,
+    /// The port of https, for whoever has to name it.
+    pub(super) https_port: Arc<AtomicU16>,
+}
+
+/// All sockets that are served.
+pub(super) struct Listeners {
+    servants: Servants,
+    open: Mutex<Vec<Open>>,
+    shutdown: watch::Sender<bool>,
+    tasks: TaskTracker,
+}
+
+struct Open {
+    socket: Socket,
+    retired: CancellationToken,
+}
+
+impl Listeners {
+    /// Serves nothing yet.
+    pub(super) fn new(servants: Servants) -> Self {
+        let (shutdown, _) = watch::channel(false);
+        Self { servants, open: Mutex::default(), shutdown, tasks: TaskTracker::new() }
+    }
+
+    /// The sockets of a config: those that are open already, those among `handed`, and the rest newly bound.
+    ///
+    /// # Errors
+    /// Every address that cannot be listened on. Nothing has changed then.
+    pub(super) async fn prepare(
+        &self,
+        server: &config::Server,
+        handed: &[Socket],
+    ) -> Result<Vec<Socket>, Vec<ServerError>> {
+        let wanted = [(Role::Https, Some(server.https)), (Role::Http, server.http), (Role::Admin, server.admin)];
+        let mut sockets = Vec::new();
+        let mut errors = Vec::new();
+        for (role, address) in wanted {
+            let Some(address) = address else { continue };
+            let found = self.opened(role, address).or_else(|| find(handed.iter(), role, address));
+            match found {
+                Some(socket) => sockets.push(Socket { role, address, socket }),
+                None => match TcpListener::bind(address).await {
+                    Ok(socket) => sockets.push(Socket { role, address, socket: Arc::new(socket) }),
+                    Err(cause) => errors.push(ServerError::Listen { listener: role.name(), address, cause }),
+                },
+            }
+        }
+        if errors.is_empty() { Ok(sockets) } else { Err(errors) }
+    }
+
+    /// Serves these sockets and no others. Connections on one that goes live on.
+    pub(super) fn apply(&self, sockets: Vec<Socket>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let (kept, gone): (Vec<Open>, Vec<Open>) = std::mem::take(&mut *open)
+            .into_iter()
+            .partition(|open| sockets.iter().any(|socket| open.socket.is(socket)));
+        for gone in gone {
+            let Socket { role, address, .. } = gone.socket;
+            tracing::info!(listener = role.name(), %address, "listening no longer");
+            gone.retired.cancel();
+        }
+        *open = kept;
+        for socket in sockets {
+            if !open.iter().any(|open| open.socket.is(&socket)) {
+                open.push(self.start(socket));
+            }
+        }
+    }
+
+    /// The sockets that are served, for whoever hands them on.
+    #[expect(dead_code, reason = "the hand-over to a new binary takes them")]
+    pub(super) fn sockets(&self) -> Vec<Socket> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().map(|open| open.socket.clone()).collect()
+    }
+
+    /// Takes no more connections in; resolves when those that are open have ended, or the time for that is over.
+    pub(super) async fn stop(&self) {
+        self.shutdown.send_replace(true);
+        // The admin listener tells to the end that we are stopping.
+        self.tasks.close();
+        self.tasks.wait().await;
+        let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
+        open.iter().for_each(|open| open.retired.cancel());
+    }
+
+    fn opened(&self, role: Role, address: SocketAddr) -> Option<Arc<TcpListener>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        find(open.iter().map(|open| &open.socket), role, address)
+    }
+
+    fn start(&self, socket: Socket) -> Open {
+        let retired = CancellationToken::new();
+        let Servants { serving, tls, counters, console, https_port } = &self.servants;
+        let own = Arc::clone(&socket.socket);
+        let local = own.local_addr();
+        match &local {
+            Ok(address) => tracing::info!(listener = socket.role.name(), %address, "listening"),
+            Err(error) => {
+                tracing::warn!(listener = socket.role.name(), %error, "listening, but the system does not say where");
+            }
+        }
+        let listener = match socket.role {
+            Role::Https => {
+                let port = local.map_or(socket.address.port(), |address| address.port());
+                https_port.store(port, Ordering::Relaxed);
+                Listener::https(own, Arc::clone(tls), Arc::clone(counters))
+            }
+            Role::Http => Listener::http(own, Arc::clone(counters)),
+            Role::Admin => {
+                let (console, until) = (console.clone(), retired.clone());
+                tokio::spawn(async move {
+                    let served = axum::serve(Admin(own), console).with_graceful_shutdown(until.cancelled_owned());
+                    if let Err(error) = served.await {
+                        tracing::error!(%error, "the admin listener ended");
+                    }
+                });
+                return Open { socket, retired };
+            }
+        };
+        self.tasks.spawn(listener.run(Arc::clone(serving), self.shutdown.subscribe(), retired.clone()));
+        Open { socket, retired }
+    }
+}
+
+impl Socket {
+    /// Whether it is another's very socket, and speaks the same.
+    fn is(&self, other: &Self) -> bool {
+        self.role == other.role && Arc::ptr_eq(&self.socket, &other.socket)
+    }
+}
+
+/// The socket of an address. One of another role will do: its address can be bound only once. Not so with port 0, which is another
+/// port each time.
+fn find<'a>(
+    mut sockets: impl Iterator<Item = &'a Socket>,
+    role: Role,
+    address: SocketAddr,
+) -> Option<Arc<TcpListener>> {
+    let is_it = |socket: &&Socket| socket.address == address && (address.port() != 0 || socket.role == role);
+    sockets.find(is_it).map(|socket| Arc::clone(&socket.socket))
+}
+
+/// The admin socket, for axum, which would have it for itself alone.
+struct Admin(Arc<TcpListener>);
+
+impl axum::serve::Listener for Admin {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+        loop {
+            match self.0.accept().await {
+                Ok(accepted) => return accepted,
+                // Mostly no file descriptor is free: trying again at once would only fail again.
+                Err(error) => {
+                    tracing::debug!(%error, "the admin listener could not accept");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// What to do where an address cannot be listened on.
+pub(super) fn hint(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => "\n  help: stop what listens there, or choose another port",
+        io::ErrorKind::PermissionDenied => {
+            "\n  help: ports below 1024 need a capability (CAP_NET_BIND_SERVICE), or choose a higher port"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "\n  help: this machine has no such address; 0.0.0.0 or [::] stand for all it has"
+        }
+        _ => "",
+    }
+}
