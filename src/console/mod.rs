@@ -3,6 +3,8 @@
 //! It is a socket of its own, meant for a private address. Nothing secret is told here; still, a page in somebody's browser
 //! has no business with it, so only requests that name it by address or `localhost` are answered.
 
+mod domains;
+mod onboarding;
 mod reload;
 
 use std::fmt::Write as _;
@@ -21,11 +23,15 @@ use serde_json::json;
 
 use crate::state::certificates::Certificates;
 use crate::state::counters::ListenerCounters;
-use crate::state::health::{SourceHealth, SourceState};
+use crate::state::health::{ServerState, SourceHealth, SourceState, UpstreamHealth};
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
+use crate::state::nominated::Nominations;
+use crate::state::onboarding::Domains;
 use crate::state::ports::Store;
+use crate::state::proof::WaitingRoom;
 use crate::state::reloads::Reloads;
+use crate::state::snapshot::Current;
 
 /// What the console tells of.
 pub struct ConsoleRoom {
@@ -33,6 +39,8 @@ pub struct ConsoleRoom {
     pub store: Arc<dyn Store>,
     /// How the sources are.
     pub sources: Box<dyn Fn() -> Vec<SourceHealth> + Send + Sync>,
+    /// How the origin servers are.
+    pub upstreams: Box<dyn Fn() -> Vec<UpstreamHealth> + Send + Sync>,
     /// What the listeners counted.
     pub listeners: Arc<ListenerCounters>,
     /// The certificates.
@@ -43,6 +51,14 @@ pub struct ConsoleRoom {
     pub metrics: Arc<Metrics>,
     /// Reloads of the config.
     pub reloads: Arc<Reloads>,
+    /// The domains in force.
+    pub current: Arc<Current>,
+    /// What tables of domains say.
+    pub nominations: Arc<Nominations>,
+    /// Domains of tables that may not serve yet.
+    pub waiting: Arc<WaitingRoom>,
+    /// How domains stand.
+    pub domains: Arc<dyn Domains>,
     /// Whether the gateway is about to stop.
     pub stopping: Arc<AtomicBool>,
 }
@@ -56,6 +72,8 @@ pub fn router(room: Arc<ConsoleRoom>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/reload", post(reload::reload))
+        .route("/api/v1/domains", get(onboarding::list))
+        .route("/api/v1/domains/{host}", get(onboarding::one))
         .layer(middleware::from_fn(only_by_address))
         .with_state(room)
 }
@@ -75,7 +93,8 @@ async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Re
 }
 
 /// 503 when requests cannot be served rightly: the store fails, a source lets nobody in, or the gateway is stopping. A source
-/// that is stale or a mail server that is down is told too, but the gateway serves on from what it knows.
+/// that is stale, a mail server or an origin server that is down is told too, but the gateway serves on: sent elsewhere, nobody would
+/// be better off.
 async fn ready(State(room): Room) -> Response {
     let mut problems = Vec::new();
     let mut is_ready = true;
@@ -93,6 +112,16 @@ async fn ready(State(room): Room) -> Response {
             is_ready &= !matches!(source.state, SourceState::Down { .. });
             let part = format!("source {}", source.name);
             problems.push(json!({"part": part, "state": source.state.name(), "problem": problem}));
+        }
+    }
+    for upstream in (room.upstreams)() {
+        for (server, state) in upstream.servers.iter().filter(|(_, state)| *state != ServerState::Up) {
+            let problem = match state {
+                ServerState::Down => "it fails its health check",
+                _ => "requests to it failed in a row; it is left alone for a while",
+            };
+            let part = format!("upstream {}", upstream.app);
+            problems.push(json!({"part": part, "server": server, "state": state.name(), "problem": problem}));
         }
     }
     if let Some((since, what)) = room.reloads.standing().failed {
@@ -113,6 +142,9 @@ async fn ready(State(room): Room) -> Response {
 
 /// The counters in Prometheus's text format.
 async fn metrics(State(room): Room) -> Response {
+    // One that a reload took away is told no longer.
+    room.metrics.source_up.reset();
+    room.metrics.source_refused_rows.reset();
     for source in (room.sources)() {
         let name = source.name.as_str();
         let is_up = i64::from(matches!(source.state, SourceState::Fresh));
@@ -121,6 +153,19 @@ async fn metrics(State(room): Room) -> Response {
             .source_refused_rows
             .with_label_values(&[name])
             .set(i64::try_from(source.refused_rows).unwrap_or(i64::MAX));
+    }
+    onboarding::count(&room).await;
+    // A server that a reload took away is not there to be up or down.
+    room.metrics.upstream_up.reset();
+    room.metrics.upstream_queue.reset();
+    for upstream in (room.upstreams)() {
+        let app = upstream.app.as_str();
+        for (server, state) in &upstream.servers {
+            room.metrics.upstream_up.with_label_values(&[app, server]).set(i64::from(*state == ServerState::Up));
+        }
+        if let Some(waiting) = upstream.waiting {
+            room.metrics.upstream_queue.with_label_values(&[app]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        }
     }
     // The listeners count by themselves, for they know no metrics.
     for (limit, counter) in [
@@ -206,5 +251,6 @@ async fn metrics(State(room): Room) -> Response {
     if let Ok(queued) = room.store.queued_mails().await {
         line("vestibule_mails_queued", "gauge", "Mails in the outbox", queued);
     }
+    domains::write(&mut text, &room);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
 }
