@@ -3,6 +3,8 @@
 //! It is a socket of its own, meant for a private address. Nothing secret is told here; still, a page in somebody's browser
 //! has no business with it, so only requests that name it by address or `localhost` are answered.
 
+mod domains;
+mod onboarding;
 mod reload;
 
 use std::fmt::Write as _;
@@ -24,8 +26,12 @@ use crate::state::counters::ListenerCounters;
 use crate::state::health::{ServerState, SourceHealth, SourceState, UpstreamHealth};
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
+use crate::state::nominated::Nominations;
+use crate::state::onboarding::Domains;
 use crate::state::ports::Store;
+use crate::state::proof::WaitingRoom;
 use crate::state::reloads::Reloads;
+use crate::state::snapshot::Current;
 
 /// What the console tells of.
 pub struct ConsoleRoom {
@@ -45,6 +51,14 @@ pub struct ConsoleRoom {
     pub metrics: Arc<Metrics>,
     /// Reloads of the config.
     pub reloads: Arc<Reloads>,
+    /// The domains in force.
+    pub current: Arc<Current>,
+    /// What tables of domains say.
+    pub nominations: Arc<Nominations>,
+    /// Domains of tables that may not serve yet.
+    pub waiting: Arc<WaitingRoom>,
+    /// How domains stand.
+    pub domains: Arc<dyn Domains>,
     /// Whether the gateway is about to stop.
     pub stopping: Arc<AtomicBool>,
 }
@@ -58,6 +72,8 @@ pub fn router(room: Arc<ConsoleRoom>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/reload", post(reload::reload))
+        .route("/api/v1/domains", get(onboarding::list))
+        .route("/api/v1/domains/{host}", get(onboarding::one))
         .layer(middleware::from_fn(only_by_address))
         .with_state(room)
 }
@@ -138,6 +154,7 @@ async fn metrics(State(room): Room) -> Response {
             .with_label_values(&[name])
             .set(i64::try_from(source.refused_rows).unwrap_or(i64::MAX));
     }
+    onboarding::count(&room).await;
     // A server that a reload took away is not there to be up or down.
     room.metrics.upstream_up.reset();
     room.metrics.upstream_queue.reset();
@@ -234,5 +251,6 @@ async fn metrics(State(room): Room) -> Response {
     if let Ok(queued) = room.store.queued_mails().await {
         line("vestibule_mails_queued", "gauge", "Mails in the outbox", queued);
     }
+    domains::write(&mut text, &room);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
 }

@@ -1,7 +1,5 @@
 //! Apps that speak HTTP/2, gRPC among them: streams go both ways, trailers come back, and all that holds over HTTP/1.1 holds.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value;

@@ -21,9 +21,12 @@ mod hostile_provider;
 mod wire;
 mod wire_h2;
 mod filters_house;
+mod acme_house;
 
 mod abuse;
 mod account_sessions;
+mod acme;
+mod acme_orders;
 mod admin_endpoints;
 mod ambiguous_address;
 mod attributes;
