@@ -173,9 +173,16 @@ pub(crate) struct Plan {
     data: Option<PathBuf>,
     ca: Option<String>,
     upstream: Option<Upstream>,
+    ports: (u16, u16),
 }
 
 impl Plan {
+    /// The ports of plain HTTP and TLS, where somebody has to know them before.
+    pub(crate) fn ports(mut self, http: u16, https: u16) -> Self {
+        self.ports = (http, https);
+        self
+    }
+
     /// More keys of `[server]`.
     pub(crate) fn server(mut self, keys: &str) -> Self {
         self.server.push_str(keys);
@@ -251,9 +258,11 @@ impl Plan {
         let data = self.data.unwrap_or_else(|| dir.path().join("data"));
         let smtp = self.mail.unwrap_or_else(|| mail.url());
         let text = format!(
-            "[server]\nhttps = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\ndata = {data:?}\n{}\n\
+            "[server]\nhttps = \"127.0.0.1:{}\"\nhttp = \"127.0.0.1:{}\"\nadmin = \"127.0.0.1:0\"\ndata = {data:?}\n{}\n\
              [tls]\n{}\n[mail]\nsmtp = \"{smtp}\"\nfrom = \"Example <login@example.com>\"\nca = \"mail-ca.pem\"\n\
              [login]\n{}\n[session]\n{}\n{}",
+            self.ports.1,
+            self.ports.0,
             self.server,
             self.tls,
             self.login,
@@ -342,6 +351,7 @@ impl House {
             data: None,
             ca: None,
             upstream: None,
+            ports: (0, 0),
         }
     }
 
@@ -481,10 +491,14 @@ impl House {
         eventually("the gateway ends", async || gateway.try_wait().expect("a child can be waited for")).await
     }
 
+    /// The gateway's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.gateway.as_ref().expect("it runs").id()
+    }
+
     /// The memory that the gateway has in use, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let pid = self.gateway.as_ref().expect("it runs").id();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux tells");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux tells");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("every process has some");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }

@@ -37,11 +37,26 @@ impl Authority {
 
     /// The same, with the year from which it is valid: the newest of several is the one to use.
     pub(crate) fn leaf_valid_from(&self, names: &[&str], year: i32) -> Leaf {
+        self.signed(names, |params| {
+            params.distinguished_name = named(&format!("from {year}"));
+            params.not_before = rcgen::date_time_ymd(year, 1, 1);
+        })
+    }
+
+    /// The same, with the moment at which it ends.
+    pub(crate) fn leaf_until(&self, names: &[&str], end: jiff::Timestamp) -> Leaf {
+        let since_1970 = std::time::Duration::from_secs(end.as_second().unsigned_abs());
+        self.signed(names, |params| {
+            params.not_before = rcgen::date_time_ymd(2024, 1, 1);
+            params.not_after = rcgen::date_time_ymd(1970, 1, 1) + since_1970;
+        })
+    }
+
+    fn signed(&self, names: &[&str], shape: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let key = KeyPair::generate().expect("a key can be made");
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("the test names are valid");
-        params.distinguished_name = named(&format!("from {year}"));
-        params.not_before = rcgen::date_time_ymd(year, 1, 1);
+        shape(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).expect("the CA signs").pem();
         Leaf { certificate, key: key.serialize_pem() }
     }
@@ -71,6 +86,20 @@ pub(crate) fn client(ca_pem: &str, alpn: &[&[u8]]) -> Arc<ClientConfig> {
     let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Arc::new(config)
+}
+
+/// A TLS server with this leaf that serves only who shows a certificate of this CA.
+pub(crate) fn server_for_clients(leaf: &Leaf, ca_pem: &str) -> Arc<ServerConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+        roots.add(certificate.expect("a PEM certificate")).expect("a usable root");
+    }
+    provider();
+    let verifier = rustls::server::WebPkiClientVerifier::builder(Arc::new(roots)).build().expect("a usable root");
+    let chain = CertificateDer::pem_slice_iter(leaf.certificate.as_bytes()).map(|c| c.expect("a PEM certificate"));
+    let key = PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).expect("a PEM key");
+    let config = ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(chain.collect(), key);
+    Arc::new(config.expect("the leaf and its key fit"))
 }
 
 /// A TLS server with this leaf.
