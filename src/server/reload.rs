@@ -258,6 +258,9 @@ impl Reloader {
             prepared;
         let mut changed = changes(self.loaded.side(), loaded.side());
         let config = &loaded.config;
+        if config.server.limits.certificates != self.loaded.config.server.limits.certificates {
+            changed.push("`server.limits.certificates` counts at the next start".to_owned());
+        }
         // What requests ask of comes before the snapshot that sends them there, and certificates before the names that need them.
         self.upstreams.apply(upstreams);
         self.providers.apply(providers);
