@@ -180,7 +180,7 @@ impl Reloader {
         let outcome = match tokio::task::spawn_blocking(read).await {
             Ok((read, watcher)) => {
                 self.watcher = Some(watcher);
-                let config = read.config.map(|config| self.adopt(config)).map_err(ServerError::from);
+                let config = read.config.map(|config| config.keeping(&self.loaded.config)).map_err(ServerError::from);
                 let prepared = match config {
                     Ok(config) => self.prepare(&config, cause).await.map(|prepared| (config, prepared)),
                     Err(error) => Err(error),
@@ -198,17 +198,6 @@ impl Reloader {
         self.reloads.note(&outcome, &digest(&self.loaded.text), self.clock.now());
         tell(cause, &outcome);
         outcome
-    }
-
-    /// The same config, with what is equal to what runs in place of its own.
-    fn adopt(&self, mut config: Config) -> Config {
-        let running = &self.loaded.config;
-        for app in &mut config.apps {
-            if let Some(same) = running.apps.iter().find(|running| *running == app) {
-                *app = Arc::clone(same);
-            }
-        }
-        config
     }
 
     /// Makes every part ready. Nothing is in force yet, and nothing has changed but for sockets that were bound.
@@ -269,6 +258,9 @@ impl Reloader {
             prepared;
         let mut changed = changes(self.loaded.side(), loaded.side());
         let config = &loaded.config;
+        if config.server.limits.certificates != self.loaded.config.server.limits.certificates {
+            changed.push("`server.limits.certificates` counts at the next start".to_owned());
+        }
         // What requests ask of comes before the snapshot that sends them there, and certificates before the names that need them.
         self.upstreams.apply(upstreams);
         self.providers.apply(providers);
