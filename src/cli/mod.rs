@@ -4,11 +4,13 @@ mod advice;
 mod ca;
 mod check;
 mod diff;
+mod domains;
 mod explain;
 mod impact;
 mod paint;
 mod person;
 mod register;
+mod reload;
 mod serve;
 
 use std::io::Write as _;
@@ -73,10 +75,20 @@ pub enum Command {
     /// and whose role, customer, days back, rules or filters change. Exits with 0, and with 3 when somebody would lose a role that
     /// is irrevocable, or when a table cannot be read, so that nobody can know.
     Impact(ImpactArgs),
+    /// Have the running gateway take up its config now
+    ///
+    /// Asks its admin listener, which answers with what changed, or with everything that is wrong; then the config from before goes
+    /// on. Exits with 0, and with 2 when the config was refused.
+    Reload(ReloadArgs),
     /// Show what the store knows of an address: sessions, identities at providers, passkeys; and forget it
     ///
     /// Works beside a running gateway. What the customer tables say of an address is told by `explain`.
     Person(PersonArgs),
+    /// Show how every domain stands on its way to a certificate, and what one of them lacks
+    ///
+    /// Works beside a running gateway, on its data folder. Without a domain, lists all, those in trouble first. With one, tells all
+    /// that is known of it, with a sentence for whoever keeps its DNS, and exits with 1 when something is wrong with it.
+    Domains(DomainsArgs),
     /// Print the JSON Schema of the config file, for editors
     Schema,
     /// Print the certificate of the local CA, for browsers and tools to trust
@@ -184,6 +196,17 @@ pub struct ImpactArgs {
     pub exit_code: bool,
 }
 
+/// What `reload` is asked.
+#[derive(Args, Clone, Debug)]
+pub struct ReloadArgs {
+    /// Which config file.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The gateway's admin listener [default: as the running config has it]
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<std::net::SocketAddr>,
+}
+
 /// What `person` is asked.
 #[derive(Args, Clone, Debug)]
 pub struct PersonArgs {
@@ -204,6 +227,54 @@ pub struct PersonArgs {
     pub end_sessions: bool,
 }
 
+/// What `domains` is asked.
+#[derive(Args, Clone, Debug)]
+pub struct DomainsArgs {
+    /// Which config file.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Only this domain, with everything that is known of it
+    #[arg(value_name = "HOST")]
+    pub host: Option<String>,
+    /// Have the running gateway look at the domain now: its addresses, the way to us by each of them, its CAA records
+    #[arg(long, requires = "host")]
+    pub check: bool,
+    /// Only domains in this state: pending, missing, issued, renewing, failing, backing-off, provided or uncertified
+    #[arg(long, value_name = "STATE", conflicts_with = "host")]
+    pub state: Option<String>,
+    /// Answer in JSON, as docs/domains.md describes it
+    #[arg(long)]
+    pub json: bool,
+    /// Something to do for one.
+    #[command(subcommand)]
+    pub action: Option<DomainsAction>,
+}
+
+/// What can be done for a domain.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DomainsAction {
+    /// Have the running gateway look at a domain now, and order when nothing is missing any more
+    Retry {
+        /// Which config file.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The domain
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+    /// Let a domain of a table serve for the customer that the table names now, though it served for another before
+    ///
+    /// Otherwise it waits for a TXT record; `vestibule domains HOST` tells which.
+    Approve {
+        /// Which config file.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The domain
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+}
+
 /// What `demo` is asked.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
@@ -219,6 +290,8 @@ pub enum Failure {
     Config(ConfigErrors),
     /// The command was called wrongly.
     Usage(String),
+    /// The running gateway refused a config; the text is complete.
+    Refused(String),
     /// Anything else.
     Other(String),
 }
@@ -228,7 +301,7 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Usage(_) | Self::Refused(_) => ExitCode::from(2),
             Self::Other(_) => ExitCode::FAILURE,
         }
     }
@@ -238,6 +311,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Config(errors) => write!(formatter, "{errors}"),
+            Self::Refused(problems) => formatter.write_str(problems),
             Self::Usage(what) | Self::Other(what) => write!(formatter, "error: {what}"),
         }
     }
@@ -275,10 +349,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
             let demo = serve_with(crate::demo::run(args.port))?;
             demo.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::Other(error.to_string()))
         }
+        Command::Reload(args) => block_on(reload::run(args))?,
         Command::Check(args) => block_on(check::run(args))?,
         Command::Explain(args) => block_on(explain::run(args))?,
         Command::Impact(args) => block_on(impact::run(args))?,
         Command::Person(args) => block_on(person::run(args))?,
+        Command::Domains(args) => block_on(domains::run(args))?,
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&crate::config::schema());
             let schema = schema.map_err(|error| Failure::Other(format!("the schema is no JSON: {error}")))?;

@@ -7,17 +7,20 @@
 //! The [`ProxyHttp`] below is a switchboard: each hook makes one short call.
 
 mod access_log;
+mod acme;
 mod admit;
 mod connection;
 mod ctx;
 mod deadlines;
 mod decision;
+mod dispatch;
 mod filtering;
 mod frames;
 mod handshake;
 mod identity;
 mod linger;
 pub mod listener;
+mod proxy_protocol;
 mod relocate;
 mod respond;
 mod route;
@@ -48,13 +51,14 @@ use crate::pages::Reply;
 use crate::policy::Reason;
 use crate::session::is_ours;
 use crate::state::assertion::Signer;
+use crate::state::challenges::Challenges;
 use crate::state::metrics::Metrics;
 use crate::state::snapshot::Current;
 use admit::Admission;
 use connection::{Connection, Protocol};
 use respond::OwnRequest;
-use route::{Facts, Routed};
-use upstream::{Attempts, Client, Sent, UseAs};
+use route::Routed;
+use upstream::{Attempts, Sent};
 
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
@@ -68,6 +72,8 @@ pub struct Gateway {
     pub corridor: Corridor,
     /// The upstreams.
     pub upstreams: Arc<Upstreams>,
+    /// What authorities look for.
+    pub challenges: Arc<Challenges>,
     /// Signs assertions.
     pub signer: Arc<Signer>,
     /// The counters.
@@ -94,13 +100,10 @@ impl ProxyHttp for Gateway {
         connection.head_arrived();
         ctx.peer = Some(connection.peer.ip());
         let reply = match self.walk(session, ctx, &connection).await.map_err(of_client)? {
-            None => {
-                ctx.decided_in = Some(ctx.started.elapsed());
-                return Ok(false);
-            }
+            None => return Ok(false),
             Some(reply) => reply,
         };
-        ctx.decided_in = Some(ctx.started.elapsed());
+        ctx.decided_in.get_or_insert_with(|| ctx.started.elapsed());
         respond::send(session, reply, ctx).await.map_err(of_client)?;
         Ok(true)
     }
@@ -186,7 +189,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut RequestCtx,
         error: Box<Error>,
     ) -> Box<Error> {
-        retried(session, ctx, error, Sent::Nothing)
+        dispatch::retried(session, ctx, error, Sent::Nothing)
     }
 
     fn error_while_proxy(
@@ -198,7 +201,7 @@ impl ProxyHttp for Gateway {
         reused: bool,
     ) -> Box<Error> {
         let idempotent = session.req_header().method.is_idempotent();
-        retried(session, ctx, error, Sent::Perhaps { reused, idempotent })
+        dispatch::retried(session, ctx, error, Sent::Perhaps { reused, idempotent })
     }
 
     /// Pingora heeds no error of this hook, so what goes wrong here is dealt with here.
@@ -310,6 +313,10 @@ impl Gateway {
             // A client that opens no window for its answer holds it without a byte moving on the socket (CVE-2019-9517).
             session.as_downstream_mut().set_write_timeout(Some(snapshot.limits.idle));
         }
+        if let Some(reply) = acme::answer(session.req_header(), connection, &self.challenges) {
+            ctx.decided("portal", "acme-challenge");
+            return Ok(Some(reply));
+        }
         let facts = match route::read(session.req_header(), connection, &snapshot) {
             Ok(Routed::Request(facts)) => facts,
             Ok(Routed::Hub(facts)) => {
@@ -376,67 +383,11 @@ impl Gateway {
                     ctx.open = Some(open);
                 }
                 ctx.grant(permit);
+                // What is decided is decided; waiting comes after.
+                ctx.decided_in = Some(ctx.started.elapsed());
                 self.wait_for_place(session, ctx, &facts).await
             }
         }
-    }
-
-    /// Waits until the request may go on to a server; an answer of ours where it may not.
-    async fn wait_for_place(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestCtx,
-        facts: &Facts,
-    ) -> Result<Option<Reply>> {
-        let mut attempts = Attempts::new(self.upstreams.pool(&facts.site.app.name)?);
-        let ended = ctx.open.as_ref().map(|open| open.ended().clone());
-        let over = async {
-            match ended {
-                Some(ended) => ended.cancelled().await,
-                None => std::future::pending().await,
-            }
-        };
-        let entered = tokio::select! {
-            biased;
-            // Before the others, for most need not wait.
-            entered = attempts.enter() => entered,
-            () = over => return Ok(Some(decision::error(facts, StatusCode::UNAUTHORIZED, &ctx.id))),
-            gone = hang_up(session) => return Err(gone),
-        };
-        let come_again = attempts.come_again();
-        ctx.attempts = Some(attempts);
-        let Err(cause) = entered else { return Ok(None) };
-        ctx.decided("refuse", cause.name());
-        self.refused(facts, cause.name());
-        let reply = decision::error(facts, StatusCode::SERVICE_UNAVAILABLE, &ctx.id);
-        Ok(Some(reply.with_retry_after(come_again)))
-    }
-
-    /// The peer of the first try, or of the next.
-    async fn next_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
-        let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
-        let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
-        let connection = Connection::of(session)
-            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
-        let client = Client::new(ctx.facts()?.client, connection.peer, connection.local);
-        let mut attempts = ctx.attempts.take().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no pool"))?;
-        if attempts.is_retry() {
-            // What was read of the body comes through its filter once more.
-            ctx.body_bytes = 0;
-        }
-        // No permit, no peer: a request that slipped past the decision ends here.
-        let peer = attempts.peer(ctx.permit()?, use_as, client).await;
-        if matches!(&peer, Err(error) if error.etype == ErrorType::HTTPStatus(503)) {
-            ctx.come_again = Some(attempts.come_again());
-            ctx.decided("refuse", "no-server");
-            self.refused(ctx.facts()?, "no-server");
-        }
-        ctx.attempts = Some(attempts);
-        peer
-    }
-
-    fn refused(&self, facts: &Facts, cause: &str) {
-        self.metrics.upstream_refused.with_label_values(&[facts.site.app.name.as_str(), cause]).inc();
     }
 
     fn to_https(&self, plain: &route::PlainHttp) -> Reply {
@@ -547,29 +498,6 @@ impl Gateway {
         ctx.outcome.reason = kind;
         Some(status)
     }
-}
-
-/// Decides whether a request whose try failed is sent again, and says so in Pingora's words.
-fn retried(session: &Session, ctx: &mut RequestCtx, mut error: Box<Error>, sent: Sent) -> Box<Error> {
-    let is_untouched = session.response_written().is_none();
-    let is_body_whole = !session.as_downstream().retry_buffer_truncated();
-    let again = ctx.attempts.as_mut().is_some_and(|attempts| attempts.failed(&error, sent, is_body_whole));
-    error.set_retry(again && is_untouched);
-    error
-}
-
-/// Ends when the client hangs up; never where that cannot be told, because its body is still to come.
-async fn hang_up(session: &mut Session) -> Box<Error> {
-    use pingora::protocols::http::ServerSession;
-    let ended = match session.as_downstream_mut() {
-        ServerSession::H2(stream) => stream.idle().await.map(drop).err(),
-        http1 => match http1.is_body_empty() {
-            true => http1.read_body_or_idle(true).await.map(drop).err(),
-            false => std::future::pending().await,
-        },
-    };
-    let gone = || Error::explain(ErrorType::ConnectionClosed, "the client stopped waiting");
-    ended.unwrap_or_else(gone).into_down()
 }
 
 /// The app's answer, less what it may not say: our cookies are ours, and `Alt-Svc` would lead the browser past us.

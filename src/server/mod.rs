@@ -8,7 +8,9 @@ mod engine;
 mod error;
 mod listeners;
 mod mailer;
+mod orders;
 mod reload;
+mod tables;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,9 @@ use self::certificates::Seen;
 pub use self::error::ServerError;
 use self::listeners::{Listeners, Servants, Socket};
 use self::mailer::CurrentMailer;
+use self::orders::{Orders, Ports};
 use self::reload::Reloader;
+use self::tables::TableDomains;
 use crate::config::{self, Config, Files};
 use crate::console::{self, ConsoleRoom};
 use crate::directory::TableDirectory;
@@ -105,6 +109,8 @@ pub struct Gateway {
     stopping: Arc<AtomicBool>,
     listeners: Arc<Listeners>,
     sockets: Vec<Socket>,
+    domains: tables::Prepared,
+    orders: Orders,
     reloader: Reloader,
 }
 
@@ -202,6 +208,10 @@ impl Gateway {
         let stopping = Arc::new(AtomicBool::new(false));
         let (reloads, asked) = Reloads::new(reload::digest(&loaded.text), clock.now());
         let reloads = Arc::new(reloads);
+        let tables = TableDomains::default();
+        let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
+        let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
+        let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let console = {
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             console::router(Arc::new(ConsoleRoom {
@@ -209,9 +219,14 @@ impl Gateway {
                 sources: Box::new(move || directory.health()),
                 upstreams: Box::new(move || upstreams.health()),
                 listeners: Arc::clone(&counters),
+                certificates: Arc::clone(&certificates),
                 mail: Arc::clone(&mail),
                 metrics: Arc::clone(&metrics),
                 reloads: Arc::clone(&reloads),
+                current: Arc::clone(&current),
+                nominations: tables.nominations,
+                waiting: tables.waiting,
+                domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
             }))
         };
@@ -222,6 +237,7 @@ impl Gateway {
             current: Arc::clone(&current),
             corridor,
             upstreams: Arc::clone(&upstreams),
+            challenges: Arc::clone(&challenges),
             signer,
             metrics: Arc::clone(&metrics),
             https_port: Arc::clone(&https_port),
@@ -232,15 +248,17 @@ impl Gateway {
             tls: Tls::new(Arc::clone(&certificates), Arc::clone(&challenges)),
             counters,
             console,
-            https_port,
         }));
         let sockets = listeners.prepare(&config.server, &[]).await.map_err(ServerError::from_all)?;
+        let ports = Ports::of(&config.server, &sockets);
+        https_port.store(ports.https, Ordering::Relaxed);
+        orders.apply(orders.prepare(config, ports)?);
         let watcher = Watcher::new(&loaded.path, loaded.files.clone(), config.tls.certs.as_deref());
         let mut seen = Seen::default();
         let as_store = Arc::clone(&sqlite) as Arc<dyn CertificateStore>;
         let prepared = certificates::prepare(config, &as_store, local_ca.as_ref(), clock).await;
         certificates::apply(prepared, &certificates, &mut seen);
-        certificates::tell_of_lacks(config, &*as_store, &certificates).await?;
+        certificates::tell_of_lacks(config, Arc::clone(&as_store), Arc::clone(&certificates));
         let reloader = Reloader {
             loaded,
             is_stand_in,
@@ -261,6 +279,8 @@ impl Gateway {
             gateway,
             serving,
             listeners: Arc::clone(&listeners),
+            orders: orders.clone(),
+            https_port,
             metrics,
             watcher: Some(watcher),
         };
@@ -276,6 +296,8 @@ impl Gateway {
             stopping,
             listeners,
             sockets,
+            domains,
+            orders,
             reloader,
         })
     }
@@ -318,7 +340,9 @@ impl Gateway {
         let current = Arc::clone(&self.login.current);
         rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), current, self.clock, halt.clone()));
 
+        self.domains.run(&rooms, &halt).await;
         self.listeners.apply(self.sockets);
+        rooms.spawn(self.orders.run(halt.clone()));
         let mut reloader = self.reloader;
         reloader.remember();
         tracing::info!("ready");

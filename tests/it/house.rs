@@ -173,9 +173,16 @@ pub(crate) struct Plan {
     data: Option<PathBuf>,
     ca: Option<String>,
     upstream: Option<Upstream>,
+    ports: (u16, u16),
 }
 
 impl Plan {
+    /// The ports of plain HTTP and TLS, where somebody has to know them before.
+    pub(crate) fn ports(mut self, http: u16, https: u16) -> Self {
+        self.ports = (http, https);
+        self
+    }
+
     /// More keys of `[server]`.
     pub(crate) fn server(mut self, keys: &str) -> Self {
         self.server.push_str(keys);
@@ -251,9 +258,11 @@ impl Plan {
         let data = self.data.unwrap_or_else(|| dir.path().join("data"));
         let smtp = self.mail.unwrap_or_else(|| mail.url());
         let text = format!(
-            "[server]\nhttps = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\ndata = {data:?}\n{}\n\
+            "[server]\nhttps = \"127.0.0.1:{}\"\nhttp = \"127.0.0.1:{}\"\nadmin = \"127.0.0.1:0\"\ndata = {data:?}\n{}\n\
              [tls]\n{}\n[mail]\nsmtp = \"{smtp}\"\nfrom = \"Example <login@example.com>\"\nca = \"mail-ca.pem\"\n\
              [login]\n{}\n[session]\n{}\n{}",
+            self.ports.1,
+            self.ports.0,
             self.server,
             self.tls,
             self.login,
@@ -342,6 +351,7 @@ impl House {
             data: None,
             ca: None,
             upstream: None,
+            ports: (0, 0),
         }
     }
 
@@ -426,17 +436,41 @@ impl House {
             (log.named("ready").len() > ready_before).then_some(())
         })
         .await;
-        let mut addresses = self.door.addresses.lock().expect("no test panics with the lock held");
-        for event in self.log.named("listening") {
-            let field = |name: &str| event["fields"][name].as_str().expect("a listening event names it").to_owned();
-            addresses.insert(field("listener"), field("address").parse().expect("a socket address"));
-        }
-        drop(addresses);
+        self.find_listeners();
         if self.door.ca.get().is_none() {
             let ca = self.command(&["ca"]);
             assert!(ca.status.success(), "{ca:?}");
             self.door.ca.set(String::from_utf8(ca.stdout).expect("PEM is text")).expect("set once");
         }
+    }
+
+    /// Learns where the gateway listens now.
+    pub(crate) fn find_listeners(&self) {
+        let mut addresses = self.door.addresses.lock().expect("no test panics with the lock held");
+        for event in self.log.named("listening") {
+            let field = |name: &str| event["fields"][name].as_str().expect("a listening event names it").to_owned();
+            addresses.insert(field("listener"), field("address").parse().expect("a socket address"));
+        }
+    }
+
+    /// Changes the config file, in one step.
+    pub(crate) fn change(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(&self.config).expect("the config");
+        assert!(text.contains(from), "{from:?} stands in {text}");
+        self.write("vestibule.toml", text.replacen(from, to, 1));
+    }
+
+    /// Has the gateway take up its config, and answers what it said.
+    pub(crate) async fn reload(&self) -> Answer {
+        let request =
+            "POST /api/v1/reload HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        plain(self.admin_address(), request).await
+    }
+
+    /// Sends the gateway a signal, without waiting.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.gateway.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().expect("kill exists").success());
     }
 
     /// Ends the gateway at once, as a power cut would.
@@ -448,8 +482,7 @@ impl House {
 
     /// Asks the gateway to stop, without waiting.
     pub(crate) fn terminate(&self) {
-        let pid = self.gateway.as_ref().expect("it runs").id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill exists").success());
+        self.signal("-TERM");
     }
 
     /// Waits until the gateway has ended by itself.

@@ -613,3 +613,39 @@ async fn attack_01_nothing_gets_out_of_a_prefix() {
     let output = crate::house::printed(&output);
     assert!(output.contains("the app is asked for /base/v2/cart"), "{output}");
 }
+
+#[tokio::test]
+async fn a_reload_keeps_what_is_known_of_servers_and_places() {
+    let mut all: [Server; 3] = servers().await;
+    let keys = "retries = 0\neject_after = 1\neject_for = \"60s\"\nmax_connections = 2\nqueue = 0";
+    let house = house(&all[..2], keys).await;
+    let ann = ann(&house).await;
+    all[0].kill().await;
+    eventually("it is left alone", async || (ann.fetch("/").await.status == 502).then_some(())).await;
+    let sockets = [ann.web_socket("/ws").await.expect("it opens"), ann.web_socket("/ws").await.expect("it opens")];
+    ann.fetch("/").await.expect(503);
+    all[0].revive().await;
+
+    // A server more, and the one from before is still left alone; both places are still taken.
+    house.change(&format!("{:?}]", all[1].url()), &format!("{:?}, {:?}]", all[1].url(), all[2].url()));
+    house.reload().await.expect(200);
+    ann.fetch("/").await.expect(503);
+    house.change("max_connections = 2", "max_connections = 3");
+    house.reload().await.expect(200);
+    for _ in 0..6 {
+        ann.fetch("/").await.expect(200);
+    }
+    assert!(all[0].count() == 0 && all[2].count() >= 2);
+    let down = all[0].url();
+    assert!(house.metric(&["vestibule_upstream_up", &down]).await < 0.5);
+
+    // Without it, nothing is told of it any more; and fewer places are fewer as soon as they come free.
+    house.change(&format!("[{:?}, ", all[0].url()), "[");
+    house.change("max_connections = 3", "max_connections = 1");
+    house.reload().await.expect(200);
+    let text = house.admin("/metrics").await.text();
+    assert!(!text.lines().any(|line| line.starts_with("vestibule_upstream_up") && line.contains(&down)), "{text}");
+    ann.fetch("/").await.expect(503);
+    drop(sockets);
+    eventually("the place is free", async || (ann.fetch("/").await.status == 200).then_some(())).await;
+}
