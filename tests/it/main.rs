@@ -102,6 +102,8 @@ mod websocket_ends_at_logout;
 mod who_a_provider_means;
 
 mod attacks_by_providers;
+mod attacks_on_connections;
+mod attacks_on_h2;
 mod attacks_on_headers;
 mod attacks_on_login;
 mod attacks_on_paths;
