@@ -38,6 +38,7 @@ mod command_line;
 mod datasette;
 mod days_back;
 mod demo;
+mod domains_onboarding;
 mod disk_full;
 mod every_way_out;
 mod event_stream_ends_when_removed_from_table;
