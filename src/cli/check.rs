@@ -11,11 +11,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::paint::{Paint, count, tame};
 use super::{CheckArgs, Failure, register};
+use crate::certificates::by_name::ByName;
 use crate::certificates::folder;
 use crate::config::{App, Config};
 use crate::directory::{AppReport, DomainReading, ListReport, TableDirectory};
 use crate::policy::CustomerList;
 use crate::server::NO_CERTIFICATE;
+use crate::state::certificates::{CertificateName, CertificateSet};
 use crate::state::clock::Clock;
 
 /// A check that is done sooner shows no progress bar.
@@ -74,17 +76,29 @@ pub(super) fn summary(file: &Path, config: &Config, paint: Paint) -> String {
 /// What is wrong with certificates. Notes, not problems of the config: certificates come and go while it stays.
 fn write_certificates(text: &mut String, config: &Config, paint: Paint) {
     let now = Clock.now();
-    let found = config.tls.certs.as_ref().map(|path| folder::load(path, now)).unwrap_or_default();
+    let mut note = |note: &str| {
+        let _ = writeln!(text, "  {}", paint.bad(format!("note: {note}")));
+    };
+    let large = config.tls.certs.as_ref().filter(|path| folder::is_large(path));
+    let by_name = large.map(|path| ByName::new(path.clone(), Clock));
+    let whole = config.tls.certs.as_ref().filter(|_| by_name.is_none());
+    let found = whole.map(|path| folder::load(path, now)).unwrap_or_default();
     for problem in &found.problems {
-        let _ = writeln!(text, "  {}", paint.bad(format!("note: {}", tame_lines(&problem.to_string()))));
+        note(&tame_lines(&problem.to_string()));
     }
-    if config.tls.local_ca {
-        return;
-    }
+    let set = CertificateSet::new(found.certificates);
     for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host).chain(&config.login.hub) {
-        if !found.certificates.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
-            let note = format!("note: {host} has no certificate, so nobody can reach it\n    help: {NO_CERTIFICATE}");
-            let _ = writeln!(text, "  {}", paint.bad(note));
+        let mut has_one = set.find(host.as_str(), now).is_some_and(|certificate| certificate.is_valid(now));
+        for name in [Some(CertificateName::Exact(host.clone())), CertificateName::wildcard_of(host)] {
+            let (Some(by_name), Some(name), false) = (&by_name, name, has_one) else { continue };
+            let (certificate, problems) = by_name.find(&name);
+            has_one = certificate.is_some_and(|certificate| certificate.is_valid(now));
+            for problem in problems {
+                note(&tame_lines(&problem.to_string()));
+            }
+        }
+        if !has_one && !config.tls.local_ca && config.acme.is_none() {
+            note(&format!("{host} has no certificate, so nobody can reach it\n    help: {NO_CERTIFICATE}"));
         }
     }
 }

@@ -21,6 +21,7 @@ use axum::routing::{get, post};
 use prometheus::TextEncoder;
 use serde_json::json;
 
+use crate::state::certificates::Certificates;
 use crate::state::counters::ListenerCounters;
 use crate::state::health::{SourceHealth, SourceState};
 use crate::state::mail_counters::MailCounters;
@@ -40,6 +41,8 @@ pub struct ConsoleRoom {
     pub sources: Box<dyn Fn() -> Vec<SourceHealth> + Send + Sync>,
     /// What the listeners counted.
     pub listeners: Arc<ListenerCounters>,
+    /// The certificates.
+    pub certificates: Arc<Certificates>,
     /// What became of mail.
     pub mail: Arc<MailCounters>,
     /// The other counters.
@@ -126,6 +129,9 @@ async fn ready(State(room): Room) -> Response {
 
 /// The counters in Prometheus's text format.
 async fn metrics(State(room): Room) -> Response {
+    // One that a reload took away is told no longer.
+    room.metrics.source_up.reset();
+    room.metrics.source_refused_rows.reset();
     for source in (room.sources)() {
         let name = source.name.as_str();
         let is_up = i64::from(matches!(source.state, SourceState::Fresh));
@@ -158,6 +164,12 @@ async fn metrics(State(room): Room) -> Response {
         ("vestibule_connections_total", "counter", "Connections taken in", &listeners.accepted),
         ("vestibule_connections_open", "gauge", "Connections open now", &listeners.open),
         ("vestibule_handshakes_failed_total", "counter", "TLS handshakes that failed", &listeners.handshake_failed),
+        (
+            "vestibule_proxy_headers_refused_total",
+            "counter",
+            "Connections closed because of their PROXY header",
+            &listeners.proxy_headers_refused,
+        ),
         ("vestibule_malformed_requests_total", "counter", "Requests with a malformed head", &listeners.malformed),
         (
             "vestibule_sessions_cut_total",
@@ -181,6 +193,36 @@ async fn metrics(State(room): Room) -> Response {
     let mut line = |name: &str, kind: &str, help: &str, value: u64| {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
     };
+    let certificates = room.certificates.counts();
+    for (name, kind, help, value) in [
+        ("vestibule_certificates_held", "gauge", "Fetched certificates in memory", certificates.held),
+        (
+            "vestibule_certificates_at_hand_total",
+            "counter",
+            "Handshakes whose fetched certificate was in memory",
+            certificates.hits,
+        ),
+        (
+            "vestibule_certificates_fetched_total",
+            "counter",
+            "Look-ups of certificates that were not in memory",
+            certificates.misses,
+        ),
+        (
+            "vestibule_certificate_fetches_failed_total",
+            "counter",
+            "Handshakes that failed because a certificate could not be fetched",
+            certificates.failed,
+        ),
+        (
+            "vestibule_unknown_server_names_total",
+            "counter",
+            "Handshakes for names that are not ours",
+            certificates.unknown,
+        ),
+    ] {
+        line(name, kind, help, value);
+    }
     if let Ok(queued) = room.store.queued_mails().await {
         line("vestibule_mails_queued", "gauge", "Mails in the outbox", queued);
     }

@@ -219,6 +219,7 @@ impl Gateway {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
                 listeners: Arc::clone(&counters),
+                certificates: Arc::clone(&certificates),
                 mail: Arc::clone(&mail),
                 metrics: Arc::clone(&metrics),
                 reloads: Arc::clone(&reloads),
@@ -236,6 +237,7 @@ impl Gateway {
             current: Arc::clone(&current),
             corridor,
             upstreams: Arc::clone(&upstreams),
+            challenges: Arc::clone(&challenges),
             signer,
             metrics: Arc::clone(&metrics),
             https_port: Arc::clone(&https_port),
@@ -256,7 +258,7 @@ impl Gateway {
         let as_store = Arc::clone(&sqlite) as Arc<dyn CertificateStore>;
         let prepared = certificates::prepare(config, &as_store, local_ca.as_ref(), clock).await;
         certificates::apply(prepared, &certificates, &mut seen);
-        certificates::tell_of_lacks(config, &*as_store, &certificates).await?;
+        certificates::tell_of_lacks(config, Arc::clone(&as_store), Arc::clone(&certificates));
         let reloader = Reloader {
             loaded,
             is_stand_in,

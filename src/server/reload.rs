@@ -251,15 +251,14 @@ impl Reloader {
         // Last, for it is the one that may take its time.
         let asked = if cause == Cause::Watch { Asked::AsBefore } else { Asked::Anew };
         let tables = self.directory.prepare(config, asked).await;
-        let serving = match (config.server.limits == running.server.limits, config.server.grace == running.server.grace)
-        {
-            (true, true) => None,
+        let serving = if config.server.limits == running.server.limits {
             // The engine stays with its connections to upstreams.
-            (true, false) => {
-                let serving = self.serving.load();
-                Some(Serving { app: Arc::clone(&serving.app), limits: serving.limits, grace: config.server.grace })
-            }
-            (false, _) => Some(engine::serving(self.gateway.clone(), config)),
+            let serving = self.serving.load();
+            let (grace, proxies) = (config.server.grace, engine::proxies(config));
+            let is_new = grace != serving.grace || proxies != serving.proxies;
+            is_new.then(|| Serving { app: Arc::clone(&serving.app), limits: serving.limits, proxies, grace })
+        } else {
+            Some(engine::serving(self.gateway.clone(), config))
         };
         Ok(Prepared { sockets, ports, orders, upstreams, tables, providers, mailer, local_ca, certificates, serving })
     }

@@ -21,6 +21,7 @@ pub mod proof;
 pub mod rate_limits;
 mod recheck;
 pub mod reloads;
+pub mod seldom;
 pub mod sessions;
 mod shares;
 pub mod snapshot;

@@ -25,8 +25,6 @@ pub struct Snapshot {
     apps: Arc<HashMap<AppName, Arc<App>>>,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Arc<[IpNet]>,
-    /// Whether those say by the PROXY protocol for whom they connect.
-    pub proxy_protocol: bool,
     /// The named limits.
     pub limits: Limits,
     /// Who is asked what the world sees in DNS; the system's resolvers, when empty.
@@ -62,7 +60,6 @@ impl Snapshot {
             from_tables: Arc::default(),
             apps: Arc::new(config.apps.iter().map(|app| (app.name.clone(), Arc::clone(app))).collect()),
             trusted_proxies: config.server.trusted_proxies.clone().into(),
-            proxy_protocol: config.server.proxy_protocol,
             limits: config.server.limits,
             resolvers: config.acme.as_ref().map(|acme| acme.resolvers.clone()).unwrap_or_default().into(),
             login: Arc::new(config.login.clone()),
