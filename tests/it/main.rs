@@ -40,6 +40,7 @@ mod days_back;
 mod demo;
 mod domains_onboarding;
 mod disk_full;
+mod domains_from_a_table;
 mod every_way_out;
 mod event_stream_ends_when_removed_from_table;
 mod explain;
