@@ -156,7 +156,7 @@ pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: Socke
     let (shutdown, watching) = watch::channel(false);
     let serving = Arc::new(ArcSwap::from_pointee(Serving { app: proxy, limits, grace: PATIENCE * 2 }));
     let retired = CancellationToken::new();
-    let running = tokio::spawn(listener.run(serving, watching, retired.clone()));
+    let running = tokio::spawn(listener.run(serving, watching, retired.clone(), Arc::default()));
     House { retired, address, counters, session_ended, release, news, shutdown, running, roots }
 }
 

@@ -27,6 +27,7 @@ use pingora_core::protocols::{
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::deadlines::{Deadlines, End};
+use super::last_word::Follower;
 use super::linger::Lingering;
 use super::wire::Wire;
 use crate::state::counters::ListenerCounters;
@@ -67,6 +68,8 @@ pub(crate) struct Downstream {
     quiet_rounds: u8,
     /// Whether the answer under way is Pingora's own, to a head that no hook of ours has seen.
     is_engines: bool,
+    /// What has passed of an answer without an end.
+    follower: Option<Follower>,
     /// Set once our side is closed.
     lingering: Option<Lingering>,
     proxy_digest: Arc<ProxyDigest>,
@@ -101,6 +104,7 @@ impl Downstream {
             unflushed: false,
             quiet_rounds: 0,
             is_engines: false,
+            follower: None,
             lingering: None,
             proxy_digest: Arc::new(proxy_digest),
             socket_digest: Arc::new(socket_digest),
@@ -122,6 +126,10 @@ impl Downstream {
             }
             // What an ended session has not got yet it shall not get.
             End::Session => self.gathered.clear(),
+            End::Stopping => {
+                let word = self.follower.take().and_then(|follower| follower.last_word());
+                self.gathered.extend_from_slice(word.unwrap_or_default());
+            }
             _ => {}
         }
         if let Poll::Ready(Ok(())) = self.poll_empty(context) {
@@ -153,7 +161,20 @@ impl Downstream {
         }
         self.unflushed = true;
         self.quiet_rounds = 0;
+        if let Some(speech) = self.connection.speaking.take() {
+            self.follower = Some(Follower::new(speech));
+        }
         Ok(())
+    }
+
+    /// Notes that so much of these parts is on its way.
+    fn follow(&mut self, parts: &[IoSlice<'_>], mut written: usize) {
+        let Some(follower) = &mut self.follower else { return };
+        for part in parts {
+            let passed = part.get(..written).unwrap_or(part);
+            follower.follow(passed);
+            written -= passed.len();
+        }
     }
 
     /// What a write has to wait for, besides the socket.
@@ -280,11 +301,16 @@ impl AsyncWrite for Downstream {
             for part in parts {
                 this.gathered.extend_from_slice(part);
             }
+            this.follow(parts, size);
             return Poll::Ready(Ok(size));
         }
         match this.poll_write_through(context, parts) {
             Poll::Pending => this.wait_to_write(context),
-            done => done,
+            Poll::Ready(Ok(written)) => {
+                this.follow(parts, written);
+                Poll::Ready(Ok(written))
+            }
+            failed => failed,
         }
     }
 
@@ -312,7 +338,8 @@ impl AsyncWrite for Downstream {
         ready!(emptied)?;
         if this.lingering.is_none() {
             ready!(this.wire.poll_shutdown(context))?;
-            if this.ended.is_some() {
+            // Where we stop, a last word shall arrive.
+            if this.ended.is_some_and(|end| end != End::Stopping) {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -384,7 +411,8 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::proxy::connection::{Ties, Turns};
+    use crate::proxy::connection::{Closing, Speaking, Ties, Turns};
+    use crate::proxy::last_word::Speech;
 
     /// A connection with a request whose head is in.
     async fn pair() -> (Downstream, TcpStream) {
@@ -410,6 +438,7 @@ mod tests {
             tls: None,
             turns: Turns::default(),
             ties: Ties::default(),
+            speaking: Speaking::default(),
         });
         let minute = Duration::from_secs(60);
         let counters = Arc::new(ListenerCounters::default());
@@ -465,6 +494,26 @@ mod tests {
         let mut text = [0; 4];
         client.read_exact(&mut text).await.expect("read");
         assert_eq!(&text, b"head");
+    }
+
+    #[tokio::test]
+    async fn a_stream_without_an_end_gets_a_last_word_where_there_is_room_for_one() {
+        let head = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        for (frames, last) in [("\u{1}\u{2}hi", "\u{c}\u{3}"), ("\u{1}\u{9}hi", "")] {
+            let (mut stream, mut client) = pair().await;
+            stream.connection.speaks(Speech::WebSocket);
+            stream.write_all(head.as_bytes()).await.expect("written");
+            stream.write_all(frames.as_bytes()).await.expect("written");
+            stream.connection.turns.close(Closing::Now);
+            let mut text = Vec::new();
+            assert_eq!(stream.read(&mut [0]).await.expect("an end"), 0);
+            drop(stream);
+            client.read_to_end(&mut text).await.expect("read");
+            let told = text.strip_prefix(format!("{head}{frames}").as_bytes()).expect("what was written");
+            let told: String = told.iter().filter(|byte| **byte < 0x80).map(|byte| char::from(*byte)).collect();
+            let expected = if last.is_empty() { String::new() } else { format!("{last}going away") };
+            assert_eq!(told, expected);
+        }
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ pub mod rate_limits;
 mod recheck;
 pub mod reloads;
 pub mod sessions;
+mod sharing;
 mod shares;
 pub mod snapshot;
 pub mod trust;

@@ -12,6 +12,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
@@ -119,6 +120,38 @@ impl WireH2 {
             }
         };
         tokio::time::timeout(PATIENCE, ending).await.expect("the stream ends in time");
+    }
+
+    /// Reads to the end of the connection, answering pings. Gives the last streams that GOAWAY frames named, and the streams whose
+    /// answer came to its end.
+    pub(crate) async fn farewell(&mut self) -> (Vec<u32>, Vec<u32>) {
+        let (mut last_streams, mut ended) = (Vec::new(), Vec::new());
+        let reading = async {
+            loop {
+                let mut head = [0; 9];
+                if self.stream.read_exact(&mut head).await.is_err() {
+                    return;
+                }
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                let mut payload = vec![0; usize::try_from(length).expect("a small frame")];
+                if self.stream.read_exact(&mut payload).await.is_err() {
+                    return;
+                }
+                let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
+                match head[3] {
+                    SETTINGS if head[4] & ACK == 0 => self.frame(SETTINGS, ACK, 0, &[]).await,
+                    PING if head[4] & ACK == 0 => self.frame(PING, ACK, 0, &payload).await,
+                    GOAWAY => {
+                        assert_eq!(payload[4..8], [0; 4], "no error");
+                        last_streams.push(u32::from_be_bytes(payload[..4].try_into().expect("four bytes")));
+                    }
+                    HEADERS | DATA if head[4] & END_STREAM != 0 => ended.push(stream),
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, reading).await.expect("the connection ends in time");
+        (last_streams, ended)
     }
 
     async fn outcome(&mut self, wanted: u32) -> Outcome {
