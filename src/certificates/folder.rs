@@ -20,11 +20,13 @@ use super::pem::{Facts, Sections};
 use crate::state::certificates::Certificate;
 
 /// No PEM file of certificates is larger.
-const MOST_BYTES: u64 = 1024 * 1024;
+pub(super) const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Limits for a folder that is not what it seems: a link to itself, the root of a disk.
+/// A limit for a folder that is not what it seems: a link to itself, the root of a disk.
 const MOST_DEPTH: usize = 8;
-const MOST_FILES: usize = 10_000;
+
+/// A folder with more files is not read whole: see [`super::by_name`].
+pub const MOST_FILES: usize = 1_000;
 
 /// No chain is longer.
 const MOST_CHAIN: usize = 8;
@@ -136,6 +138,29 @@ impl Problem {
             Self::NotYetValid { .. } => "wait, or see whether this machine's clock is right",
         }
     }
+}
+
+/// Whether a folder holds more files than are read whole. Reads none of them, and stops counting there.
+#[must_use]
+pub fn is_large(folder: &Path) -> bool {
+    fn count(folder: &Path, depth_left: usize, left: &mut usize) -> bool {
+        let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+        for path in entries.filter(|path| counts(path)) {
+            let is_over = match fs::metadata(&path) {
+                Ok(found) if found.is_dir() => depth_left > 0 && count(&path, depth_left - 1, left),
+                Ok(_) if *left == 0 => true,
+                _ => {
+                    *left = left.saturating_sub(1);
+                    false
+                }
+            };
+            if is_over {
+                return true;
+            }
+        }
+        false
+    }
+    count(folder, MOST_DEPTH, &mut { MOST_FILES })
 }
 
 /// Reads all certificates and keys of a folder and its sub-folders. Passes over dot files and `README`s.
@@ -353,7 +378,7 @@ fn counts(path: &Path) -> bool {
 }
 
 /// A file's bytes; `None` when there are more than `most`.
-fn read_up_to(file: &Path, most: u64) -> std::io::Result<Option<Vec<u8>>> {
+pub(super) fn read_up_to(file: &Path, most: u64) -> std::io::Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
     fs::File::open(file)?.take(most + 1).read_to_end(&mut text)?;
     Ok((text.len() as u64 <= most).then_some(text))

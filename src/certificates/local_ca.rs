@@ -1,7 +1,7 @@
 //! A certificate authority of our own, for domains that no public one can vouch for: a laptop, a test, an inner network.
 //!
-//! It is made once and kept, since people import it into their browsers. Its certificates live for 90 days and are made
-//! anew at every start, so nothing but the authority is stored.
+//! It is made once and kept, since people import it into their browsers. Its certificates live for 90 days and are made when
+//! they are first asked for, so nothing but the authority is stored.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -20,8 +20,11 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::PrivateKeyDer;
 use tempfile::NamedTempFile;
 
+use async_trait::async_trait;
+
 use super::pem::{Facts, Sections};
-use crate::state::certificates::{Certificate, CertificateName};
+use crate::state::certificates::{Certificate, CertificateName, CertificateSource, FetchError};
+use crate::state::clock::Clock;
 use crate::types::HostName;
 
 const CERTIFICATE_FILE: &str = "local-ca.pem";
@@ -150,6 +153,32 @@ impl LocalCa {
             not_after,
             origin: "local CA".to_owned(),
         })
+    }
+}
+
+/// A local authority that issues for whoever is asked for.
+pub struct OnDemand {
+    ca: LocalCa,
+    clock: Clock,
+}
+
+impl OnDemand {
+    /// Issues from this authority.
+    #[must_use]
+    pub fn new(ca: LocalCa, clock: Clock) -> Self {
+        Self { ca, clock }
+    }
+}
+
+#[async_trait]
+impl CertificateSource for OnDemand {
+    async fn fetch(&self, name: &CertificateName) -> Result<Option<Certificate>, FetchError> {
+        match name {
+            CertificateName::Exact(host) => {
+                self.ca.issue(host, self.clock.now()).map(Some).map_err(|error| FetchError(error.to_string()))
+            }
+            CertificateName::Wildcard(_) => Ok(None),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
-//! Certificates on disk and the local CA; published to `state::certificates`.
+//! Certificates on disk, in the store and from the local CA; `state::certificates` serves them.
 
+pub mod by_name;
 pub mod folder;
 pub mod local_ca;
 mod pem;
+pub mod stored;

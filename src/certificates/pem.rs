@@ -1,11 +1,17 @@
 //! What the PEM files of certificates and keys hold.
 
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 use jiff::Timestamp;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::state::certificates::CertificateName;
+use super::folder::Problem;
+use crate::state::certificates::{Certificate, CertificateName};
 
 /// The sections of one PEM text that matter here, in their order.
 #[derive(Debug, Default)]
@@ -38,6 +44,54 @@ impl Sections {
         }
         sections
     }
+}
+
+/// Joins a chain, leaf first, with its key.
+pub(super) fn join(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+    origin: String,
+) -> Result<Certificate, Problem> {
+    let leaf = Facts::read(chain.first().ok_or(Problem::NotPem)?).ok_or(Problem::BrokenCertificate)?;
+    let key = any_supported_type(key).map_err(|_| Problem::UnusableKey)?;
+    if key.public_key().is_none_or(|public_key| *public_key != *leaf.public_key) {
+        return Err(Problem::Mismatch);
+    }
+    if !leaf.serves {
+        return Err(Problem::NotForServers);
+    }
+    if leaf.names.is_empty() {
+        return Err(Problem::NoName);
+    }
+    let mut chain = chain.into_iter();
+    // Exactly as large as needed, for there may be many.
+    let mut certificates = Vec::with_capacity(chain.len());
+    certificates.extend(chain.next());
+    certificates.extend(chain.map(shared));
+    Ok(Certificate {
+        key: Arc::new(CertifiedKey::new(certificates, key)),
+        not_before: leaf.not_before,
+        not_after: leaf.not_after,
+        origin,
+        names: leaf.names,
+    })
+}
+
+/// An intermediate certificate, kept once however many chains hold it. They are few, and so they stay for good.
+fn shared(certificate: CertificateDer<'static>) -> CertificateDer<'static> {
+    /// More are held by each chain for itself.
+    const MOST: usize = 64;
+    static SHARED: LazyLock<Mutex<HashSet<&'static [u8]>>> = LazyLock::new(Mutex::default);
+    let mut known = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = known.get(certificate.as_ref()) {
+        return CertificateDer::from(*known);
+    }
+    if known.len() >= MOST {
+        return certificate;
+    }
+    let kept: &'static [u8] = Box::leak(certificate.as_ref().into());
+    known.insert(kept);
+    CertificateDer::from(kept)
 }
 
 /// What one certificate says of itself.

@@ -12,7 +12,7 @@ use super::either::{DaysFromFile, DaysOfRoleFile, RoleFromFile};
 use super::error::Problem;
 use super::file::{AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, RoleFile, Text};
 use super::nearest::did_you_mean;
-use super::{App, Domain, Limits, Provider, Source, SourceKind, Upstream, Ways, rules, ways};
+use super::{App, Domain, Limits, Provider, Source, SourceKind, Ways, rules, upstream, ways};
 use crate::pages::Brand;
 use crate::policy::{
     AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, Role, Roles,
@@ -142,7 +142,7 @@ impl AppBuilder<'_> {
         let name = builder.keep_named(self.name, AppName::parse(&self.name.value));
         let brand = self.brand(builder, &file.branding, None);
         let domains = self.domains(builder, &brand, taken);
-        let upstream = self.upstream(builder);
+        let upstream = upstream::build(builder, file);
         let roles = self.roles(builder);
         let default_role = match &file.roles_default {
             Some(text) => self.role(builder, text),
@@ -238,29 +238,6 @@ impl AppBuilder<'_> {
             builder.problem(&text.span, what, "a domain reaches one app; remove one of the two");
         }
         Some(host)
-    }
-
-    fn upstream(&self, builder: &mut Builder<'_>) -> Option<Upstream> {
-        let text = &self.file.upstream;
-        let connect = builder.duration(self.file.timeouts.connect.as_ref(), Duration::from_secs(5));
-        let response = builder.duration(self.file.timeouts.response.as_ref(), Duration::from_secs(60));
-        let ca = self.file.upstream_ca.as_ref().map(|text| builder.pem(text));
-        let filled = builder.text(text)?;
-        let parsed = parse_origin(&filled).ok_or_else(|| {
-            Problem::new(
-                format!("`{filled}` is not an origin"),
-                "write \"http://host:port\" or \"https://host\", without path, query or user",
-            )
-        });
-        let (tls, host, port) = builder.keep(&text.span, parsed)?;
-        if !tls && let Some(ca) = &self.file.upstream_ca {
-            builder.problem(
-                &ca.span,
-                "`upstream_ca` has no use with an http:// upstream",
-                "remove it, or write https://",
-            );
-        }
-        Some(Upstream { host, port, tls, ca: lift(ca)?, connect_timeout: connect, response_timeout: response })
     }
 
     fn roles(&self, builder: &mut Builder<'_>) -> Roles {
@@ -597,30 +574,4 @@ fn headers(builder: &mut Builder<'_>, file: &BTreeMap<Text, Text>) -> Vec<(Heade
         }
     }
     headers
-}
-
-fn parse_origin(text: &str) -> Option<(bool, String, u16)> {
-    let uri: http::Uri = text.parse().ok()?;
-    let tls = match uri.scheme_str()? {
-        "http" => false,
-        "https" => true,
-        _ => return None,
-    };
-    let authority = uri.authority()?;
-    if uri.path() != "/"
-        || text.ends_with('/')
-        || uri.query().is_some()
-        || authority.as_str().contains('@')
-        || text.contains('#')
-    {
-        return None;
-    }
-    let port = match authority.port() {
-        Some(port) => port.as_str().parse().ok().filter(|port| *port > 0)?,
-        None if authority.as_str().ends_with(':') => return None,
-        None if tls => 443,
-        None => 80,
-    };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    (!host.is_empty()).then(|| (tls, host.to_owned(), port))
 }

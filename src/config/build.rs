@@ -12,7 +12,7 @@ use super::builder::{Builder, lift};
 use super::error::{ConfigError, ConfigErrors, Problem, line_of};
 use super::file::{ConfigFile, Text};
 use super::files::Files;
-use super::{Config, Limits, Login, Mail, Server, Source, Tls, app, file, scan, sources, ways};
+use super::{Config, Limits, Login, Mail, Server, Source, Tls, acme, app, file, scan, sources, ways};
 use crate::session::SessionLimits;
 use crate::types::{HostName, SenderAddress, SmtpServer};
 
@@ -127,6 +127,7 @@ impl Builder<'_> {
     fn build(&mut self, file: ConfigFile) -> Option<Config> {
         let server = self.server(&file);
         let tls = self.tls(&file);
+        let acme = acme::build(self, &file);
         let mail = file.mail.as_ref().and_then(|mail| self.mail(&mail.value));
         let providers = ways::providers(self, &file);
         let hub = file.login.hub.as_ref().map(|text| self.hub(text, &file));
@@ -151,7 +152,17 @@ impl Builder<'_> {
         let apps = app::build(self, &file, &names, &sources, &providers, limits);
         self.need_mail(&file, mail.is_some());
         let login = Login { hub: lift(hub)?, ..login };
-        Some(Config { server: server?, tls: tls?, mail, login, session, sources, apps, files: Files::default() })
+        Some(Config {
+            server: server?,
+            tls: tls?,
+            acme: acme?,
+            mail,
+            login,
+            session,
+            sources,
+            apps,
+            files: Files::default(),
+        })
     }
 
     fn server(&mut self, file: &ConfigFile) -> Option<Server> {
@@ -161,6 +172,14 @@ impl Builder<'_> {
         let admin = server.admin.as_ref().map(|text| self.address(text));
         let data = self.path(&server.data);
         let networks: Vec<Option<IpNet>> = server.trusted_proxies.iter().map(|text| self.network(text)).collect();
+        let proxy_protocol = server.proxy_protocol.as_ref().filter(|is_on| is_on.value);
+        if let Some(is_on) = proxy_protocol.filter(|_| networks.is_empty()) {
+            self.problem(
+                &is_on.span,
+                "`proxy_protocol` is on, but nobody may use it",
+                "name the proxies in `trusted_proxies`; everybody else's headers are refused",
+            );
+        }
         let standard = default_limits();
         let limits = &server.limits;
         let limits = Limits {
@@ -172,6 +191,7 @@ impl Builder<'_> {
             body_bytes: self.size(limits.body_bytes.as_ref(), standard.body_bytes),
             row_bytes: usize::try_from(self.size(limits.row_bytes.as_ref(), standard.row_bytes as u64))
                 .unwrap_or(usize::MAX),
+            certificates: count(self.positive(limits.certificates.as_ref(), 20_000)),
         };
         let grace = self.duration(server.grace.as_ref(), Duration::from_secs(30));
         Some(Server {
@@ -179,6 +199,7 @@ impl Builder<'_> {
             http: lift(http)?,
             admin: lift(admin)?,
             data: data?,
+            proxy_protocol: proxy_protocol.is_some(),
             trusted_proxies: networks.into_iter().collect::<Option<_>>()?,
             grace,
             watch: server.watch.unwrap_or(true),
@@ -188,11 +209,11 @@ impl Builder<'_> {
 
     fn tls(&mut self, file: &ConfigFile) -> Option<Tls> {
         let certs = file.tls.certs.as_ref().map(|text| self.path(text));
-        if file.tls.certs.is_none() && !file.tls.local_ca {
+        if file.tls.certs.is_none() && !file.tls.local_ca && file.acme.is_none() {
             self.problem(
                 &file.server.https.span,
                 "there is no source of certificates",
-                "add `[tls]` with `certs = \"certs\"` (a folder of PEM files), or `local_ca = true` for a trial",
+                "add `[acme]` to have them ordered, or `[tls]` with `certs = \"certs\"` (a folder of PEM files) or, for a trial, `local_ca = true`",
             );
         }
         Some(Tls { certs: lift(certs)?, local_ca: file.tls.local_ca })
@@ -260,6 +281,7 @@ const fn default_limits() -> Limits {
         idle: Duration::from_secs(60),
         body_bytes: 100 * 1024 * 1024,
         row_bytes: 1024 * 1024,
+        certificates: 20_000,
     }
 }
 

@@ -10,6 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
+use super::file::{At, Text, UpstreamFile};
+
 /// A secret: a text, or a file that holds it.
 #[derive(Debug)]
 pub(super) enum SecretFile {
@@ -53,6 +55,20 @@ pub(super) enum ConstantFile {
     Value(serde_json::Value),
     /// JSON as text, for what TOML cannot write.
     Json(String),
+}
+
+/// The origin servers of an app.
+#[derive(Debug)]
+pub(super) enum UpstreamFromFile {
+    Url(String),
+    Table(Box<UpstreamFile>),
+}
+
+/// One origin server.
+#[derive(Debug)]
+pub(super) struct OriginFile {
+    pub(super) url: Text,
+    pub(super) weight: Option<At<i64>>,
 }
 
 trait TextOrTable: Sized {
@@ -225,6 +241,56 @@ impl<'de> Deserialize<'de> for RowsFile {
     }
 }
 
+struct Origins;
+
+impl<'de> Visitor<'de> for Origins {
+    type Value = UpstreamFromFile;
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(r#""http://host:port", or a table with `servers`"#)
+    }
+    fn visit_str<E>(self, text: &str) -> Result<UpstreamFromFile, E> {
+        Ok(UpstreamFromFile::Url(text.to_owned()))
+    }
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<UpstreamFromFile, M::Error> {
+        UpstreamFile::deserialize(MapAccessDeserializer::new(map)).map(|table| UpstreamFromFile::Table(Box::new(table)))
+    }
+}
+
+impl<'de> Deserialize<'de> for UpstreamFromFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Origins)
+    }
+}
+
+struct Origin;
+
+impl<'de> Visitor<'de> for Origin {
+    type Value = OriginFile;
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(r#""http://host:port", or { url = "http://host:port", weight = number }"#)
+    }
+    fn visit_str<E>(self, text: &str) -> Result<OriginFile, E> {
+        // Its place is the whole value's, which whoever reads it has.
+        Ok(OriginFile { url: At { value: text.to_owned(), span: 0..0 }, weight: None })
+    }
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<OriginFile, M::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            url: Text,
+            weight: Option<At<i64>>,
+        }
+        let Table { url, weight } = Table::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(OriginFile { url, weight })
+    }
+}
+
+impl<'de> Deserialize<'de> for OriginFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Origin)
+    }
+}
+
 struct Constant;
 
 impl<'de> Visitor<'de> for Constant {
@@ -305,6 +371,28 @@ impl JsonSchema for ConstantFile {
             {"type": "number"},
             {"type": "boolean"},
             {"type": "object", "properties": {"json": {"type": "string"}}, "required": ["json"], "additionalProperties": false},
+        ]})
+    }
+}
+
+impl JsonSchema for UpstreamFromFile {
+    fn schema_name() -> Cow<'static, str> {
+        "UpstreamFrom".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<UpstreamFile>();
+        json_schema!({"anyOf": [{"type": "string"}, table]})
+    }
+}
+
+impl JsonSchema for OriginFile {
+    fn schema_name() -> Cow<'static, str> {
+        "Origin".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"oneOf": [
+            {"type": "string"},
+            {"type": "object", "properties": {"url": {"type": "string"}, "weight": {"type": "integer"}}, "required": ["url"], "additionalProperties": false},
         ]})
     }
 }

@@ -10,7 +10,10 @@ use std::ops::Range;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer};
 
-use super::either::{ConstantFile, DaysFromFile, DaysOfRoleFile, RoleFromFile, RowsFile, SecretFile};
+use super::acme::AcmeFile;
+use super::either::{
+    ConstantFile, DaysFromFile, DaysOfRoleFile, OriginFile, RoleFromFile, RowsFile, SecretFile, UpstreamFromFile,
+};
 
 /// A value and its place in the text.
 #[derive(Clone, Debug)]
@@ -74,6 +77,7 @@ pub(super) struct ConfigFile {
     pub(super) server: ServerFile,
     #[serde(default)]
     pub(super) tls: TlsFile,
+    pub(super) acme: Option<At<AcmeFile>>,
     pub(super) mail: Option<At<MailFile>>,
     #[serde(default)]
     pub(super) login: LoginFile,
@@ -104,6 +108,8 @@ pub(super) struct ServerFile {
     /// Networks whose X-Forwarded-* fields count.
     #[serde(default)]
     pub(super) trusted_proxies: Vec<Text>,
+    /// Whether each connection from a trusted proxy begins with a header of the PROXY protocol (version 1 or 2).
+    pub(super) proxy_protocol: Option<At<bool>>,
     /// How long running requests may take to end at a stop.
     pub(super) grace: Option<Text>,
     /// Whether changes of this file, and of the files that it names, are taken up by themselves. SIGHUP and `vestibule reload` work
@@ -131,6 +137,8 @@ pub(super) struct LimitsFile {
     pub(super) body_bytes: Option<Text>,
     /// Size of one row of a filtered answer, such as "1MiB".
     pub(super) row_bytes: Option<Text>,
+    /// Certificates held in memory, of those that are read when they are first asked for.
+    pub(super) certificates: Option<At<u32>>,
 }
 
 /// Where certificates come from.
@@ -272,9 +280,9 @@ pub(super) struct AppFile {
     /// Host names that reach it.
     #[serde(default)]
     pub(super) domains: Vec<Text>,
-    /// The origin server: "http://host:port" or "https://host".
-    pub(super) upstream: Text,
-    /// PEM file of the CA of the origin's certificate, where it is a private one.
+    /// The origin server: "http://host:port", "https://host" or "unix:/path", or a table of several.
+    pub(super) upstream: At<UpstreamFromFile>,
+    /// PEM file of the CA of the one origin's certificate, where it is a private one; `ca` where `upstream` is a table.
     pub(super) upstream_ca: Option<Text>,
     /// The ways in: "email", "passkey", and names of OpenID providers.
     pub(super) login: Option<Vec<Text>>,
@@ -310,6 +318,69 @@ pub(super) struct AppFile {
     /// Roles, by name.
     #[serde(default)]
     pub(super) role: BTreeMap<Text, RoleFile>,
+}
+
+/// The origin servers, and how they are dealt with.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpstreamFile {
+    /// The servers: "http://host:port", "https://host" or "unix:/path", or { url = "…", weight = 3 }.
+    #[serde(default)]
+    pub(super) servers: Vec<At<OriginFile>>,
+    /// Which of them a request goes to: "round-robin", "least-requests" or "client" (by its address).
+    pub(super) balance: Option<Text>,
+    pub(super) health: Option<At<HealthFile>>,
+    /// Failures in a row after which a server is left alone for a while.
+    pub(super) eject_after: Option<At<u32>>,
+    /// How long the first time; it doubles each time in a row.
+    pub(super) eject_for: Option<Text>,
+    /// How often a request that a server did not take may be sent again.
+    pub(super) retries: Option<At<u32>>,
+    /// Requests at a time, at all servers together; any number, when left out.
+    pub(super) max_connections: Option<At<u32>>,
+    /// How many more may wait for their turn.
+    pub(super) queue: Option<At<u32>>,
+    /// How long they may wait.
+    pub(super) queue_timeout: Option<Text>,
+    /// The Host that the servers see: "keep" (the customer's), "upstream" (the server's own) or a name.
+    pub(super) host: Option<Text>,
+    /// What is taken off the beginning of paths; other paths are not found.
+    pub(super) strip_prefix: Option<Text>,
+    /// What is put before paths.
+    pub(super) add_prefix: Option<Text>,
+    /// PEM file of the CA of the servers' certificates, where it is a private one.
+    pub(super) ca: Option<Text>,
+    /// The name that TLS asks for and checks, where it is not the server's own.
+    pub(super) sni: Option<Text>,
+    /// PEM file of the certificate that the gateway shows to the servers.
+    pub(super) client_certificate: Option<Text>,
+    /// PEM file of its key.
+    pub(super) client_key: Option<Text>,
+    /// What is spoken: "http/1.1", "h2" (over TLS) or "h2c" (without).
+    pub(super) protocol: Option<Text>,
+    /// Begin each connection with the client's address: "v1" or "v2" of the PROXY protocol.
+    pub(super) proxy_protocol: Option<Text>,
+}
+
+/// How servers are asked whether they are well.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HealthFile {
+    /// What is asked for; without it, a server that takes a connection is well.
+    pub(super) path: Option<Text>,
+    /// How often.
+    pub(super) interval: Option<Text>,
+    /// How long an answer may take.
+    pub(super) timeout: Option<Text>,
+    /// Good answers in a row after which a server is well again.
+    pub(super) healthy_after: Option<At<u32>>,
+    /// Bad answers in a row after which a server is down.
+    pub(super) unhealthy_after: Option<At<u32>>,
+    /// The good statuses; 200 when left out.
+    #[serde(default)]
+    pub(super) status: Vec<At<u16>>,
+    /// The Host of the question, where it is not the server's own.
+    pub(super) host: Option<Text>,
 }
 
 /// How long the upstream may take.

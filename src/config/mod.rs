@@ -3,6 +3,7 @@
 //! `file` is the shape of the text, `build` turns it into the [`Config`] below, in which nothing is left to resolve, and
 //! `error` tells a person what is wrong, where, and how to mend it. All problems are gathered before any is reported.
 
+mod acme;
 mod app;
 mod build;
 mod builder;
@@ -17,6 +18,7 @@ mod scan;
 mod secret;
 mod sources;
 mod units;
+mod upstream;
 mod ways;
 
 use std::net::SocketAddr;
@@ -27,10 +29,15 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+pub use acme::{Acme, Challenge, DnsHook, Eab, MacKey};
 pub use build::{Read, load, parse, read, read_all};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
 pub use files::{Files, Held, held};
+pub use upstream::{
+    Balance, ClientCertificate, Ejection, HealthCheck, HostHeader, Place, Prefix, ProxyProtocol, RequestLimit,
+    Upstream, UpstreamProtocol, UpstreamServer,
+};
 
 use crate::pages::{Brand, Logo};
 use crate::policy::{AppPolicy, IdentityPlan};
@@ -47,6 +54,8 @@ pub struct Config {
     pub server: Server,
     /// `[tls]`
     pub tls: Tls,
+    /// `[acme]`
+    pub acme: Option<Acme>,
     /// `[mail]`; an app whose login is by email needs it.
     pub mail: Option<Mail>,
     /// `[login]`
@@ -74,6 +83,8 @@ pub struct Server {
     pub data: PathBuf,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether trusted proxies say by the PROXY protocol for whom they connect.
+    pub proxy_protocol: bool,
     /// How long running requests may take to end when the gateway stops.
     pub grace: Duration,
     /// Whether changes of the config's files are taken up by themselves.
@@ -99,6 +110,8 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Bytes of one row of a filtered answer.
     pub row_bytes: usize,
+    /// Fetched certificates in memory.
+    pub certificates: usize,
 }
 
 /// `[tls]`
@@ -384,7 +397,7 @@ pub struct App {
     pub domains: Vec<Domain>,
     /// The ways in.
     pub ways: Ways,
-    /// Its origin server.
+    /// Its origin servers.
     pub upstream: Upstream,
     /// Who may enter.
     pub policy: AppPolicy,
@@ -409,23 +422,6 @@ pub struct Domain {
     pub customer: Option<CustomerId>,
     /// How it presents itself.
     pub brand: Arc<Brand>,
-}
-
-/// An app's origin server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Upstream {
-    /// Host name or address, as written.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Whether it is spoken to over TLS.
-    pub tls: bool,
-    /// The CA of its certificate, where it is a private one.
-    pub ca: Option<PathBuf>,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-    /// How long it may be silent.
-    pub response_timeout: Duration,
 }
 
 impl Config {

@@ -55,7 +55,10 @@ fn a_good_config_builds() {
     let config = read(GOOD).unwrap_or_else(|errors| panic!("{errors}"));
     let app = config.app("orders").expect("the app");
     assert_eq!(app.policy.lists.len(), 1);
-    assert_eq!((app.upstream.host.as_str(), app.upstream.port, app.upstream.tls), ("10.0.0.5", 8080, false));
+    assert_eq!(
+        app.upstream.servers.iter().map(super::UpstreamServer::url).collect::<Vec<_>>(),
+        ["http://10.0.0.5:8080"]
+    );
     assert_eq!(config.login.lifetime, Duration::from_secs(900));
     assert!(!format!("{config:?}").contains("s3cret"));
 }
@@ -81,7 +84,7 @@ fn an_unknown_key_names_the_nearest() {
         ("upstream =", "upsteam ="),
         &["v.toml:14: unknown key `upsteam` in [app.orders]\n  help: did you mean `upstream`?", "has no `upstream`"],
     );
-    check(("[tls]", "[acme]\ncontact = \"x\"\n[tls]"), &["unknown key `acme` in the file"]);
+    check(("[tls]", "[acne]\ncontact = \"x\"\n[tls]"), &["unknown key `acne` in the file"]);
     check(("local_ca = true", "local_ca = true\nlocal_cas = 1"), &["did you mean `local_ca`?"]);
 }
 

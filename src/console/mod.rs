@@ -124,6 +124,7 @@ async fn metrics(State(room): Room) -> Response {
         ("connections", &room.listeners.refused_over_limit),
         ("header_read", &room.listeners.header_timeouts),
         ("idle", &room.listeners.idle_closed),
+        ("http2_frames", &room.listeners.frame_floods),
     ] {
         let reached = room.metrics.limits_reached.with_label_values(&[limit, "connection"]);
         reached.inc_by(counter.load(Ordering::Relaxed).saturating_sub(reached.get()));

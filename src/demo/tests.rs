@@ -132,7 +132,10 @@ fn this_runs_ports_stand_in_the_config() {
     let config = demo_config();
     assert_eq!(config.server.https, SocketAddr::from(([127, 0, 0, 1], 18443)));
     assert_eq!(config.server.admin, Some(SocketAddr::from(([127, 0, 0, 1], 19180))));
-    assert_eq!(config.app("orders").map(|app| app.upstream.port), Some(19000));
+    assert_eq!(
+        config.app("orders").map(|app| app.upstream.servers[0].url()),
+        Some("http://127.0.0.1:19000".to_owned())
+    );
 }
 
 #[test]

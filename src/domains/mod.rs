@@ -1,1 +1,3 @@
 //! Looks after domains: whose each is, whether the world finds it here, and its certificate.
+
+pub mod acme;

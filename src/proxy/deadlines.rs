@@ -36,6 +36,8 @@ pub(super) enum End {
     SlowHead,
     /// Its session ended.
     Session,
+    /// It sent more frames that do nothing than may be.
+    Flood,
     /// We are stopping, and no request is under way, or the time for it is over.
     Stopping,
 }

@@ -16,22 +16,20 @@ use pingora_core::apps::ServerApp;
 use pingora_core::protocols::l4::ext::set_tcp_keepalive;
 use pingora_core::protocols::{Stream, TcpKeepalive};
 use pingora_core::server::ShutdownWatch;
-use rustls::crypto::aws_lc_rs;
-use rustls::server::NoServerSessionStorage;
-use rustls::{ServerConfig, ServerConnection};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Closing, Connection, Protocol, Scheme, Speaking, Ties, TlsFacts, Turns};
+use super::connection::{Closing, Connection, Protocol, Scheme, Speaking, Ties, Turns};
 use super::drain::Drain;
+use super::handshake::{self, Met};
 use super::stream::Downstream;
 use super::wire::Wire;
-use crate::state::certificates::Certificates;
 use crate::state::counters::ListenerCounters;
-use crate::types::HostName;
+
+pub use super::handshake::Tls;
 
 /// How long to wait after a failed accept, at least and at most: the usual cause is that no file descriptor is free, and
 /// accepting again at once would only fail again.
@@ -81,15 +79,8 @@ pub struct Serving<A> {
 #[derive(Debug)]
 pub struct Listener {
     socket: Arc<TcpListener>,
-    tls: Option<Tls>,
+    tls: Option<Arc<Tls>>,
     counters: Arc<ListenerCounters>,
-}
-
-/// What a TLS listener needs.
-#[derive(Clone)]
-struct Tls {
-    acceptor: TlsAcceptor,
-    certificates: Arc<Certificates>,
 }
 
 impl Listener {
@@ -99,15 +90,10 @@ impl Listener {
         Self { socket, tls: None, counters }
     }
 
-    /// Listens with TLS; see [`tls_config`].
+    /// Listens with TLS.
     #[must_use]
-    pub fn https(
-        socket: Arc<TcpListener>,
-        tls: Arc<ServerConfig>,
-        certificates: Arc<Certificates>,
-        counters: Arc<ListenerCounters>,
-    ) -> Self {
-        Self { socket, tls: Some(Tls { acceptor: tls.into(), certificates }), counters }
+    pub fn https(socket: Arc<TcpListener>, tls: Arc<Tls>, counters: Arc<ListenerCounters>) -> Self {
+        Self { socket, tls: Some(tls), counters }
     }
 
     /// Takes connections in until `shutdown` turns true. Then the socket closes, connections without a request under way
@@ -197,29 +183,6 @@ impl Listener {
     }
 }
 
-/// The TLS settings of a listener: 1.2 and 1.3, post-quantum key exchange first, HTTP/2 before HTTP/1.1.
-///
-/// Tickets make a returning customer's handshake short. Their keys live in memory only and are replaced every six hours, and
-/// a ticket opens for twelve at most, so that a key stolen later tells little of the past. Early data stays off: it
-/// can be replayed.
-#[must_use]
-pub fn tls_config(certificates: Arc<Certificates>) -> Arc<ServerConfig> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .expect("the provider has cipher suites for both versions")
-        .with_no_client_auth()
-        .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    match aws_lc_rs::Ticketer::new() {
-        Ok(ticketer) => config.ticketer = ticketer,
-        Err(error) => tracing::warn!(%error, "no session tickets: every handshake will be a full one"),
-    }
-    config.send_half_rtt_data = false;
-    config.max_early_data_size = 0;
-    Arc::new(config)
-}
-
 /// The connections past their handshake, to tell them that we stop.
 #[derive(Debug, Default)]
 struct Open {
@@ -284,7 +247,7 @@ impl Drop for Place {
 async fn arrive(
     socket: TcpStream,
     peer: SocketAddr,
-    tls: Option<Tls>,
+    tls: Option<Arc<Tls>>,
     limits: Limits,
     counters: Arc<ListenerCounters>,
     open: Arc<Open>,
@@ -313,21 +276,30 @@ async fn arrive(
     let wire = match tls {
         None => Wire::Plain(socket),
         Some(tls) => {
-            let stream = match timeout(limits.header_read, tls.acceptor.accept(socket)).await {
-                Ok(Ok(stream)) => stream,
+            let failed = |why: &dyn std::fmt::Display| {
+                ListenerCounters::add(&counters.handshake_failed);
+                tracing::debug!(%peer, why = %why, "the handshake failed");
+            };
+            match timeout(limits.header_read, tls.accept(socket)).await {
+                Ok(Ok(Met::Client(stream, certificate))) => {
+                    handshake::note(&mut connection, stream.get_ref().1, certificate);
+                    Wire::Tls(stream)
+                }
+                Ok(Ok(Met::Challenged(mut stream))) => {
+                    tracing::debug!(%peer, "a challenge certificate was shown");
+                    // RFC 8737, section 3: the handshake is all there is.
+                    let _ = timeout(limits.header_read, stream.shutdown()).await;
+                    return None;
+                }
                 Ok(Err(error)) => {
-                    ListenerCounters::add(&counters.handshake_failed);
-                    tracing::debug!(%peer, %error, "the handshake failed");
+                    failed(&error);
                     return None;
                 }
                 Err(_) => {
-                    ListenerCounters::add(&counters.handshake_failed);
-                    tracing::debug!(%peer, "the handshake took too long");
+                    failed(&"it took too long");
                     return None;
                 }
-            };
-            note_handshake(&mut connection, stream.get_ref().1, &tls.certificates);
-            Wire::Tls(Box::new(stream))
+            }
         }
     };
     let connection = Arc::new(connection);
@@ -339,30 +311,6 @@ async fn arrive(
             None
         }
     }
-}
-
-fn note_handshake(connection: &mut Connection, tls: &ServerConnection, certificates: &Certificates) {
-    connection.scheme = Scheme::Https;
-    if tls.alpn_protocol() == Some(b"h2") {
-        connection.protocol = Protocol::Http2;
-    }
-    connection.server_name = tls.server_name().and_then(|name| HostName::parse(name).ok());
-    // Looked up again, as rustls does not say which one it served. Where a new set came in between, this is its answer for
-    // the same name, and covers that name just as well.
-    connection.certificate = tls.server_name().and_then(|name| certificates.find(name));
-    connection.tls = Some(TlsFacts {
-        version: tls.protocol_version().and_then(|version| version.as_str()).map_or(
-            "unknown",
-            |version| match version {
-                "TLSv1_2" => "TLSv1.2",
-                "TLSv1_3" => "TLSv1.3",
-                other => other,
-            },
-        ),
-        cipher: tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
-        key_exchange: tls.negotiated_key_exchange_group().and_then(|group| group.name().as_str()),
-        resumed: tls.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
-    });
 }
 
 /// Resolves when the watch turns true, or when nobody can turn it any more.
@@ -379,12 +327,6 @@ fn ended_early(error: &io::Error) -> bool {
 fn next_id() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed) + 1
-}
-
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Tls").field("certificates", &self.certificates).finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use pingora::prelude::HttpPeer;
 use pingora::proxy::{HttpProxy, ProxyHttp, Session};
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::server::configuration::ServerConf;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -17,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::proxy::stream::EndGuard;
-use crate::state::certificates::CertificateSet;
+use crate::state::certificates::{CertificateSet, Certificates};
 use crate::state::clock::Clock;
+use crate::state::snapshot::{Current, Snapshot};
+use crate::types::HostName;
 
 /// Much longer than anything here takes, and still shorter than a person's patience.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -126,7 +129,7 @@ pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: Socke
     let now = Clock.now();
     let ca = crate::certificates::local_ca::open_or_create(data.path(), now).expect("an authority");
     let issue = |name| ca.issue(&HostName::parse(name).expect("a host"), now).expect("a certificate");
-    let certificates = Arc::new(Certificates::new(Clock));
+    let certificates = Arc::new(Certificates::new(Clock, current(""), 100));
     certificates.publish(CertificateSet::new(NAMES.map(issue).into()));
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).expect("a certificate")).expect("a root");
@@ -138,8 +141,8 @@ pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: Socke
     let listener = match scheme {
         Scheme::Http => Listener::http(socket, Arc::clone(&counters)),
         Scheme::Https => {
-            let tls = tls_config(Arc::clone(&certificates));
-            Listener::https(socket, tls, certificates, Arc::clone(&counters))
+            let tls = Tls::new(certificates, Arc::default());
+            Listener::https(socket, tls, Arc::clone(&counters))
         }
     };
     let (news_in, news) = mpsc::unbounded_channel();
@@ -158,6 +161,17 @@ pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: Socke
     let retired = CancellationToken::new();
     let running = tokio::spawn(listener.run(serving, watching, retired.clone(), Arc::default()));
     House { retired, address, counters, session_ended, release, news, shutdown, running, roots }
+}
+
+/// A snapshot that serves our names, with more keys of `[server]`.
+pub(super) fn current(server: &str) -> Arc<Current> {
+    let text = format!(
+        "[server]\nhttps = '127.0.0.1:0'\ndata = 'd'\n{server}\n[tls]\nlocal_ca = true\n\
+         [mail]\nsmtp = 'smtp://127.0.0.1:25'\nfrom = 'a@b.test'\n[source.s]\nurl = 'csv:s.csv'\n\
+         [app.a]\ndomains = {NAMES:?}\nupstream = 'http://127.0.0.1:1'\n[[app.a.customers]]\nsource = 's'\nemail = 'email'\n"
+    );
+    let config = crate::config::parse(std::path::Path::new("t.toml"), &text, &|_| None).expect("a config");
+    Arc::new(Current::new(Snapshot::new(&config)))
 }
 
 impl House {

@@ -14,6 +14,8 @@ mod deadlines;
 mod decision;
 pub mod drain;
 mod filtering;
+mod frames;
+mod handshake;
 mod identity;
 mod last_word;
 mod linger;
@@ -107,7 +109,8 @@ impl ProxyHttp for Gateway {
         let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
         let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
         // No permit, no peer: a request that slipped past the decision ends here.
-        self.upstreams.peer(ctx.permit()?, &ctx.facts()?.site.app, use_as).await
+        let facts = ctx.facts()?;
+        self.upstreams.peer(ctx.permit()?, &facts.site.app, use_as, facts.client).await
     }
 
     async fn request_body_filter(

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
@@ -27,6 +27,7 @@ use pingora_core::protocols::{
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::deadlines::{Deadlines, End};
+use super::frames::Frames;
 use super::last_word::Follower;
 use super::linger::Lingering;
 use super::wire::Wire;
@@ -53,6 +54,9 @@ const TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 
 const MALFORMED_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 const TUNNEL_ANSWER: &[u8] = b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
+/// The last word to a connection that floods us: GOAWAY with ENHANCE_YOUR_CALM (RFC 9113, sections 6.8 and 7).
+const CALM_DOWN: &[u8] = b"\0\0\x08\x07\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\x0b";
+
 /// One customer's connection.
 #[derive(Debug)]
 pub(crate) struct Downstream {
@@ -70,6 +74,8 @@ pub(crate) struct Downstream {
     is_engines: bool,
     /// What has passed of an answer without an end.
     follower: Option<Follower>,
+    /// What is counted of HTTP/2.
+    frames: Option<Box<Frames>>,
     /// Set once our side is closed.
     lingering: Option<Lingering>,
     proxy_digest: Arc<ProxyDigest>,
@@ -97,6 +103,7 @@ impl Downstream {
         Ok(Self {
             wire,
             deadlines: Deadlines::new(Arc::clone(&connection), header_read, idle),
+            frames: (connection.protocol == Protocol::Http2).then(|| Box::new(Frames::new(Instant::now()))),
             connection,
             counters,
             ended: None,
@@ -124,6 +131,9 @@ impl Downstream {
             End::SlowHead if self.connection.protocol == Protocol::Http1 => {
                 self.gathered.extend_from_slice(TIMEOUT_ANSWER);
             }
+            End::Flood if self.frames.as_ref().is_some_and(|frames| frames.is_between_frames()) => {
+                self.gathered.extend_from_slice(CALM_DOWN);
+            }
             // What an ended session has not got yet it shall not get.
             End::Session => self.gathered.clear(),
             End::Stopping => {
@@ -142,6 +152,7 @@ impl Downstream {
             End::Idle => Some(&self.counters.idle_closed),
             End::SlowHead => Some(&self.counters.header_timeouts),
             End::Session => Some(&self.counters.cut_sessions),
+            End::Flood => Some(&self.counters.frame_floods),
             End::Stopping => None,
         }
     }
@@ -175,6 +186,19 @@ impl Downstream {
             follower.follow(passed);
             written -= passed.len();
         }
+    }
+
+    /// Counts the frames in bytes that came or went. Gives whether the connection had to end for them.
+    fn is_flooded_by(&mut self, way: FrameWay, bytes: &[u8], context: &mut Context<'_>) -> bool {
+        let Some(frames) = &mut self.frames else { return false };
+        let counted = match way {
+            FrameWay::In => frames.read(bytes, Instant::now()),
+            FrameWay::Out => frames.written(bytes, Instant::now()),
+        };
+        if counted.is_err() {
+            self.end(End::Flood, context);
+        }
+        counted.is_err()
     }
 
     /// What a write has to wait for, besides the socket.
@@ -255,6 +279,13 @@ impl Downstream {
     }
 }
 
+/// Which way frames go.
+#[derive(Clone, Copy, Debug)]
+enum FrameWay {
+    In,
+    Out,
+}
+
 impl AsyncRead for Downstream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -266,6 +297,10 @@ impl AsyncRead for Downstream {
             Poll::Ready(Ok(())) => {
                 if buffer.filled().len() > before {
                     this.deadlines.read_some();
+                    let fresh = buffer.filled().get(before..).unwrap_or_default();
+                    if this.is_flooded_by(FrameWay::In, fresh, context) {
+                        buffer.set_filled(before);
+                    }
                 }
                 Poll::Ready(Ok(()))
             }
@@ -297,21 +332,27 @@ impl AsyncWrite for Downstream {
         if this.is_engines {
             return Poll::Ready(Ok(size));
         }
-        if this.gathered.len() + size <= GATHER_MOST {
+        let written = if this.gathered.len() + size <= GATHER_MOST {
             for part in parts {
                 this.gathered.extend_from_slice(part);
             }
-            this.follow(parts, size);
-            return Poll::Ready(Ok(size));
-        }
-        match this.poll_write_through(context, parts) {
-            Poll::Pending => this.wait_to_write(context),
-            Poll::Ready(Ok(written)) => {
-                this.follow(parts, written);
-                Poll::Ready(Ok(written))
+            size
+        } else {
+            match this.poll_write_through(context, parts) {
+                Poll::Pending => return this.wait_to_write(context),
+                done => ready!(done)?,
             }
-            failed => failed,
+        };
+        this.follow(parts, written);
+        let mut left = written;
+        for part in parts {
+            let gone = part.get(..left.min(part.len())).unwrap_or_default();
+            left -= gone.len();
+            if this.is_flooded_by(FrameWay::Out, gone, context) {
+                break;
+            }
         }
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

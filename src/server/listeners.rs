@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use pingora::proxy::HttpProxy;
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +19,7 @@ use super::ServerError;
 use crate::config;
 use crate::proxy::Gateway as Proxy;
 use crate::proxy::drain::Drain;
-use crate::proxy::listener::{Listener, Serving};
-use crate::state::certificates::Certificates;
+use crate::proxy::listener::{Listener, Serving, Tls};
 use crate::state::counters::ListenerCounters;
 
 /// What is spoken on a socket.
@@ -61,8 +59,7 @@ pub(super) struct Socket {
 pub(super) struct Servants {
     /// The engine and its limits; a reload puts others in here.
     pub(super) serving: Arc<ArcSwap<Serving<HttpProxy<Proxy>>>>,
-    pub(super) tls: Arc<ServerConfig>,
-    pub(super) certificates: Arc<Certificates>,
+    pub(super) tls: Arc<Tls>,
     pub(super) counters: Arc<ListenerCounters>,
     pub(super) console: axum::Router,
     /// The port of https, for whoever has to name it.
@@ -189,7 +186,7 @@ impl Listeners {
 
     fn start(&self, socket: Socket) -> Open {
         let retired = CancellationToken::new();
-        let Servants { serving, tls, certificates, counters, console, https_port } = &self.servants;
+        let Servants { serving, tls, counters, console, https_port } = &self.servants;
         let own = Arc::clone(&socket.socket);
         let local = own.local_addr();
         match &local {
@@ -202,7 +199,7 @@ impl Listeners {
             Role::Https => {
                 let port = local.map_or(socket.address.port(), |address| address.port());
                 https_port.store(port, Ordering::Relaxed);
-                Listener::https(own, Arc::clone(tls), Arc::clone(certificates), Arc::clone(counters))
+                Listener::https(own, Arc::clone(tls), Arc::clone(counters))
             }
             Role::Http => Listener::http(own, Arc::clone(counters)),
             Role::Admin => {

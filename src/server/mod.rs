@@ -35,14 +35,13 @@ use self::listeners::{Listeners, Servants, Socket};
 use self::mailer::CurrentMailer;
 use self::reload::Reloader;
 pub use self::sockets::{Given, SocketProblem};
-use crate::certificates::local_ca;
 use crate::config::{self, Config, Files};
 use crate::console::{self, ConsoleRoom};
 use crate::directory::TableDirectory;
 use crate::login::oidc::RelyingParty;
 use crate::login::{self, LoginRoom};
 use crate::portal::{self, PortalRoom};
-use crate::proxy::listener::tls_config;
+use crate::proxy::listener::Tls;
 use crate::proxy::{Corridor, Gateway as Proxy, Upstreams};
 use crate::reload::Side;
 use crate::reload::watch::Watcher;
@@ -50,8 +49,10 @@ use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
 use crate::state::audit;
 use crate::state::certificates::Certificates;
+use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
 use crate::state::counters::ListenerCounters;
+use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
@@ -145,11 +146,7 @@ impl Gateway {
         let browser_key: [u8; Seal::KEY_BYTES] = browser_key.try_into().map_err(|_| InvalidKey::of_wrong_length())?;
         let key = store.secret("assertion-key", Signer::new_key).await?;
         let signer = Arc::new(Signer::from_key(&key)?);
-        let local_ca = match config.tls.local_ca {
-            true => Some(Arc::new(local_ca::open_or_create(&config.server.data, clock.now())?)),
-            false => None,
-        };
-        let certificates = Arc::new(Certificates::new(clock));
+        let local_ca = certificates::local_ca(config, None, clock)?;
         let is_stand_in = parts.mailer.is_some();
         let mailer = Arc::new(CurrentMailer::new(match parts.mailer {
             Some(mailer) => mailer,
@@ -159,6 +156,8 @@ impl Gateway {
         upstreams.apply(upstreams.prepare(&config.apps)?);
 
         let current: Arc<Current> = Arc::new(Current::new(Snapshot::new(config)));
+        let certificates = Arc::new(Certificates::new(clock, Arc::clone(&current), config.server.limits.certificates));
+        let challenges = Arc::new(Challenges::default());
         let directory = Arc::new(TableDirectory::open(config, clock));
         let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
@@ -230,8 +229,7 @@ impl Gateway {
         let serving = Arc::new(ArcSwap::from_pointee(engine::serving(gateway.clone(), config)));
         let listeners = Arc::new(Listeners::new(Servants {
             serving: Arc::clone(&serving),
-            tls: tls_config(Arc::clone(&certificates)),
-            certificates: Arc::clone(&certificates),
+            tls: Tls::new(Arc::clone(&certificates), Arc::clone(&challenges)),
             counters,
             console,
             https_port,
@@ -239,8 +237,10 @@ impl Gateway {
         let sockets = listeners.prepare(&config.server, &inherited.sockets).await.map_err(ServerError::from_all)?;
         let watcher = Watcher::new(&loaded.path, loaded.files.clone(), config.tls.certs.as_deref());
         let mut seen = Seen::default();
-        let prepared = certificates::prepare(config, local_ca.as_deref(), clock).await?;
+        let as_store = Arc::clone(&sqlite) as Arc<dyn CertificateStore>;
+        let prepared = certificates::prepare(config, &as_store, local_ca.as_ref(), clock).await;
         certificates::apply(prepared, &certificates, &mut seen);
+        certificates::tell_of_lacks(config, &*as_store, &certificates).await?;
         let reloader = Reloader {
             loaded,
             is_stand_in,
@@ -257,6 +257,7 @@ impl Gateway {
             certificates,
             seen,
             local_ca,
+            store: as_store,
             gateway,
             serving,
             listeners: Arc::clone(&listeners),

@@ -23,7 +23,7 @@ use super::certificates::{self, Seen};
 use super::listeners::{Listeners, Socket};
 use super::mailer::{self, CurrentMailer};
 use super::{Loaded, ServerError, engine, systemd};
-use crate::certificates::local_ca::{self, LocalCa};
+use crate::certificates::local_ca::OnDemand;
 use crate::config::{self, Config};
 use crate::directory::{Asked, PreparedTables, TableDirectory};
 use crate::login::oidc::{PreparedProviders, RelyingParty};
@@ -34,6 +34,7 @@ use crate::reload::watch::Watcher;
 use crate::state::audit;
 use crate::state::certificates::Certificates;
 use crate::state::clock::Clock;
+use crate::state::issuance::CertificateStore;
 use crate::state::metrics::Metrics;
 use crate::state::ports::Mailer;
 use crate::state::rate_limits::RateLimits;
@@ -59,7 +60,8 @@ pub(super) struct Reloader {
     pub(super) certificates: Arc<Certificates>,
     /// The folder's certificates in force.
     pub(super) seen: Seen,
-    pub(super) local_ca: Option<Arc<LocalCa>>,
+    pub(super) local_ca: Option<Arc<OnDemand>>,
+    pub(super) store: Arc<dyn CertificateStore>,
     pub(super) gateway: Proxy,
     pub(super) serving: Arc<ArcSwap<Serving<HttpProxy<Proxy>>>>,
     pub(super) listeners: Arc<Listeners>,
@@ -76,7 +78,7 @@ struct Prepared {
     providers: PreparedProviders,
     /// None: the one in force stays.
     mailer: Option<Arc<dyn Mailer>>,
-    local_ca: Option<Arc<LocalCa>>,
+    local_ca: Option<Arc<OnDemand>>,
     certificates: certificates::Prepared,
     /// None: the engine in force stays, with its connections to upstreams.
     serving: Option<Serving<HttpProxy<Proxy>>>,
@@ -88,7 +90,7 @@ impl Reloader {
         // What a look costs decides how soon the next one comes, so that a folder of very many certificates keeps no core busy.
         const COST_OF_LOOKS: u32 = 20;
         const LOOK_EVERY: Duration = Duration::from_secs(1);
-        /// Local certificates are issued anew long before they end, and no file tells when that is.
+        /// The folder is read again now and then, whether or not anybody watches it.
         const RENEW_EVERY: Duration = Duration::from_secs(12 * 3600);
         let mut pause = LOOK_EVERY;
         let mut renew = tokio::time::interval(RENEW_EVERY);
@@ -124,12 +126,9 @@ impl Reloader {
     }
 
     async fn renew(&mut self) {
-        match certificates::prepare(&self.loaded.config, self.local_ca.as_deref(), self.clock).await {
-            Ok(prepared) => {
-                certificates::apply(prepared, &self.certificates, &mut self.seen);
-            }
-            Err(error) => tracing::error!(%error, "certificates could not be renewed; the old ones go on"),
-        }
+        let (config, local_ca) = (&self.loaded.config, self.local_ca.as_ref());
+        let prepared = certificates::prepare(config, &self.store, local_ca, self.clock).await;
+        certificates::apply(prepared, &self.certificates, &mut self.seen);
     }
 
     /// How long running requests may take to end at a stop.
@@ -237,14 +236,8 @@ impl Reloader {
             true => None,
             false => keep(mailer::prepare(config, self.clock), &mut errors),
         };
-        let local_ca = match (config.tls.local_ca, &self.local_ca) {
-            (false, _) => None,
-            (true, Some(ca)) => Some(Arc::clone(ca)),
-            (true, None) => {
-                keep(local_ca::open_or_create(&running.server.data, self.clock.now()), &mut errors).map(Arc::new)
-            }
-        };
-        let certificates = keep(certificates::prepare(config, local_ca.as_deref(), self.clock).await, &mut errors);
+        let local_ca = keep(certificates::local_ca(config, self.local_ca.as_ref(), self.clock), &mut errors).flatten();
+        let certificates = certificates::prepare(config, &self.store, local_ca.as_ref(), self.clock).await;
         let sockets = match self.listeners.prepare(&config.server, &[]).await {
             Ok(sockets) => Some(sockets),
             Err(more) => {
@@ -252,8 +245,8 @@ impl Reloader {
                 None
             }
         };
-        let (Some(sockets), Some(upstreams), Some(providers), Some(certificates), true) =
-            (sockets, upstreams, providers, certificates, errors.is_empty())
+        let (Some(sockets), Some(upstreams), Some(providers), true) =
+            (sockets, upstreams, providers, errors.is_empty())
         else {
             return Err(ServerError::from_all(errors));
         };

@@ -19,6 +19,8 @@ pub struct ListenerCounters {
     pub malformed: AtomicU64,
     /// Connections closed because nothing moved on them.
     pub idle_closed: AtomicU64,
+    /// HTTP/2 connections closed because of a flood of frames that do nothing.
+    pub frame_floods: AtomicU64,
     /// Connections closed because their session ended.
     pub cut_sessions: AtomicU64,
 }

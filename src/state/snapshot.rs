@@ -24,6 +24,8 @@ pub struct Snapshot {
     apps: Arc<HashMap<AppName, Arc<App>>>,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// Whether those say by the PROXY protocol for whom they connect.
+    pub proxy_protocol: bool,
     /// The named limits.
     pub limits: Limits,
     /// How logging in goes.
@@ -57,6 +59,7 @@ impl Snapshot {
             from_tables: Arc::default(),
             apps: Arc::new(config.apps.iter().map(|app| (app.name.clone(), Arc::clone(app))).collect()),
             trusted_proxies: config.server.trusted_proxies.clone().into(),
+            proxy_protocol: config.server.proxy_protocol,
             limits: config.server.limits,
             login: Arc::new(config.login.clone()),
             session: config.session,

@@ -8,16 +8,37 @@ use tokio_rustls::client::TlsStream;
 
 use crate::wire::{PATIENCE, tls};
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const ACK: u8 = 1;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const PRIORITY: u8 = 2;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PUSH_PROMISE: u8 = 5;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
+pub(crate) const PADDED: u8 = 8;
+pub(crate) const WITH_PRIORITY: u8 = 0x20;
+pub(crate) const ACK: u8 = 1;
+
+/// One frame off the wire.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) stream: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Frame {
+    /// The number that four bytes of the payload make, such as an error code.
+    pub(crate) fn number_at(&self, at: usize) -> u32 {
+        u32::from_be_bytes(self.payload[at..at + 4].try_into().expect("four bytes"))
+    }
+}
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,9 +63,7 @@ impl WireH2 {
 
     /// Connects with these settings, as they stand in their frame.
     pub(crate) async fn connect_with(address: SocketAddr, sni: &str, ca: &str, settings: &[u8]) -> Self {
-        let stream = tls(address, sni, ca, &[b"h2"]).await.expect("TLS");
-        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "the gateway speaks HTTP/2");
-        let mut wire = Self { stream, next_stream: 1 };
+        let mut wire = Self::silent(address, sni, ca).await;
         wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         wire.frame(SETTINGS, 0, 0, settings).await;
         // Room for whatever comes: no test here is about flow control.
@@ -52,18 +71,39 @@ impl WireH2 {
         wire
     }
 
-    async fn send(&mut self, bytes: &[u8]) {
-        let _closed = self.stream.write_all(bytes).await;
-        let _closed = self.stream.flush().await;
+    /// Connects, and has said nothing yet.
+    pub(crate) async fn silent(address: SocketAddr, sni: &str, ca: &str) -> Self {
+        let stream = tls(address, sni, ca, &[b"h2"]).await.expect("TLS");
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "the gateway speaks HTTP/2");
+        Self { stream, next_stream: 1 }
     }
 
-    async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
-        let mut frame = length[1..].to_vec();
-        frame.extend([kind, flags]);
-        frame.extend(stream.to_be_bytes());
-        frame.extend(payload);
-        self.send(&frame).await;
+    /// Writes bytes, and says whether they went.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
+    }
+
+    /// Writes a frame.
+    pub(crate) async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        self.send(&frame(kind, flags, stream, payload)).await;
+    }
+
+    /// The next frame, or nothing when the connection is over. Settings are acknowledged on the way.
+    pub(crate) async fn next_frame(&mut self) -> Option<Frame> {
+        let reading = async {
+            let mut head = [0; 9];
+            self.stream.read_exact(&mut head).await.ok()?;
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; usize::try_from(length).expect("a small frame")];
+            self.stream.read_exact(&mut payload).await.ok()?;
+            let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
+            Some(Frame { kind: head[3], flags: head[4], stream, payload })
+        };
+        let frame = tokio::time::timeout(PATIENCE, reading).await.expect("a frame in time")?;
+        if frame.kind == SETTINGS && frame.flags & ACK == 0 {
+            self.frame(SETTINGS, ACK, 0, &[]).await;
+        }
+        Some(frame)
     }
 
     /// Sends one request with these fields, pseudo-fields included and exactly as given, and says how it ended.
@@ -77,104 +117,79 @@ impl WireH2 {
         for (n, part) in body.iter().enumerate() {
             self.frame(DATA, if n + 1 == body.len() { END_STREAM } else { 0 }, stream, part).await;
         }
-        tokio::time::timeout(PATIENCE, self.outcome(stream)).await.expect("an answer in time")
+        self.outcome(stream).await
     }
 
     /// Sends only the head of a request, whole or with a body still to come, and says on which stream.
     pub(crate) async fn begin(&mut self, fields: &[(&str, &str)], is_whole: bool) -> u32 {
         let stream = self.next_stream;
         self.next_stream += 2;
-        let mut block = Vec::new();
-        for (name, value) in fields {
-            // A literal without indexing and without Huffman: the bytes stand as they are.
-            block.push(0);
-            literal(&mut block, name.as_bytes());
-            literal(&mut block, value.as_bytes());
-        }
         let flags = if is_whole { END_HEADERS | END_STREAM } else { END_HEADERS };
-        self.frame(HEADERS, flags, stream, &block).await;
+        self.frame(HEADERS, flags, stream, &block(fields)).await;
         stream
     }
 
     /// Waits until a stream is over by the gateway's doing: its answer's last frame, a reset, or the connection's end.
     pub(crate) async fn over(&mut self, wanted: u32) {
-        let ending = async {
-            loop {
-                let mut head = [0; 9];
-                if self.stream.read_exact(&mut head).await.is_err() {
-                    return;
-                }
-                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-                let mut payload = vec![0; usize::try_from(length).expect("a small frame")];
-                if self.stream.read_exact(&mut payload).await.is_err() {
-                    return;
-                }
-                let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
-                let is_last = matches!(head[3], HEADERS | DATA) && head[4] & END_STREAM != 0;
-                match head[3] {
-                    SETTINGS if head[4] & ACK == 0 => self.frame(SETTINGS, ACK, 0, &[]).await,
-                    GOAWAY => return,
-                    kind if stream == wanted && (kind == RST_STREAM || is_last) => return,
-                    _ => {}
-                }
+        while let Some(frame) = self.next_frame().await {
+            let is_last = matches!(frame.kind, HEADERS | DATA) && frame.flags & END_STREAM != 0;
+            if frame.kind == GOAWAY || (frame.stream == wanted && (frame.kind == RST_STREAM || is_last)) {
+                return;
             }
-        };
-        tokio::time::timeout(PATIENCE, ending).await.expect("the stream ends in time");
+        }
     }
 
     /// Reads to the end of the connection, answering pings. Gives the last streams that GOAWAY frames named, and the streams whose
     /// answer came to its end.
     pub(crate) async fn farewell(&mut self) -> (Vec<u32>, Vec<u32>) {
         let (mut last_streams, mut ended) = (Vec::new(), Vec::new());
-        let reading = async {
-            loop {
-                let mut head = [0; 9];
-                if self.stream.read_exact(&mut head).await.is_err() {
-                    return;
+        while let Some(frame) = self.next_frame().await {
+            match frame.kind {
+                PING if frame.flags & ACK == 0 => self.frame(PING, ACK, 0, &frame.payload).await,
+                GOAWAY => {
+                    assert_eq!(frame.number_at(4), 0, "no error");
+                    last_streams.push(frame.number_at(0));
                 }
-                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-                let mut payload = vec![0; usize::try_from(length).expect("a small frame")];
-                if self.stream.read_exact(&mut payload).await.is_err() {
-                    return;
-                }
-                let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
-                match head[3] {
-                    SETTINGS if head[4] & ACK == 0 => self.frame(SETTINGS, ACK, 0, &[]).await,
-                    PING if head[4] & ACK == 0 => self.frame(PING, ACK, 0, &payload).await,
-                    GOAWAY => {
-                        assert_eq!(payload[4..8], [0; 4], "no error");
-                        last_streams.push(u32::from_be_bytes(payload[..4].try_into().expect("four bytes")));
-                    }
-                    HEADERS | DATA if head[4] & END_STREAM != 0 => ended.push(stream),
-                    _ => {}
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, reading).await.expect("the connection ends in time");
-        (last_streams, ended)
-    }
-
-    async fn outcome(&mut self, wanted: u32) -> Outcome {
-        loop {
-            let mut head = [0; 9];
-            if self.stream.read_exact(&mut head).await.is_err() {
-                return Outcome::Refused;
-            }
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            let mut payload = vec![0; usize::try_from(length).expect("a small frame")];
-            if self.stream.read_exact(&mut payload).await.is_err() {
-                return Outcome::Refused;
-            }
-            let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
-            match head[3] {
-                SETTINGS if head[4] & ACK == 0 => self.frame(SETTINGS, ACK, 0, &[]).await,
-                GOAWAY => return Outcome::Refused,
-                RST_STREAM if stream == wanted => return Outcome::Refused,
-                HEADERS if stream == wanted => return Outcome::Status(status(&payload)),
+                HEADERS | DATA if frame.flags & END_STREAM != 0 => ended.push(frame.stream),
                 _ => {}
             }
         }
+        (last_streams, ended)
     }
+
+    /// How the request on a stream ends.
+    pub(crate) async fn outcome(&mut self, wanted: u32) -> Outcome {
+        while let Some(frame) = self.next_frame().await {
+            match frame.kind {
+                GOAWAY => return Outcome::Refused,
+                RST_STREAM if frame.stream == wanted => return Outcome::Refused,
+                HEADERS if frame.stream == wanted => return Outcome::Status(status(&frame.payload)),
+                _ => {}
+            }
+        }
+        Outcome::Refused
+    }
+}
+
+/// A frame as it stands on the wire.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// A header block of these fields: literals without indexing and without Huffman, so that the bytes stand as they are.
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        literal(&mut block, name.as_bytes());
+        literal(&mut block, value.as_bytes());
+    }
+    block
 }
 
 /// Appends one HPACK string.

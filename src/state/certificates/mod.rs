@@ -1,18 +1,18 @@
-//! The certificates in force, by server name.
+//! The certificates that serve, by server name.
 //!
-//! Whoever has certificates publishes a whole set; handshakes find theirs without a lock and without allocating, so that
-//! a storm of made-up names costs two look-ups each. Which certificate serves a name is decided at the handshake, for
-//! a certificate that was valid when it was published may have ended since.
+//! A folder of ordinary size is published as a whole set. What lies elsewhere is fetched when a handshake asks for its name
+//! ([`Certificates`]). Which certificate serves a name is decided at the handshake, for one that was valid when it was
+//! published may have ended since.
+
+mod lazy;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::state::clock::Clock;
+pub use self::lazy::{CertificateSource, Certificates, Counts, FetchError, Sources};
 use crate::types::HostName;
 
 /// A name that a certificate stands for.
@@ -118,7 +118,8 @@ impl CertificateSet {
 
     /// The certificate to serve for a lower-case name: the newest valid one of that very name, else the newest valid
     /// wildcard. Where none is valid, the one that was valid last: a person can read a warning, not a closed connection.
-    fn find(&self, name: &str, now: Timestamp) -> Option<&Arc<Certificate>> {
+    #[must_use]
+    pub fn find(&self, name: &str, now: Timestamp) -> Option<&Arc<Certificate>> {
         let exact = self.exact.get(name).map(Vec::as_slice).unwrap_or_default();
         let wildcard =
             parent_of(name).and_then(|parent| self.wildcard.get(parent)).map(Vec::as_slice).unwrap_or_default();
@@ -128,67 +129,6 @@ impl CertificateSet {
             .find(|certificate| certificate.is_valid(now))
             .or_else(|| exact.iter().max_by_key(|certificate| certificate.not_after))
             .or_else(|| wildcard.iter().max_by_key(|certificate| certificate.not_after))
-    }
-}
-
-/// The certificates in force. Shared by the listeners, which serve them, and the rooms that publish them.
-#[derive(Debug, Default)]
-pub struct Certificates {
-    clock: Clock,
-    set: ArcSwap<CertificateSet>,
-}
-
-impl Certificates {
-    /// Without any certificate yet.
-    #[must_use]
-    pub fn new(clock: Clock) -> Self {
-        Self { clock, set: ArcSwap::default() }
-    }
-
-    /// Puts a whole set in force: from now on every handshake uses it, and connections that stand keep theirs.
-    pub fn publish(&self, set: CertificateSet) {
-        self.set.store(Arc::new(set));
-    }
-
-    /// The certificate to serve for a server name now.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<Arc<Certificate>> {
-        self.find_at(name, self.clock.now())
-    }
-
-    /// The set in force.
-    #[must_use]
-    pub fn set(&self) -> Arc<CertificateSet> {
-        self.set.load_full()
-    }
-
-    /// How many certificates are in force.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.set.load().all.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn find_at(&self, name: &str, now: Timestamp) -> Option<Arc<Certificate>> {
-        let name = name.strip_suffix('.').unwrap_or(name);
-        let set = self.set.load();
-        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            set.find(&name.to_ascii_lowercase(), now).cloned()
-        } else {
-            set.find(name, now).cloned()
-        }
-    }
-}
-
-impl ResolvesServerCert for Certificates {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        // No name, or none of ours: the handshake ends there, and nobody learns which names are.
-        self.find(hello.server_name()?).map(|certificate| Arc::clone(&certificate.key))
     }
 }
 
@@ -216,9 +156,8 @@ mod tests {
         }
     }
 
-    fn certificates() -> Certificates {
-        let certificates = Certificates::new(Clock);
-        certificates.publish(CertificateSet::new(vec![
+    fn certificates() -> CertificateSet {
+        CertificateSet::new(vec![
             certificate("old", &["a.example"], 100, 400),
             certificate("new", &["a.example"], 200, 300),
             certificate("to come", &["a.example"], 900, 950),
@@ -226,13 +165,13 @@ mod tests {
             certificate("deep", &["*.b.example"], 0, 500),
             certificate("ended", &["c.example", "ended.test"], 0, 100),
             certificate("ended earlier", &["ended.test", "*.test"], 50, 90),
-        ]));
-        certificates
+        ])
     }
 
     #[track_caller]
     fn check(name: &str, second: i64, expected: &str) {
-        let found = certificates().find_at(name, Timestamp::from_second(second).expect("a time"));
+        let certificates = certificates();
+        let found = certificates.find(name, Timestamp::from_second(second).expect("a time"));
         assert_eq!(found.as_ref().map_or("none", |found| &found.origin), expected, "{name} at {second}");
     }
 
@@ -275,10 +214,5 @@ mod tests {
         for text in ["*", "*.", "a.*.example", "a*.example", "*a.example", "*.*.example", "10.0.0.1", "a_b.example"] {
             assert_eq!(CertificateName::parse(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn names_are_found_in_every_spelling() {
-        check("A.Example.", 250, "new");
     }
 }
