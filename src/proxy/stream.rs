@@ -74,6 +74,8 @@ pub(crate) struct Downstream {
     is_engines: bool,
     /// What has passed of an answer without an end.
     follower: Option<Follower>,
+    /// Whether a last word of ours is on its way, which shall arrive.
+    has_last_word: bool,
     /// What is counted of HTTP/2.
     frames: Option<Box<Frames>>,
     /// Set once our side is closed.
@@ -112,6 +114,7 @@ impl Downstream {
             quiet_rounds: 0,
             is_engines: false,
             follower: None,
+            has_last_word: false,
             lingering: None,
             proxy_digest: Arc::new(proxy_digest),
             socket_digest: Arc::new(socket_digest),
@@ -139,6 +142,7 @@ impl Downstream {
             End::Stopping => {
                 let word = self.follower.take().and_then(|follower| follower.last_word());
                 self.gathered.extend_from_slice(word.unwrap_or_default());
+                self.has_last_word = word.is_some();
             }
             _ => {}
         }
@@ -379,8 +383,7 @@ impl AsyncWrite for Downstream {
         ready!(emptied)?;
         if this.lingering.is_none() {
             ready!(this.wire.poll_shutdown(context))?;
-            // Where we stop, a last word shall arrive.
-            if this.ended.is_some_and(|end| end != End::Stopping) {
+            if this.ended.is_some() && !this.has_last_word {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -205,10 +205,15 @@ impl Gateway {
         rooms.close();
         alone.close();
         let ended = async { tokio::join!(rooms.wait(), alone.wait()) };
-        if !orders.hurry.is_cancelled() && tokio::time::timeout(ROOMS, ended).await.is_err() {
-            tracing::warn!("some background work did not end in time; it goes on at the next start");
+        tokio::select! {
+            _ = ended => {}
+            () = orders.hurry.cancelled() => {}
+            () = tokio::time::sleep(ROOMS) => {
+                tracing::warn!("some background work did not end in time; it goes on at the next start");
+            }
         }
-        self.store.close().await;
+        // What is in the write-ahead log is safe there too.
+        let _ = tokio::time::timeout(ROOMS, self.store.close()).await;
         tracing::info!("stopped");
     }
 

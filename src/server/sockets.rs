@@ -168,7 +168,7 @@ mod tests {
     use crate::config::parse;
 
     fn server(keys: &str) -> config::Server {
-        let text = format!("[server]\ndata = \"data\"\n{keys}\n");
+        let text = format!("[server]\ndata = \"data\"\n{keys}\n[tls]\nlocal_ca = true\n");
         let config = parse(std::path::Path::new("vestibule.toml"), &text, &|_| None);
         config.unwrap_or_else(|errors| panic!("{errors}")).server
     }

@@ -51,7 +51,7 @@ async fn the_sockets_are_the_managers_and_it_is_told_how_we_are() {
     let (note, ear) = (house.dir.path().join("addresses"), house.dir.path().join("notify"));
     let manager = Manager::at(&ear);
     let mut command = activated(&note, &["http=127.0.0.1", "https=127.0.0.1", "admin=127.0.0.1"]);
-    command.env("NOTIFY_SOCKET", &ear).env("WATCHDOG_USEC", "900000");
+    command.env("NOTIFY_SOCKET", &ear).env("WATCHDOG_USEC", "1500000");
     house.start_as(command).await;
 
     assert!(manager.hears("READY=1").await.contains("STATUS="));
@@ -105,7 +105,7 @@ async fn a_gateway_that_hangs_is_not_said_to_live() {
     let ear = house.dir.path().join("notify");
     let manager = Manager::at(&ear);
     let mut command = crate::house::vestibule();
-    command.env("NOTIFY_SOCKET", &ear).env("WATCHDOG_USEC", "600000");
+    command.env("NOTIFY_SOCKET", &ear).env("WATCHDOG_USEC", "3000000");
     house.start_as(command).await;
     manager.hears("WATCHDOG=1").await;
     // As another process's lock on the store would.

@@ -87,15 +87,16 @@ async fn three_upgrades_under_load_lose_no_request() {
     let first = house.pid();
     let mut sockets = Vec::new();
     let mut processes = vec![first];
-    for _ in 0..3 {
+    for n in 0..3 {
         load.go_on().await;
         sockets.push(ann.web_socket("/ws").await.expect("it opens"));
+        let path = format!("/slow?ms={}", 3000 + n);
         let slow = tokio::spawn({
-            let ann = ann.clone();
-            async move { ann.fetch("/slow?ms=1000").await }
+            let (ann, path) = (ann.clone(), path.clone());
+            async move { ann.fetch(&path).await }
         });
         eventually("it is under way", async || {
-            house.upstream.seen().iter().any(|seen| seen.target == "/slow?ms=1000" && seen.complete).then_some(())
+            house.upstream.seen().iter().any(|seen| seen.target == path).then_some(())
         })
         .await;
         processes.push(house.upgrade().expect("an upgrade"));
@@ -226,32 +227,34 @@ async fn who_logs_out_in_one_process_is_out_in_the_other() {
     ann.log_in("ann@example.com").await;
     bob.log_in("bob@example.com").await;
     let mut anns = ann.web_socket("/ws").await.expect("it opens");
-    let mut bobs = bob.web_socket("/ws").await.expect("it opens");
-    // A connection of Bob's that stays with the old process, half a request on its way.
+    // A connection of Bob's that stays with the old process: it may send one more request.
     let mut wire = house.wire("orders.test").await;
-    wire.send("POST /.access/logout HTTP/1.1\r\n").await;
     house.upgrade().expect("an upgrade");
 
+    bob.fetch("/").await.expect(200);
+    let (host, origin, cookie) = (house.host("orders.test"), bob.origin(), bob.cookie_header());
+    let log_out = [
+        "POST /.access/logout HTTP/1.1",
+        &format!("host: {host}"),
+        &format!("origin: {origin}"),
+        &format!("cookie: {cookie}"),
+        "content-type: application/x-www-form-urlencoded",
+        "content-length: 0",
+    ];
+    let answer = wire.ask(&log_out).await.expect("the old process answers").expect(303);
+    assert_eq!(answer.header("connection"), "close");
+    eventually("the new process lets Bob in no more", async || (bob.fetch("/").await.status == 401).then_some(()))
+        .await;
+
+    // And the other way round.
     ann.fetch("/").await.expect(200);
+    anns.send(Message::text("still here")).await.expect("it is open");
+    assert_eq!(anns.next().await.expect("an echo").expect("a message"), Message::text("still here"));
     ann.log_out().await;
     let start = Instant::now();
     let over = async { while let Some(Ok(_)) = anns.next().await {} };
     tokio::time::timeout(crate::wire::PATIENCE, over).await.expect("the stream in the old process ends");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-
-    // And the other way round: the new one knows Bob by now.
-    bob.fetch("/").await.expect(200);
-    bobs.send(Message::text("still here")).await.expect("it is open");
-    let (host, origin) = (house.host("orders.test"), bob.origin());
-    let rest = format!(
-        "host: {host}\r\norigin: {origin}\r\ncookie: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-         content-length: 0\r\n\r\n",
-        bob.cookie_header()
-    );
-    wire.send(rest).await;
-    wire.answer().await.expect("the old process answers").expect(303);
-    eventually("the new process lets Bob in no more", async || (bob.fetch("/").await.status == 401).then_some(()))
-        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
