@@ -17,6 +17,12 @@ use crate::types::{Email, HostName};
 /// Let's Encrypt, for everybody to use.
 const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
+/// Below what Let's Encrypt lets one account order: 300 in three hours.
+const ORDERS_PER_HOUR: u32 = 80;
+
+/// Below what Let's Encrypt issues under one registered domain: 50 in a week.
+const ORDERS_PER_PARENT: u32 = 40;
+
 /// Certificates that the gateway orders for its domains (ACME, RFC 8555). Whoever writes this table agrees to the authority's terms of service.
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +46,15 @@ pub(super) struct AcmeFile {
     /// Address and port of the resolvers that are asked what the world sees; the system's, when left out.
     #[serde(default)]
     pub(super) dns: Vec<Text>,
+    /// The name that domains are to point to, such as "edge.example.com": what their DNS administrators are told.
+    pub(super) target: Option<Text>,
+    /// Whether we come to ourselves over a domain's public name before anything is ordered; false where this machine cannot
+    /// reach its own public address. On, when left out.
+    pub(super) check_reach: Option<bool>,
+    /// Orders in an hour, all domains together: 80, when left out.
+    pub(super) orders_per_hour: Option<At<u32>>,
+    /// First orders in a week under one registered domain: 40 at Let's Encrypt and any number elsewhere, when left out.
+    pub(super) orders_per_parent: Option<At<u32>>,
 }
 
 /// An external account binding.
@@ -71,6 +86,14 @@ pub struct Acme {
     pub wildcards: Vec<HostName>,
     /// The resolvers that are asked what the world sees; the system's, when empty.
     pub resolvers: Vec<SocketAddr>,
+    /// The name that domains are to point to.
+    pub target: Option<HostName>,
+    /// Whether we come to ourselves over a domain's public name before anything is ordered.
+    pub check_reach: bool,
+    /// Orders in an hour, all domains together.
+    pub orders_per_hour: u32,
+    /// First orders in a week under one registered domain; any number, when `None`.
+    pub orders_per_parent: Option<u32>,
 }
 
 /// An external account binding (RFC 8555, section 7.3.4).
@@ -176,6 +199,23 @@ fn acme_of(builder: &mut Builder<'_>, acme: &At<AcmeFile>, file: &ConfigFile) ->
     let wildcards: Vec<Option<HostName>> = acme.wildcards.iter().map(|text| wildcard(builder, text)).collect();
     let resolvers: Vec<Option<SocketAddr>> = acme.dns.iter().map(|text| resolver(builder, text)).collect();
 
+    let target = acme.target.as_ref().map(|text| {
+        let filled = builder.text(text)?;
+        let problem =
+            |_| Problem::new(format!("`{filled}` is not a host name"), "write a name such as \"edge.example.com\"");
+        builder.keep(&text.span, HostName::parse(&filled).map_err(problem))
+    });
+    let most = |builder: &mut Builder<'_>, number: &Option<At<u32>>| {
+        let zero = number.as_ref().filter(|number| number.value == 0);
+        if let Some(zero) = zero {
+            builder.problem(&zero.span, "with 0 nothing is ever ordered", "write at least 1");
+        }
+        number.as_ref().map(|number| number.value)
+    };
+    let orders_per_hour = most(builder, &acme.orders_per_hour).unwrap_or(ORDERS_PER_HOUR);
+    let of_lets_encrypt = directory.as_ref().is_some_and(|directory| directory.contains(".letsencrypt.org/"));
+    let orders_per_parent = most(builder, &acme.orders_per_parent).or(of_lets_encrypt.then_some(ORDERS_PER_PARENT));
+
     let by_dns = challenges.as_ref().is_some_and(|challenges| challenges.contains(&Challenge::Dns01));
     match acme.dns_hook.first() {
         None if !acme.wildcards.is_empty() || by_dns => builder.problem(
@@ -199,6 +239,10 @@ fn acme_of(builder: &mut Builder<'_>, acme: &At<AcmeFile>, file: &ConfigFile) ->
         dns_hook: dns_hook?,
         wildcards: wildcards.into_iter().collect::<Option<_>>()?,
         resolvers: resolvers.into_iter().collect::<Option<_>>()?,
+        target: lift(target)?,
+        check_reach: acme.check_reach.unwrap_or(true),
+        orders_per_hour,
+        orders_per_parent,
     })
 }
 

@@ -273,6 +273,13 @@ pub(super) fn piece(
     Ok(Ok(()))
 }
 
+/// Ends an answer whose last piece did not say so: trailers followed it, or nothing at all. Trailers were true of the whole answer
+/// and are so of what is left no more than a digest of it, so they end here.
+pub(super) fn end(session: &mut Session, ctx: &mut RequestCtx) -> pingora::Result<Result<Option<Bytes>, Unfilterable>> {
+    let mut rest = None;
+    Ok(piece(session, &mut rest, true, ctx)?.map(|()| rest))
+}
+
 impl Filtering {
     fn take(&mut self, piece: &[u8], is_end: bool, out: &mut Vec<u8>) -> Result<(), Unfilterable> {
         if self.progress != Progress::UnderWay {
@@ -290,6 +297,11 @@ impl Filtering {
             self.progress = Progress::Finished;
         }
         Ok(())
+    }
+
+    /// Whether nothing of the answer has left yet.
+    pub(super) fn holds_head(&self) -> bool {
+        self.head.is_some()
     }
 
     /// Whether the answer was refused, or its end has yet to come.

@@ -51,6 +51,11 @@ const FAMILIES: [&str; 2] = ["x-forwarded-", "x-auth-request-"];
 /// Names of ours beside those of the presets. `X-Access-` is no family, for apps have headers such as `X-Access-Token`.
 const OURS: [&str; 3] = ["x-access-actor", "x-access-assertion", "x-access-level"];
 
+/// What is said between two neighbours only. Pingora takes these and more out where it turns one protocol into the other or HTTP/1.1
+/// goes on, and leaves them between HTTP/2 and HTTP/2.
+const HOP_BY_HOP: [&str; 5] =
+    ["http2-settings", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"];
+
 /// Turns a client's head into the upstream's.
 pub(super) fn shape(
     upstream: &mut RequestHeader,
@@ -62,6 +67,9 @@ pub(super) fn shape(
     now: Timestamp,
 ) -> pingora::Result<()> {
     let app = &facts.site.app;
+    for name in HOP_BY_HOP {
+        upstream.remove_header(name);
+    }
     let operators = app.request_headers.iter().map(|(name, _)| name);
     strip(upstream, &app.identity.own_names().chain(operators).collect::<Vec<_>>());
     // The host that was routed on, in its one spelling: an app that compares or caches by it shall not see another.

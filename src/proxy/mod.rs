@@ -23,7 +23,6 @@ pub mod listener;
 mod respond;
 mod route;
 pub mod stream;
-mod upgrade;
 mod upstream;
 mod wire;
 
@@ -33,7 +32,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -43,7 +42,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 pub use admit::Corridor;
 pub use ctx::RequestCtx;
-pub use upstream::{InvalidCa, PreparedUpstreams, Upstreams};
+pub use upstream::{InvalidTlsFile, PreparedUpstreams, Upstreams};
 
 use crate::filters::Unfilterable;
 use crate::pages::Reply;
@@ -57,7 +56,10 @@ use connection::{Connection, Protocol};
 use last_word::Speech;
 use respond::OwnRequest;
 use route::Routed;
-use upstream::UseAs;
+use upstream::{Client, UseAs};
+
+/// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
+const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
 
 /// The gateway, as Pingora calls it. What a reload changes stands behind pointers, so a copy of it sees the same.
 #[derive(Clone)]
@@ -110,7 +112,10 @@ impl ProxyHttp for Gateway {
         let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
         // No permit, no peer: a request that slipped past the decision ends here.
         let facts = ctx.facts()?;
-        self.upstreams.peer(ctx.permit()?, &facts.site.app, use_as, facts.client).await
+        let connection = Connection::of(session)
+            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
+        let client = Client::new(facts.client, connection.peer, connection.local);
+        self.upstreams.peer(ctx.permit()?, &facts.site.app, use_as, client).await
     }
 
     async fn request_body_filter(
@@ -172,6 +177,23 @@ impl ProxyHttp for Gateway {
         Ok(None)
     }
 
+    /// Pingora heeds no error of this hook, so what goes wrong here is dealt with here.
+    async fn response_trailer_filter(
+        &self,
+        session: &mut Session,
+        trailers: &mut HeaderMap,
+        ctx: &mut RequestCtx,
+    ) -> Result<Option<Bytes>> {
+        if ctx.filtering.is_some() {
+            trailers.clear();
+            return Ok(self.end_filtered(session, ctx).await.filter(|rest| !rest.is_empty()));
+        }
+        for name in NO_TRAILERS {
+            trailers.remove(name);
+        }
+        Ok(None)
+    }
+
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
         let status = self.status_of(error, ctx);
         if let (Some(status), None) = (status, session.response_written()) {
@@ -200,14 +222,12 @@ impl ProxyHttp for Gateway {
         // The request is over: its connection is free of its session.
         ctx.tie = None;
         ctx.open = None;
+        if error.is_none() {
+            self.end_late(session, ctx).await;
+        }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let sent = session.body_bytes_sent();
         access_log::write(ctx, session.req_header().method.as_str(), status, sent, &self.metrics);
-        if error.is_none() && ctx.filtering.as_ref().is_some_and(|filtering| filtering.is_unfinished()) {
-            // No way of Pingora's leads here; should one, its client must not wait for an answer that is held back.
-            tracing::error!(request_id = ctx.id, "an answer was over before its filter was");
-            session.as_downstream_mut().shutdown().await;
-        }
         if ctx.failed_early {
             // Pingora drops the connection after this hook, without closing it in the way that lets the answer arrive.
             session.as_downstream_mut().shutdown().await;
@@ -350,6 +370,49 @@ impl Gateway {
         ctx.is_unfilterable = true;
         ctx.decided("deny", Reason::CannotFilter.name());
         Error::explain(ErrorType::HTTPStatus(403), "the answer cannot be filtered")
+    }
+
+    /// Lets a filter finish, and gives the last of what it lets through. What cannot be filtered is refused; where it has begun, it is
+    /// cut off.
+    async fn end_filtered(&self, session: &mut Session, ctx: &mut RequestCtx) -> Option<Bytes> {
+        match filtering::end(session, ctx) {
+            Ok(Ok(rest)) => return rest,
+            Ok(Err(cause)) => {
+                self.unfilterable(ctx, &cause);
+                if let (None, Some(facts)) = (session.response_written(), &ctx.facts) {
+                    let reply = decision::deny(facts, Reason::CannotFilter, ctx.live.as_deref(), &ctx.id);
+                    session.set_keepalive(None);
+                    if respond::send(session, reply, ctx).await.is_ok() {
+                        return None;
+                    }
+                }
+            }
+            Err(cause) => tracing::debug!(%cause, request_id = ctx.id, "the end of an answer could not be written"),
+        }
+        session.as_downstream_mut().shutdown().await;
+        None
+    }
+
+    /// Ends an answer that was over with its head: over HTTP/2, a head can be that of an answer with a body, have no length, and be
+    /// all the same the last that comes. Pingora tells no hook, and it has written nothing, for the head was held back.
+    async fn end_late(&self, session: &mut Session, ctx: &mut RequestCtx) {
+        let Some(filtering) = &ctx.filtering else { return };
+        if !filtering.is_unfinished() {
+            return;
+        }
+        if !filtering.holds_head() {
+            // No way of Pingora's leads here; should one, its client must not take what it has for the whole.
+            tracing::error!(request_id = ctx.id, "an answer was over before its filter was");
+            session.as_downstream_mut().shutdown().await;
+            return;
+        }
+        let rest = self.end_filtered(session, ctx).await;
+        if ctx.is_unfilterable {
+            return;
+        }
+        if let Err(cause) = session.write_response_body(rest, true).await {
+            tracing::debug!(%cause, request_id = ctx.id, "the end of an answer could not be written");
+        }
     }
 
     /// The status to answer an error with; nothing when there is nobody left to answer.

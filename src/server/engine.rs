@@ -25,6 +25,13 @@ pub(super) const fn connection_limits(limits: &config::Limits) -> listener::Limi
     listener::Limits { connections: limits.connections, header_read: limits.header_read, idle: limits.idle }
 }
 
+/// Requests at a time on one HTTP/2 connection.
+const MOST_STREAMS: u32 = 100;
+/// Streams of one HTTP/2 connection that end for a fault of the client's, before the connection does.
+const MOST_BAD_STREAMS: usize = 100;
+/// Bytes of one answer that wait for an HTTP/2 client which does not read: 100 times as much for all of its requests.
+const MOST_UNSENT: usize = 128 * 1024;
+
 /// Pingora's engine around our gateway.
 fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
     let conf = ServerConf { max_retries: 1, ..ServerConf::default() };
@@ -34,7 +41,11 @@ fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
     proxy.server_options = Some(options);
     let mut h2 = default_h2_options();
     h2.max_header_list_size(most_h2_head(&config.server.limits));
-    h2.max_concurrent_streams(100);
+    h2.max_concurrent_streams(MOST_STREAMS);
+    // Streams that a client makes us reset (CVE-2025-8671), and its own resets of what nobody has taken up yet; what comes
+    // after that, `proxy::frames` counts.
+    h2.max_local_error_reset_streams(Some(MOST_BAD_STREAMS));
+    h2.max_send_buffer_size(MOST_UNSENT);
     proxy.h2_options = Some(h2);
     proxy.handle_init_modules();
     proxy

@@ -9,7 +9,7 @@ use crate::certificates::local_ca::LocalCaError;
 use crate::config::ConfigErrors;
 use crate::login::oidc::InvalidProviderCa;
 use crate::mail::smtp::MailSetupError;
-use crate::proxy::InvalidCa;
+use crate::proxy::InvalidTlsFile;
 use crate::state::assertion::InvalidKey;
 use crate::state::ports::StoreError;
 use crate::store::OpenError;
@@ -37,7 +37,7 @@ pub enum ServerError {
     Mail(#[from] MailSetupError),
     /// An upstream's CA cannot be used.
     #[error(transparent)]
-    UpstreamCa(#[from] InvalidCa),
+    UpstreamCa(#[from] InvalidTlsFile),
     /// A provider's CA cannot be used.
     #[error(transparent)]
     ProviderCa(#[from] InvalidProviderCa),

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::certificates::CertificateName;
+use super::onboarding::Wish;
 use super::ports::StoreError;
 use crate::types::{AppName, CustomerId, HostName};
 
@@ -94,6 +95,20 @@ pub trait DomainStore: Send + Sync {
     async fn put_progress(&self, progress: &[(CertificateName, Progress)]) -> Result<(), StoreError>;
     /// Forgets names.
     async fn forget_progress(&self, names: &[CertificateName]) -> Result<(), StoreError>;
+
+    /// How far one name is.
+    async fn progress_of(&self, name: &CertificateName) -> Result<Option<Progress>, StoreError>;
+
+    /// Asks the running gateway for something.
+    async fn ask_for(&self, name: &CertificateName, wish: Wish, now: Timestamp) -> Result<(), StoreError>;
+    /// What is asked for and not answered yet, the oldest first, at most so many.
+    async fn asked_for(&self, most: u32) -> Result<Vec<(CertificateName, Wish)>, StoreError>;
+    /// Answers.
+    async fn answer_wish(&self, name: &CertificateName, answer: &str) -> Result<(), StoreError>;
+    /// Takes the answer to a wish; `None` as long as there is none.
+    async fn take_answer(&self, name: &CertificateName) -> Result<Option<String>, StoreError>;
+    /// Forgets wishes and answers that are older.
+    async fn forget_wishes(&self, before: Timestamp) -> Result<(), StoreError>;
 
     /// Every domain that a table named.
     async fn claims(&self) -> Result<Vec<Claim>, StoreError>;

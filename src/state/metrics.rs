@@ -53,6 +53,10 @@ pub struct Metrics {
     pub provider_requests: IntCounterVec,
     /// Whether an OpenID provider can be used, by name.
     pub provider_up: IntGaugeVec,
+    /// Orders of certificates, by outcome.
+    pub certificate_orders: IntCounterVec,
+    /// Domains by app and state.
+    pub domains: IntGaugeVec,
 }
 
 impl Metrics {
@@ -123,6 +127,12 @@ impl Metrics {
                 "Whether an OpenID provider could be used when it was last asked",
                 &["provider"],
             ),
+            certificate_orders: counter(
+                "vestibule_certificate_orders_total",
+                "Orders of certificates by outcome",
+                &["outcome"],
+            ),
+            domains: gauge("vestibule_domains", "Domains by app and state", &["app", "state"]),
             duration,
             decision,
             registry,

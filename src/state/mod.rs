@@ -13,6 +13,7 @@ pub mod known_browsers;
 pub mod mail_counters;
 pub mod metrics;
 pub mod network;
+pub mod onboarding;
 pub mod open_requests;
 pub mod ports;
 pub mod rate_limits;

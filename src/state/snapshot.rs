@@ -111,6 +111,12 @@ impl Snapshot {
         self.from_tables.values().filter(|site| !self.configured.contains_key(&site.domain.host))
     }
 
+    /// Whether the config names a domain.
+    #[must_use]
+    pub fn is_configured(&self, host: &HostName) -> bool {
+        self.configured.contains_key(host)
+    }
+
     /// An app by name.
     #[must_use]
     pub fn app(&self, name: &AppName) -> Option<&Arc<App>> {

@@ -1,14 +1,16 @@
 //! Domains: how far each is on its way to a certificate, and whose those are that tables named.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, query};
+use sqlx::{Row as _, query, query_scalar};
 
 use super::SqliteStore;
 use super::certificates::read_name;
 use super::sqlite::{failed, malformed, micros, moment, readable};
 use crate::state::certificates::CertificateName;
 use crate::state::domains::{Claim, DomainStore, Owner, Phase, Progress};
+use crate::state::onboarding::Wish;
 use crate::state::ports::StoreError;
 use crate::types::{AppName, CustomerId, HostName};
 
@@ -91,6 +93,52 @@ impl DomainStore for SqliteStore {
             transaction.commit().await
         };
         forget.await.map_err(failed("forget how far domains are"))
+    }
+
+    async fn progress_of(&self, name: &CertificateName) -> Result<Option<Progress>, StoreError> {
+        let read = async {
+            let select = query("SELECT * FROM progress WHERE name = ?").bind(name.to_string());
+            let row = select.fetch_optional(&self.readers).await?;
+            row.as_ref().map(read_progress).transpose()
+        };
+        let found: sqlx::Result<Option<(CertificateName, Progress)>> = read.await;
+        Ok(found.map_err(failed("read how far a domain is"))?.map(|(_, progress)| progress))
+    }
+
+    async fn ask_for(&self, name: &CertificateName, wish: Wish, now: Timestamp) -> Result<(), StoreError> {
+        let insert = query("INSERT OR REPLACE INTO wish (name, wish, asked, answer) VALUES (?, ?, ?, NULL)")
+            .bind(name.to_string())
+            .bind(wish.name())
+            .bind(micros(now));
+        insert.execute(&self.writer).await.map(drop).map_err(failed("ask the gateway to look at a domain"))
+    }
+
+    async fn asked_for(&self, most: u32) -> Result<Vec<(CertificateName, Wish)>, StoreError> {
+        let select = query("SELECT name, wish FROM wish WHERE answer IS NULL ORDER BY asked LIMIT ?").bind(most);
+        let rows = select.fetch_all(&self.readers).await.map_err(failed("read which domains are to be looked at"))?;
+        Ok(readable(&rows, |row| {
+            let wish = Wish::parse(row.try_get("wish")?).ok_or_else(|| malformed("wish"))?;
+            Ok((read_name(row.try_get("name")?)?, wish))
+        }))
+    }
+
+    async fn answer_wish(&self, name: &CertificateName, answer: &str) -> Result<(), StoreError> {
+        let update = query("UPDATE wish SET answer = ? WHERE name = ?").bind(answer).bind(name.to_string());
+        update.execute(&self.writer).await.map(drop).map_err(failed("tell what a domain looks like"))
+    }
+
+    async fn take_answer(&self, name: &CertificateName) -> Result<Option<String>, StoreError> {
+        let delete = query_scalar("DELETE FROM wish WHERE name = ? AND answer IS NOT NULL RETURNING answer");
+        delete
+            .bind(name.to_string())
+            .fetch_optional(&self.writer)
+            .await
+            .map_err(failed("read what a domain looks like"))
+    }
+
+    async fn forget_wishes(&self, before: Timestamp) -> Result<(), StoreError> {
+        let delete = query("DELETE FROM wish WHERE asked < ?").bind(micros(before));
+        delete.execute(&self.writer).await.map(drop).map_err(failed("forget what was asked of the gateway"))
     }
 
     async fn claims(&self) -> Result<Vec<Claim>, StoreError> {

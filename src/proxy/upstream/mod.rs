@@ -1,6 +1,8 @@
 //! Station 7: a permit becomes a peer.
 
+mod connect;
 mod peer;
+mod proxy_protocol_out;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,9 +13,10 @@ use arc_swap::ArcSwap;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
-pub use self::peer::InvalidCa;
+pub use self::peer::InvalidTlsFile;
 pub(super) use self::peer::UseAs;
 use self::peer::{Address, Wiring};
+pub(super) use self::proxy_protocol_out::Client;
 use crate::config::{App, Place};
 use crate::policy::Permit;
 use crate::types::AppName;
@@ -43,11 +46,11 @@ impl Upstreams {
         self.wirings.store(Arc::new(prepared.0));
     }
 
-    /// Reads the apps' private CAs.
+    /// Reads the apps' private CAs and client certificates.
     ///
     /// # Errors
     /// When one cannot be read.
-    pub fn prepare(&self, apps: &[Arc<App>]) -> Result<PreparedUpstreams, InvalidCa> {
+    pub fn prepare(&self, apps: &[Arc<App>]) -> Result<PreparedUpstreams, InvalidTlsFile> {
         let wirings = apps.iter().map(|app| Ok((app.name.clone(), Arc::new(Wiring::read(app)?))));
         wirings.collect::<Result<_, _>>().map(PreparedUpstreams)
     }
@@ -58,7 +61,7 @@ impl Upstreams {
         _: &Permit,
         app: &App,
         use_as: UseAs,
-        client: IpAddr,
+        client: Client,
     ) -> pingora::Result<Box<HttpPeer>> {
         let no_server = || Error::explain(ErrorType::HTTPStatus(502), "no server");
         let server = app.upstream.servers.first().ok_or_else(no_server)?;
@@ -120,10 +123,14 @@ pub(super) fn cause(error: &Error) -> String {
 }
 
 fn remedy(text: &str) -> &'static str {
-    const REMEDIES: [(&str, &str); 4] = [
+    const REMEDIES: [(&str, &str); 5] = [
         ("UnknownIssuer", " (`upstream_ca` names a private CA to trust)"),
         ("CaUsedAsEndEntity", " (the upstream shows a CA's certificate as its own: give it one with `CA:FALSE`)"),
-        ("not valid for name", " (its certificate is for another name: write that name in `upstream`)"),
+        (
+            "not valid for name",
+            " (its certificate is for another name: write that name in `upstream`, or as its `sni`)",
+        ),
+        ("CertificateRequired", " (it wants to see a `client_certificate`)"),
         ("InvalidContentType", " (it does not speak TLS: `http://` instead of `https://`?)"),
     ];
     REMEDIES.iter().find(|(part, _)| text.contains(part)).map_or("", |(_, remedy)| remedy)

@@ -16,7 +16,7 @@ pub use self::lazy::{CertificateSource, Certificates, Counts, FetchError, Source
 use crate::types::HostName;
 
 /// A name that a certificate stands for.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum CertificateName {
     /// This host and no other.
     Exact(HostName),

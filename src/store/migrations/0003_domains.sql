@@ -50,4 +50,12 @@ CREATE TABLE claim (
     departed INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- What a command beside the gateway asks of it, and what it answers.
+CREATE TABLE wish (
+    name TEXT NOT NULL PRIMARY KEY,
+    wish TEXT NOT NULL,
+    asked INTEGER NOT NULL,
+    answer TEXT
+) STRICT, WITHOUT ROWID;
+
 PRAGMA user_version = 3;
