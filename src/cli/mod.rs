@@ -9,6 +9,7 @@ mod impact;
 mod paint;
 mod person;
 mod register;
+mod reload;
 mod serve;
 mod upgrade;
 
@@ -80,6 +81,11 @@ pub enum Command {
     /// and whose role, customer, days back, rules or filters change. Exits with 0, and with 3 when somebody would lose a role that
     /// is irrevocable, or when a table cannot be read, so that nobody can know.
     Impact(ImpactArgs),
+    /// Have the running gateway take up its config now
+    ///
+    /// Asks its admin listener, which answers with what changed, or with everything that is wrong; then the config from before goes
+    /// on. Exits with 0, and with 2 when the config was refused.
+    Reload(ReloadArgs),
     /// Show what the store knows of an address: sessions, identities at providers, passkeys; and forget it
     ///
     /// Works beside a running gateway. What the customer tables say of an address is told by `explain`.
@@ -191,6 +197,17 @@ pub struct ImpactArgs {
     pub exit_code: bool,
 }
 
+/// What `reload` is asked.
+#[derive(Args, Clone, Debug)]
+pub struct ReloadArgs {
+    /// Which config file.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The gateway's admin listener [default: as the running config has it]
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<std::net::SocketAddr>,
+}
+
 /// What `person` is asked.
 #[derive(Args, Clone, Debug)]
 pub struct PersonArgs {
@@ -226,6 +243,8 @@ pub enum Failure {
     Config(ConfigErrors),
     /// The command was called wrongly.
     Usage(String),
+    /// The running gateway refused a config; the text is complete.
+    Refused(String),
     /// Anything else.
     Other(String),
 }
@@ -235,7 +254,7 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Usage(_) | Self::Refused(_) => ExitCode::from(2),
             Self::Other(_) => ExitCode::FAILURE,
         }
     }
@@ -245,6 +264,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Config(errors) => write!(formatter, "{errors}"),
+            Self::Refused(problems) => formatter.write_str(problems),
             Self::Usage(what) | Self::Other(what) => write!(formatter, "error: {what}"),
         }
     }
@@ -285,6 +305,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
             let demo = serve_with(crate::demo::run(args.port))?;
             demo.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::Other(error.to_string()))
         }
+        Command::Reload(args) => block_on(reload::run(args))?,
         Command::Check(args) => block_on(check::run(args))?,
         Command::Explain(args) => block_on(explain::run(args))?,
         Command::Impact(args) => block_on(impact::run(args))?,

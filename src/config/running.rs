@@ -1,6 +1,7 @@
-//! The config that the gateway last started with, kept beside its data: `impact` holds a new one against it.
+//! The config that the gateway last started with or took up, kept beside its data: `impact` holds a new one against it.
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ pub enum NotRunning {
     Config(#[from] ConfigErrors),
 }
 
-/// Remembers the config that was started with. It may hold secrets, so nobody else may read it.
+/// Remembers the config that was started with or taken up. It may hold secrets, so nobody else may read it.
 ///
 /// # Errors
 /// Where it cannot be written; the one from before is left then.
@@ -42,6 +43,21 @@ pub fn remember(data: &Path, path: &Path, text: &str) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(data.join(FILE)).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Where the running gateway's admin listener is: as the config that it took up last has it, or else this text, which need not be
+/// one that builds. `None` where neither tells.
+#[must_use]
+pub fn admin(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Option<SocketAddr> {
+    let of = |text: &str, key: &str| -> Option<String> {
+        let table: toml::Table = text.parse().ok()?;
+        super::secret::fill(table.get("server")?.get(key)?.as_str()?, environment).ok()
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let running = of(text, "data").and_then(|data| std::fs::read(folder.join(data).join(FILE)).ok());
+    let running = running.and_then(|bytes| serde_json::from_slice::<Running>(&bytes).ok());
+    let address = running.and_then(|running| of(&running.text, "admin")).or_else(|| of(text, "admin"))?;
+    address.parse().ok()
 }
 
 /// The config that was last started with, built anew, and the path of its file.

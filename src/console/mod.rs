@@ -110,6 +110,9 @@ async fn ready(State(room): Room) -> Response {
 
 /// The counters in Prometheus's text format.
 async fn metrics(State(room): Room) -> Response {
+    // One that a reload took away is told no longer.
+    room.metrics.source_up.reset();
+    room.metrics.source_refused_rows.reset();
     for source in (room.sources)() {
         let name = source.name.as_str();
         let is_up = i64::from(matches!(source.state, SourceState::Fresh));

@@ -108,6 +108,8 @@ struct Lists {
     sources: Vec<Arc<Source>>,
     /// Different each time that lists are made: what was answered by others counts no more.
     number: u64,
+    /// The number of those that first asked the same of the same sources: rows that were found then are what would be found now.
+    rows: u64,
 }
 
 #[derive(Clone)]
@@ -124,8 +126,8 @@ struct Answer {
 /// The rows of a person, a part for each list.
 #[derive(Clone)]
 struct Good {
-    /// The lists that gave them.
-    lists: u64,
+    /// [`Lists::rows`] of those that found them.
+    rows: u64,
     parts: Arc<Vec<Remembered>>,
 }
 
@@ -201,15 +203,19 @@ impl TableDirectory {
             let of_list = app.policy.lists.iter().filter_map(|list| sources.get(&list.source).cloned());
             let of_list: Vec<_> = of_list.collect();
             let same = running.apps.get(&app.name).filter(|running| {
-                Arc::ptr_eq(&running.app, app)
+                running.app.policy.lists == app.policy.lists
                     && running.sources.len() == of_list.len()
                     && running.sources.iter().zip(&of_list).all(|(running, new)| Arc::ptr_eq(running, new))
             });
-            let new = || {
-                let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-                Arc::new(Lists { app: Arc::clone(app), sources: of_list.clone(), number })
+            let lists = match same {
+                Some(same) if Arc::ptr_eq(&same.app, app) => Arc::clone(same),
+                same => {
+                    let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+                    let rows = same.map_or(number, |same| same.rows);
+                    Arc::new(Lists { app: Arc::clone(app), sources: of_list, number, rows })
+                }
             };
-            (app.name.clone(), same.map_or_else(new, Arc::clone))
+            (app.name.clone(), lists)
         };
         let apps = config.apps.iter().map(lists).collect();
         let longest = config.sources.iter().map(|source| source.refresh.max(source.max_stale)).max();
@@ -292,8 +298,8 @@ impl TableDirectory {
         join_all(lists.sources.iter().map(|source| source.freshen(now))).await;
         // Read before the rows: a change that comes meanwhile makes the answer old at once.
         let (round, versions) = (self.round(), lists.versions(email).collect());
-        let remembered = self.good.get(key).await.filter(|good| good.lists == lists.number).map(|good| good.parts);
-        let good = |parts| Good { lists: lists.number, parts: Arc::new(parts) };
+        let remembered = self.good.get(key).await.filter(|good| good.rows == lists.rows).map(|good| good.parts);
+        let good = |parts| Good { rows: lists.rows, parts: Arc::new(parts) };
         let mut fresh_until = Timestamp::MAX;
         let mut missing = None;
         let mut nominations = Vec::new();

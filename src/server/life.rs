@@ -37,7 +37,7 @@ const ALONE: Duration = Duration::from_secs(12);
 /// When it cannot start.
 pub async fn serve(path: &Path, given: Given) -> Result<(), ServerError> {
     let program = Program::this();
-    let orders = Orders::catch(program)?;
+    let signals = Signals::catch(program)?;
     let (mut predecessor, estate) = match Predecessor::meet().map_err(ServerError::Handover)? {
         Some((predecessor, estate)) => (Some(predecessor), Some(estate)),
         None => (None, None),
@@ -52,7 +52,7 @@ pub async fn serve(path: &Path, given: Given) -> Result<(), ServerError> {
         Gateway::build_on(loaded, Parts::default(), inherited).await
     };
     match building.await {
-        Ok(gateway) => gateway.live(orders, predecessor).await,
+        Ok(gateway) => gateway.live(signals, predecessor).await,
         Err(error) => {
             if let Some(predecessor) = &mut predecessor {
                 predecessor.failed(&error.to_string()).await;
@@ -64,14 +64,14 @@ pub async fn serve(path: &Path, given: Given) -> Result<(), ServerError> {
 }
 
 /// What a running gateway is told from outside.
-struct Orders {
+struct Signals {
     stop: CancellationToken,
     /// To stop at once.
     hurry: CancellationToken,
     upgrade: Option<(Signal, Program)>,
 }
 
-impl Orders {
+impl Signals {
     /// By signals. They are caught from now on: one that comes before it can be followed is not lost, and ends nothing.
     fn catch(program: Program) -> Result<Self, ServerError> {
         let catch = |kind| signal(kind).map_err(ServerError::Signals);
@@ -134,15 +134,15 @@ impl Gateway {
     /// Serves until `stop` resolves; then takes no new connections, lets running requests end, and returns.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let told = CancellationToken::new();
-        let orders = Orders { stop: told.clone(), hurry: CancellationToken::new(), upgrade: None };
+        let signals = Signals { stop: told.clone(), hurry: CancellationToken::new(), upgrade: None };
         let stopping = async {
             stop.await;
             told.cancel();
         };
-        tokio::join!(self.live(orders, None), stopping);
+        tokio::join!(self.live(signals, None), stopping);
     }
 
-    async fn live(mut self, mut orders: Orders, mut predecessor: Option<Predecessor>) {
+    async fn live(mut self, mut signals: Signals, mut predecessor: Option<Predecessor>) {
         let (halt, halt_alone) = (CancellationToken::new(), CancellationToken::new());
         let (rooms, alone) = (TaskTracker::new(), TaskTracker::new());
 
@@ -155,7 +155,7 @@ impl Gateway {
         if let Some(predecessor) = &mut predecessor {
             self.sessions.share_store(true);
             tokio::select! {
-                () = orders.stop.cancelled() => return,
+                () = signals.stop.cancelled() => return,
                 () = predecessor.ready() => {}
             }
         }
@@ -171,7 +171,7 @@ impl Gateway {
 
         let settled = CancellationToken::new();
         rooms.spawn(self.settle(predecessor, alone.clone(), halt_alone.clone(), settled.clone()));
-        let ending = self.until_end(&mut orders, &settled).await;
+        let ending = self.until_end(&mut signals, &settled).await;
 
         self.stopping.store(true, Ordering::Release);
         match ending {
@@ -179,7 +179,7 @@ impl Gateway {
                 tracing::info!(grace = ?self.reloader.grace(), "stopping");
                 systemd::stopping();
                 self.listeners.stop();
-                self.listeners.stopped(orders.hurry.cancelled()).await;
+                self.listeners.stopped(signals.hurry.cancelled()).await;
                 halt_alone.cancel();
             }
             Ending::Succeeded(mut successor) => {
@@ -198,7 +198,7 @@ impl Gateway {
                     }
                     successor.yours().await;
                 };
-                tokio::join!(leaving, self.listeners.stopped(orders.hurry.cancelled()));
+                tokio::join!(leaving, self.listeners.stopped(signals.hurry.cancelled()));
             }
         }
         halt.cancel();
@@ -207,7 +207,7 @@ impl Gateway {
         let ended = async { tokio::join!(rooms.wait(), alone.wait()) };
         tokio::select! {
             _ = ended => {}
-            () = orders.hurry.cancelled() => {}
+            () = signals.hurry.cancelled() => {}
             () = tokio::time::sleep(ROOMS) => {
                 tracing::warn!("some background work did not end in time; it goes on at the next start");
             }
@@ -279,12 +279,12 @@ impl Gateway {
     }
 
     /// Serves until it is stopped or succeeded.
-    async fn until_end(&mut self, orders: &mut Orders, settled: &CancellationToken) -> Ending {
-        let stop = orders.stop.clone();
+    async fn until_end(&mut self, signals: &mut Signals, settled: &CancellationToken) -> Ending {
+        let stop = signals.stop.clone();
         loop {
             let program = tokio::select! {
                 () = stop.cancelled() => return Ending::Stopped,
-                program = orders.upgrade() => program,
+                program = signals.upgrade() => program,
                 // A reload that is being prepared has changed nothing yet.
                 never = self.reloader.run() => match never {},
             };

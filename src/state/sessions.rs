@@ -568,7 +568,7 @@ impl Sessions {
         };
         let site = record.as_ref().and_then(|record| current.site(&record.host));
         let (Some(record), Some(site)) = (record, site) else { return self.open.end(id) };
-        if record.is_over_if_used(now, current.session, now) {
+        if !site.app.enabled || record.is_over_if_used(now, current.session, now) {
             return self.open.end(id);
         }
         match self.refresh(id, site, now).await {

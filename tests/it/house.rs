@@ -432,17 +432,35 @@ impl House {
             (log.named("ready").len() > ready_before).then_some(())
         })
         .await;
-        let mut addresses = self.door.addresses.lock().expect("no test panics with the lock held");
-        for event in self.log.named("listening") {
-            let field = |name: &str| event["fields"][name].as_str().expect("a listening event names it").to_owned();
-            addresses.insert(field("listener"), field("address").parse().expect("a socket address"));
-        }
-        drop(addresses);
+        self.find_listeners();
         if self.door.ca.get().is_none() {
             let ca = self.command(&["ca"]);
             assert!(ca.status.success(), "{ca:?}");
             self.door.ca.set(String::from_utf8(ca.stdout).expect("PEM is text")).expect("set once");
         }
+    }
+
+    /// Learns where the gateway listens now.
+    pub(crate) fn find_listeners(&self) {
+        let mut addresses = self.door.addresses.lock().expect("no test panics with the lock held");
+        for event in self.log.named("listening") {
+            let field = |name: &str| event["fields"][name].as_str().expect("a listening event names it").to_owned();
+            addresses.insert(field("listener"), field("address").parse().expect("a socket address"));
+        }
+    }
+
+    /// Changes the config file, in one step.
+    pub(crate) fn change(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(&self.config).expect("the config");
+        assert!(text.contains(from), "{from:?} stands in {text}");
+        self.write("vestibule.toml", text.replacen(from, to, 1));
+    }
+
+    /// Has the gateway take up its config, and answers what it said.
+    pub(crate) async fn reload(&self) -> Answer {
+        let request =
+            "POST /api/v1/reload HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        plain(self.admin_address(), request).await
     }
 
     /// Ends the gateway at once, as a power cut would.

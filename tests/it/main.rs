@@ -68,6 +68,8 @@ mod providers_in_a_real_browser;
 mod radicale;
 mod recheck_at_the_provider;
 mod removal_from_the_table;
+mod reload;
+mod reload_under_load;
 mod role_rules;
 mod several_customers;
 mod several_lists;
