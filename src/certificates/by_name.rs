@@ -93,6 +93,9 @@ fn stands_for(certificate: &Certificate, name: &CertificateName) -> bool {
 fn read(file: &Path, key_file: &Path) -> Result<Option<Certificate>, FolderProblem> {
     let Some(sections) = sections(file)? else { return Ok(None) };
     let problem = |problem| FolderProblem { file: file.to_owned(), problem };
+    if sections.certificates.is_empty() {
+        return Err(problem(if sections.keys.is_empty() { Problem::NotPem } else { Problem::NoCertificate }));
+    }
     let key = match sections.keys.into_iter().next() {
         Some(key) => key,
         None => {
@@ -127,4 +130,86 @@ fn sections(file: &Path) -> Result<Option<Sections>, FolderProblem> {
         return Err(problem(Problem::EncryptedKey));
     }
     Ok(Some(sections))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::certificates::folder::{MOST_FILES, is_large};
+
+    /// A certificate from a year on, and its key.
+    fn pair(names: &[&str], from: i32) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let names = names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut params = CertificateParams::new(names).expect("names");
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        (params.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+    }
+
+    fn write(folder: &Path, name: &str, text: &str) {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+
+    fn check(folder: &Path, name: &str, expected: &str) {
+        let name = CertificateName::parse(name).expect("a name");
+        let (found, problems) = ByName::new(folder.to_owned(), Clock).find(&name);
+        let inside = |path: &str| path.replace(&format!("{}/", folder.display()), "");
+        let found = found.map_or_else(|| "none".to_owned(), |found| inside(&found.origin));
+        let told = problems.iter().map(|problem| inside(&format!("; {}: {}", problem.file.display(), problem.problem)));
+        assert_eq!(format!("{found}{}", told.collect::<String>()), expected, "{name}");
+    }
+
+    #[test]
+    fn each_way_to_name_a_file_finds_it_and_the_newest_wins() {
+        let folder = TempDir::new().expect("a folder");
+        let folder = folder.path();
+        let (one, one_key) = pair(&["one.test"], 2024);
+        write(folder, "one.test.pem", &format!("{one_key}{one}"));
+        check(folder, "one.test", "one.test.pem");
+        let (newer, newer_key) = pair(&["one.test"], 2025);
+        write(folder, "one.test.crt", &newer);
+        check(folder, "one.test", "one.test.pem; one.test.crt: no key in the folder belongs to its certificate");
+        write(folder, "one.test.key", &newer_key);
+        check(folder, "one.test", "one.test.crt");
+        let (both, both_key) = pair(&["two.test", "*.two.test"], 2024);
+        write(folder, "two.test/fullchain.pem", &both);
+        write(folder, "two.test/privkey.pem", &both_key);
+        check(folder, "two.test", "two.test/fullchain.pem");
+        check(folder, "*.two.test", "two.test/fullchain.pem");
+        check(folder, "a.two.test", "none");
+        let (wild, wild_key) = pair(&["*.three.test"], 2024);
+        write(folder, "_.three.test.pem", &format!("{wild}{wild_key}"));
+        check(folder, "*.three.test", "_.three.test.pem");
+        check(folder, "three.test", "none");
+        // Not for its name, and not for its key.
+        write(folder, "four.test.pem", &format!("{one}{one_key}"));
+        check(folder, "four.test", "none");
+        write(folder, "five.test.pem", &format!("{one}{both_key}"));
+        check(folder, "five.test", "none; five.test.pem: its key and its certificate do not belong together");
+        write(folder, "six.test.pem", "junk");
+        check(folder, "six.test", "none; six.test.pem: holds neither a certificate nor a key in PEM form");
+        check(folder, &format!("{}.test", ["a23456789"; 24].join(".")), "none");
+        check(&folder.join("missing"), "one.test", "none");
+    }
+
+    #[test]
+    fn a_folder_is_large_when_it_has_more_files_than_are_read() {
+        let folder = TempDir::new().expect("a folder");
+        for number in 0..MOST_FILES {
+            write(folder.path(), &format!("{}/{number}.pem", number % 7), "");
+        }
+        write(folder.path(), "README.md", "");
+        write(folder.path(), ".hidden", "");
+        assert!(!is_large(folder.path()));
+        write(folder.path(), "one-more.pem", "");
+        assert!(is_large(folder.path()));
+        assert!(!is_large(&folder.path().join("missing")));
+    }
 }

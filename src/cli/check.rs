@@ -11,11 +11,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::paint::{Paint, count, tame};
 use super::{CheckArgs, Failure, register};
+use crate::certificates::by_name::ByName;
 use crate::certificates::folder;
 use crate::config::{App, Config};
-use crate::directory::{AppReport, ListReport, TableDirectory};
+use crate::directory::{AppReport, DomainReading, ListReport, TableDirectory};
 use crate::policy::CustomerList;
 use crate::server::NO_CERTIFICATE;
+use crate::state::certificates::{CertificateName, CertificateSet};
 use crate::state::clock::Clock;
 
 /// A check that is done sooner shows no progress bar.
@@ -43,6 +45,11 @@ pub(super) async fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
                 write_report(&mut text, app, &report, paint);
             }
         }
+        for (name, readings) in directory.domain_readings(&config).await {
+            let Some(app) = config.app(name.as_str()) else { continue };
+            is_fine &= readings.iter().all(|reading| reading.as_ref().is_ok_and(|read| read.report.fault_count == 0));
+            write_domains(&mut text, app, &readings, paint);
+        }
     }
     super::print(&text)?;
     Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::from(2) })
@@ -51,8 +58,13 @@ pub(super) async fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
 /// `vestibule.toml: fine: 2 apps, 3 domains, 1 source`
 pub(super) fn summary(file: &Path, config: &Config, paint: Paint) -> String {
     let domains: usize = config.apps.iter().map(|app| app.domains.len()).sum();
+    let tables: usize = config.apps.iter().map(|app| app.domain_tables.len()).sum();
+    let tables = match tables {
+        0 => String::new(),
+        tables => format!(", {}", count(tables, "table of domains", "tables of domains")),
+    };
     format!(
-        "{}: {}: {}, {}, {}\n",
+        "{}: {}: {}, {}, {}{tables}\n",
         file.display(),
         paint.good("fine"),
         count(config.apps.len(), "app", "apps"),
@@ -64,17 +76,29 @@ pub(super) fn summary(file: &Path, config: &Config, paint: Paint) -> String {
 /// What is wrong with certificates. Notes, not problems of the config: certificates come and go while it stays.
 fn write_certificates(text: &mut String, config: &Config, paint: Paint) {
     let now = Clock.now();
-    let found = config.tls.certs.as_ref().map(|path| folder::load(path, now)).unwrap_or_default();
+    let mut note = |note: &str| {
+        let _ = writeln!(text, "  {}", paint.bad(format!("note: {note}")));
+    };
+    let large = config.tls.certs.as_ref().filter(|path| folder::is_large(path));
+    let by_name = large.map(|path| ByName::new(path.clone(), Clock));
+    let whole = config.tls.certs.as_ref().filter(|_| by_name.is_none());
+    let found = whole.map(|path| folder::load(path, now)).unwrap_or_default();
     for problem in &found.problems {
-        let _ = writeln!(text, "  {}", paint.bad(format!("note: {}", tame_lines(&problem.to_string()))));
+        note(&tame_lines(&problem.to_string()));
     }
-    if config.tls.local_ca {
-        return;
-    }
+    let set = CertificateSet::new(found.certificates);
     for host in config.apps.iter().flat_map(|app| &app.domains).map(|domain| &domain.host).chain(&config.login.hub) {
-        if !found.certificates.iter().any(|certificate| certificate.covers(host) && certificate.is_valid(now)) {
-            let note = format!("note: {host} has no certificate, so nobody can reach it\n    help: {NO_CERTIFICATE}");
-            let _ = writeln!(text, "  {}", paint.bad(note));
+        let mut has_one = set.find(host.as_str(), now).is_some_and(|certificate| certificate.is_valid(now));
+        for name in [Some(CertificateName::Exact(host.clone())), CertificateName::wildcard_of(host)] {
+            let (Some(by_name), Some(name), false) = (&by_name, name, has_one) else { continue };
+            let (certificate, problems) = by_name.find(&name);
+            has_one = certificate.is_some_and(|certificate| certificate.is_valid(now));
+            for problem in problems {
+                note(&tame_lines(&problem.to_string()));
+            }
+        }
+        if !has_one && !config.tls.local_ca && config.acme.is_none() {
+            note(&format!("{host} has no certificate, so nobody can reach it\n    help: {NO_CERTIFICATE}"));
         }
     }
 }
@@ -103,6 +127,39 @@ pub(super) fn write_report(text: &mut String, app: &App, report: &AppReport, pai
     }
     for role in &report.unused_roles {
         let _ = writeln!(text, "  {}", paint.quiet(format!("note: nobody has the role `{role}`")));
+    }
+}
+
+/// What the tables of domains of an app hold.
+pub(super) fn write_domains(text: &mut String, app: &App, readings: &[Result<DomainReading, String>], paint: Paint) {
+    if readings.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", paint.title(format!("app {}: domains from tables", app.name)));
+    for (table, reading) in app.domain_tables.iter().zip(readings) {
+        let name = table.table.as_ref().map_or_else(String::new, |table| format!(", table {table}"));
+        let name = format!("source {}{name}", table.source);
+        let found = match reading {
+            Ok(reading) => &reading.report,
+            Err(why) => {
+                let why = paint.bad(format!("cannot be read: {}", tame(why)));
+                let _ = writeln!(text, "  {name}: {why}");
+                continue;
+            }
+        };
+        let mut facts = vec![count(found.rows, "row", "rows"), count(found.entering, "domain", "domains")];
+        if found.left_out > 0 {
+            facts.push(format!("{} left out by conditions", found.left_out));
+        }
+        facts.push(match found.fault_count {
+            0 => paint.good("no faults"),
+            faults => paint.bad(count(faults, "fault", "faults")),
+        });
+        let _ = writeln!(text, "  {name}: {}", facts.join(", "));
+        write_faults(text, found);
+        for note in &found.notes {
+            let _ = writeln!(text, "    {}", paint.quiet(format!("note: {}", tame(note))));
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod advice;
 mod ca;
 mod check;
 mod diff;
+mod domains;
 mod explain;
 mod impact;
 mod paint;
@@ -90,6 +91,11 @@ pub enum Command {
     ///
     /// Works beside a running gateway. What the customer tables say of an address is told by `explain`.
     Person(PersonArgs),
+    /// Show how every domain stands on its way to a certificate, and what one of them lacks
+    ///
+    /// Works beside a running gateway, on its data folder. Without a domain, lists all, those in trouble first. With one, tells all
+    /// that is known of it, with a sentence for whoever keeps its DNS, and exits with 1 when something is wrong with it.
+    Domains(DomainsArgs),
     /// Print the JSON Schema of the config file, for editors
     Schema,
     /// Print the certificate of the local CA, for browsers and tools to trust
@@ -228,6 +234,54 @@ pub struct PersonArgs {
     pub end_sessions: bool,
 }
 
+/// What `domains` is asked.
+#[derive(Args, Clone, Debug)]
+pub struct DomainsArgs {
+    /// Which config file.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Only this domain, with everything that is known of it
+    #[arg(value_name = "HOST")]
+    pub host: Option<String>,
+    /// Have the running gateway look at the domain now: its addresses, the way to us by each of them, its CAA records
+    #[arg(long, requires = "host")]
+    pub check: bool,
+    /// Only domains in this state: pending, missing, issued, renewing, failing, backing-off, provided or uncertified
+    #[arg(long, value_name = "STATE", conflicts_with = "host")]
+    pub state: Option<String>,
+    /// Answer in JSON, as docs/domains.md describes it
+    #[arg(long)]
+    pub json: bool,
+    /// Something to do for one.
+    #[command(subcommand)]
+    pub action: Option<DomainsAction>,
+}
+
+/// What can be done for a domain.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DomainsAction {
+    /// Have the running gateway look at a domain now, and order when nothing is missing any more
+    Retry {
+        /// Which config file.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The domain
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+    /// Let a domain of a table serve for the customer that the table names now, though it served for another before
+    ///
+    /// Otherwise it waits for a TXT record; `vestibule domains HOST` tells which.
+    Approve {
+        /// Which config file.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The domain
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+}
+
 /// What `demo` is asked.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
@@ -310,6 +364,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Explain(args) => block_on(explain::run(args))?,
         Command::Impact(args) => block_on(impact::run(args))?,
         Command::Person(args) => block_on(person::run(args))?,
+        Command::Domains(args) => block_on(domains::run(args))?,
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&crate::config::schema());
             let schema = schema.map_err(|error| Failure::Other(format!("the schema is no JSON: {error}")))?;

@@ -14,7 +14,8 @@ pub(super) fn write(text: &mut String, config: &Config, paint: Paint) {
         let origins = origins(config, provider);
         // Writing to a string does not fail.
         let _ = writeln!(text, "\n{}: {}", paint.title(format!("provider {}", provider.name)), provider.issuer);
-        if origins.is_empty() {
+        let is_named = config.apps.iter().any(|app| app.ways.provider(&provider.name).is_some());
+        if !is_named {
             let _ = writeln!(text, "  {}", paint.quiet("note: no app names it in `login`, and no group of the staff"));
             continue;
         }
@@ -26,6 +27,11 @@ pub(super) fn write(text: &mut String, config: &Config, paint: Paint) {
         }
         if let Some(more) = origins.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
             let _ = writeln!(text, "    … and the same for {more} more domains; `[login] hub` makes it one");
+        }
+        let mut apps = config.apps.iter().filter(|app| app.ways.provider(&provider.name).is_some());
+        if config.login.hub.is_none() && apps.any(|app| !app.domain_tables.is_empty()) {
+            let note = "note: domains from tables come and go, so register one host for all: set `[login] hub`";
+            let _ = writeln!(text, "    {}", paint.bad(note));
         }
         if let Some(first) = origins.first() {
             let _ = writeln!(text, "    back-channel log-out  {first}/.access/oidc/backchannel");
@@ -40,10 +46,9 @@ fn origins(config: &Config, provider: &Provider) -> Vec<String> {
         port => format!(":{port}"),
     };
     let apps = config.apps.iter().filter(|app| app.ways.provider(&provider.name).is_some());
-    let hosts = apps.flat_map(|app| &app.domains).map(|domain| &domain.host);
     let hosts: Vec<_> = match &config.login.hub {
-        Some(hub) => hosts.take(1).map(|_| hub).collect(),
-        None => hosts.collect(),
+        Some(hub) => apps.take(1).map(|_| hub).collect(),
+        None => apps.flat_map(|app| &app.domains).map(|domain| &domain.host).collect(),
     };
     hosts.into_iter().map(|host| format!("https://{host}{port}")).collect()
 }

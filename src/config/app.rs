@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::builder::{Builder, lift};
+use super::domains_from::{self, DomainTable, DomainTableFile};
 use super::either::{DaysFromFile, DaysOfRoleFile, RoleFromFile};
 use super::error::Problem;
 use super::file::{AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, RoleFile, Text};
@@ -142,6 +143,7 @@ impl AppBuilder<'_> {
         let name = builder.keep_named(self.name, AppName::parse(&self.name.value));
         let brand = self.brand(builder, &file.branding, None);
         let domains = self.domains(builder, &brand, taken);
+        let tables: Vec<_> = file.domains_from.iter().filter_map(|table| self.domain_table(builder, table)).collect();
         let upstream = upstream::build(builder, file);
         let roles = self.roles(builder);
         let default_role = match &file.roles_default {
@@ -171,6 +173,8 @@ impl AppBuilder<'_> {
             ways: self.ways,
             enabled: file.enabled.unwrap_or(true),
             domains,
+            domain_tables: tables,
+            brand: Arc::new(brand),
             upstream: upstream?,
             identity: identity?,
             request_headers,
@@ -217,9 +221,10 @@ impl AppBuilder<'_> {
                 domains.push(Domain { host, customer, brand: own });
             }
         }
-        if self.file.domains.is_empty() && self.file.domain.is_empty() {
+        if self.file.domains.is_empty() && self.file.domain.is_empty() && self.file.domains_from.is_empty() {
             let what = format!("app `{}` has no domain", self.name.value);
-            builder.problem(&self.name.span, what, "add `domains = [\"app.example.com\"]`");
+            let help = "add `domains = [\"app.example.com\"]`, or `domains_from` where a table names them";
+            builder.problem(&self.name.span, what, help);
         }
         domains
     }
@@ -281,25 +286,7 @@ impl AppBuilder<'_> {
 
     fn list(&self, builder: &mut Builder<'_>, list: &At<CustomerListFile>) -> Option<CustomerList> {
         let file = &list.value;
-        if !self.source_names.contains(&file.source.value) {
-            let known = self.source_names.iter().map(String::as_str);
-            let help = did_you_mean(&file.source.value, known, &format!("add `[source.{}]`", file.source.value));
-            builder.problem(&file.source.span, format!("there is no source `{}`", file.source.value), help);
-        }
-        let source = self.sources.iter().find(|source| source.name.as_str() == file.source.value);
-        match (source.map(|source| &source.kind), &file.table) {
-            (Some(SourceKind::Csv(_)), Some(table)) => {
-                builder.problem(&table.span, "a CSV file has one table, which has no name", "remove `table`");
-            }
-            (Some(SourceKind::Web(_)), Some(table)) => {
-                builder.problem(&table.span, "a table on the web has no name", "remove `table`");
-            }
-            (Some(SourceKind::Sqlite(_) | SourceKind::Postgres { .. } | SourceKind::MySql { .. }), None) => {
-                let what = format!("source `{}` has many tables", file.source.value);
-                builder.problem(&list.span, what, "add `table = \"NAME\"`");
-            }
-            _ => {}
-        }
+        let source = self.source(builder, &file.source, file.table.as_ref(), &list.span);
         let mut column = |text: &Text| {
             let filled = builder.text(text)?;
             builder.keep_named(text, ColumnName::parse(&filled))
@@ -374,6 +361,41 @@ impl AppBuilder<'_> {
             condition: lift(condition)?,
             assign: assign.into_iter().collect::<Option<_>>()?,
         })
+    }
+
+    /// A source by name, with a table where it has several.
+    fn source(
+        &self,
+        builder: &mut Builder<'_>,
+        name: &Text,
+        table: Option<&Text>,
+        span: &Range<usize>,
+    ) -> Option<&Source> {
+        if !self.source_names.contains(&name.value) {
+            let known = self.source_names.iter().map(String::as_str);
+            let help = did_you_mean(&name.value, known, &format!("add `[source.{}]`", name.value));
+            builder.problem(&name.span, format!("there is no source `{}`", name.value), help);
+        }
+        let source = self.sources.iter().find(|source| source.name.as_str() == name.value);
+        match (source.map(|source| &source.kind), table) {
+            (Some(SourceKind::Csv(_)), Some(table)) => {
+                builder.problem(&table.span, "a CSV file has one table, which has no name", "remove `table`");
+            }
+            (Some(SourceKind::Web(_)), Some(table)) => {
+                builder.problem(&table.span, "a table on the web has no name", "remove `table`");
+            }
+            (Some(SourceKind::Sqlite(_) | SourceKind::Postgres { .. } | SourceKind::MySql { .. }), None) => {
+                builder.problem(span, format!("source `{}` has many tables", name.value), "add `table = \"NAME\"`");
+            }
+            _ => {}
+        }
+        source
+    }
+
+    fn domain_table(&self, builder: &mut Builder<'_>, table: &At<DomainTableFile>) -> Option<DomainTable> {
+        let file = &table.value;
+        let source = self.source(builder, &file.source, file.table.as_ref(), &table.span);
+        domains_from::table(builder, file, source)
     }
 
     /// A text with fields; an attribute in it has to come from some list.

@@ -194,7 +194,25 @@ impl Builder<'_> {
             certificates: count(self.positive(limits.certificates.as_ref(), 20_000)),
         };
         let grace = self.duration(server.grace.as_ref(), Duration::from_secs(30));
+        for port in [&server.public_http_port, &server.public_https_port].into_iter().flatten() {
+            if port.value == 0 {
+                self.problem(
+                    &port.span,
+                    "0 is no port",
+                    "write the port that is forwarded to this machine, such as 443",
+                );
+            }
+        }
+        if let (Some(port), None) = (&server.public_http_port, &server.http) {
+            self.problem(
+                &port.span,
+                "nothing listens for plain HTTP",
+                "set `server.http`, or remove `public_http_port`",
+            );
+        }
         Some(Server {
+            public_http_port: server.public_http_port.as_ref().map(|port| port.value),
+            public_https_port: server.public_https_port.as_ref().map(|port| port.value),
             https: https?,
             http: lift(http)?,
             admin: lift(admin)?,

@@ -183,7 +183,8 @@ pub(super) fn lift<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn read_logo(path: &Path) -> Result<Logo, Problem> {
+/// Reads a picture for our pages.
+pub(crate) fn read_logo(path: &Path) -> Result<Logo, Problem> {
     const MOST_BYTES: u64 = 512 * 1024;
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
     let content_type = match extension.as_str() {
@@ -204,7 +205,11 @@ fn read_logo(path: &Path) -> Result<Logo, Problem> {
             "check the path; it is relative to this file",
         )
     };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    let found = std::fs::metadata(path).map_err(unreadable)?;
+    if !found.is_file() {
+        return Err(Problem::new(format!("the logo `{}` is not a file", path.display()), "name an image file"));
+    }
+    let length = found.len();
     if length > MOST_BYTES {
         return Err(Problem::new(
             format!("the logo `{}` is larger than 512 KiB", path.display()),

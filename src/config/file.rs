@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer};
 
 use super::acme::AcmeFile;
+use super::domains_from::DomainTableFile;
 use super::either::{
     ConstantFile, DaysFromFile, DaysOfRoleFile, OriginFile, RoleFromFile, RowsFile, SecretFile, UpstreamFromFile,
 };
@@ -103,6 +104,10 @@ pub(super) struct ServerFile {
     pub(super) http: Option<Text>,
     /// Address and port of health and metrics; keep it private.
     pub(super) admin: Option<Text>,
+    /// The port at which the world reaches `http`, where another machine forwards it; that of `http`, when left out.
+    pub(super) public_http_port: Option<At<u16>>,
+    /// The port at which the world reaches `https`, where another machine forwards it; that of `https`, when left out.
+    pub(super) public_https_port: Option<At<u16>>,
     /// Folder of store, keys and the local CA.
     pub(super) data: Text,
     /// Networks whose X-Forwarded-* fields count.
@@ -312,6 +317,9 @@ pub(super) struct AppFile {
     /// Further domains, with a customer or branding of their own.
     #[serde(default)]
     pub(super) domain: Vec<DomainFile>,
+    /// Tables that name further domains.
+    #[serde(default)]
+    pub(super) domains_from: Vec<At<DomainTableFile>>,
     /// Customer lists.
     #[serde(default)]
     pub(super) customers: Vec<At<CustomerListFile>>,

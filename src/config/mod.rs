@@ -7,6 +7,7 @@ mod acme;
 mod app;
 mod build;
 mod builder;
+mod domains_from;
 mod either;
 mod error;
 mod file;
@@ -31,6 +32,8 @@ use ipnet::IpNet;
 
 pub use acme::{Acme, Challenge, DnsHook, Eab, MacKey};
 pub use build::{Read, load, parse, read, read_all};
+pub(crate) use builder::read_logo;
+pub use domains_from::{DomainColumns, DomainTable};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
 pub use files::{Files, Held, held};
@@ -77,6 +80,10 @@ pub struct Server {
     pub https: SocketAddr,
     /// Where plain HTTP is redirected.
     pub http: Option<SocketAddr>,
+    /// The port at which the world reaches plain HTTP, where that is not its own.
+    pub public_http_port: Option<u16>,
+    /// The port at which the world reaches TLS, where that is not its own.
+    pub public_https_port: Option<u16>,
     /// Where health and metrics are told.
     pub admin: Option<SocketAddr>,
     /// The folder of store and keys.
@@ -395,6 +402,10 @@ pub struct App {
     pub enabled: bool,
     /// The domains that reach it.
     pub domains: Vec<Domain>,
+    /// Where further domains come from.
+    pub domain_tables: Vec<DomainTable>,
+    /// How it presents itself, where a domain says nothing of its own.
+    pub brand: Arc<Brand>,
     /// The ways in.
     pub ways: Ways,
     /// Its origin servers.

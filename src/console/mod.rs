@@ -3,6 +3,8 @@
 //! It is a socket of its own, meant for a private address. Nothing secret is told here; still, a page in somebody's browser
 //! has no business with it, so only requests that name it by address or `localhost` are answered.
 
+mod domains;
+mod onboarding;
 mod reload;
 
 use std::fmt::Write as _;
@@ -19,12 +21,17 @@ use axum::routing::{get, post};
 use prometheus::TextEncoder;
 use serde_json::json;
 
+use crate::state::certificates::Certificates;
 use crate::state::counters::ListenerCounters;
 use crate::state::health::{SourceHealth, SourceState};
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
+use crate::state::nominated::Nominations;
+use crate::state::onboarding::Domains;
 use crate::state::ports::Store;
+use crate::state::proof::WaitingRoom;
 use crate::state::reloads::Reloads;
+use crate::state::snapshot::Current;
 
 /// What the console tells of.
 pub struct ConsoleRoom {
@@ -34,12 +41,22 @@ pub struct ConsoleRoom {
     pub sources: Box<dyn Fn() -> Vec<SourceHealth> + Send + Sync>,
     /// What the listeners counted.
     pub listeners: Arc<ListenerCounters>,
+    /// The certificates.
+    pub certificates: Arc<Certificates>,
     /// What became of mail.
     pub mail: Arc<MailCounters>,
     /// The other counters.
     pub metrics: Arc<Metrics>,
     /// Reloads of the config.
     pub reloads: Arc<Reloads>,
+    /// The domains in force.
+    pub current: Arc<Current>,
+    /// What tables of domains say.
+    pub nominations: Arc<Nominations>,
+    /// Domains of tables that may not serve yet.
+    pub waiting: Arc<WaitingRoom>,
+    /// How domains stand.
+    pub domains: Arc<dyn Domains>,
     /// Whether the gateway is about to stop.
     pub stopping: Arc<AtomicBool>,
 }
@@ -53,6 +70,8 @@ pub fn router(room: Arc<ConsoleRoom>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/reload", post(reload::reload))
+        .route("/api/v1/domains", get(onboarding::list))
+        .route("/api/v1/domains/{host}", get(onboarding::one))
         .layer(middleware::from_fn(only_by_address))
         .with_state(room)
 }
@@ -122,6 +141,7 @@ async fn metrics(State(room): Room) -> Response {
             .with_label_values(&[name])
             .set(i64::try_from(source.refused_rows).unwrap_or(i64::MAX));
     }
+    onboarding::count(&room).await;
     // The listeners count by themselves, for they know no metrics.
     for (limit, counter) in [
         ("connections", &room.listeners.refused_over_limit),
@@ -144,6 +164,12 @@ async fn metrics(State(room): Room) -> Response {
         ("vestibule_connections_total", "counter", "Connections taken in", &listeners.accepted),
         ("vestibule_connections_open", "gauge", "Connections open now", &listeners.open),
         ("vestibule_handshakes_failed_total", "counter", "TLS handshakes that failed", &listeners.handshake_failed),
+        (
+            "vestibule_proxy_headers_refused_total",
+            "counter",
+            "Connections closed because of their PROXY header",
+            &listeners.proxy_headers_refused,
+        ),
         ("vestibule_malformed_requests_total", "counter", "Requests with a malformed head", &listeners.malformed),
         (
             "vestibule_sessions_cut_total",
@@ -167,8 +193,39 @@ async fn metrics(State(room): Room) -> Response {
     let mut line = |name: &str, kind: &str, help: &str, value: u64| {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
     };
+    let certificates = room.certificates.counts();
+    for (name, kind, help, value) in [
+        ("vestibule_certificates_held", "gauge", "Fetched certificates in memory", certificates.held),
+        (
+            "vestibule_certificates_at_hand_total",
+            "counter",
+            "Handshakes whose fetched certificate was in memory",
+            certificates.hits,
+        ),
+        (
+            "vestibule_certificates_fetched_total",
+            "counter",
+            "Look-ups of certificates that were not in memory",
+            certificates.misses,
+        ),
+        (
+            "vestibule_certificate_fetches_failed_total",
+            "counter",
+            "Handshakes that failed because a certificate could not be fetched",
+            certificates.failed,
+        ),
+        (
+            "vestibule_unknown_server_names_total",
+            "counter",
+            "Handshakes for names that are not ours",
+            certificates.unknown,
+        ),
+    ] {
+        line(name, kind, help, value);
+    }
     if let Ok(queued) = room.store.queued_mails().await {
         line("vestibule_mails_queued", "gauge", "Mails in the outbox", queued);
     }
+    domains::write(&mut text, &room);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
 }

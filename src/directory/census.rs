@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::report::Progress;
-use super::source::{Source, Step};
+use super::source::{Source, Step, View};
 use super::{Lists, TableDirectory, Tables};
 use crate::config::{self, Config};
 use crate::policy::{CustomerList, Grant};
@@ -67,7 +67,7 @@ pub async fn census(
                 }
             }
         };
-        if let Err(why) = table.source.walk(table.list, now, &mut each).await {
+        if let Err(why) = table.source.walk(View::List(table.list), now, &mut each).await {
             for reader in &table.readers {
                 let count = counts.get_mut(reader.side).and_then(|apps| apps.get_mut(&reader.lists.app.name));
                 let (Some(count), Some(list)) = (count, reader.list()) else { continue };

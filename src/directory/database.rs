@@ -15,11 +15,11 @@ use tokio::sync::Mutex;
 
 use super::engine::{Engine, MOST_COUNTED, More, Picked, Question, Structure};
 use super::notices::Notices;
-use super::source::{Found, FoundRow, Step, Terms};
+use super::source::{Found, FoundRow, Step, Terms, View};
 use super::standing::{Standing, after, age, is_sudden_loss, sudden_loss};
 use crate::policy::CustomerList;
 use crate::state::health::{SourceHealth, SourceState};
-use crate::types::{Email, TableName};
+use crate::types::{ColumnName, Email, TableName};
 
 /// How much longer than a question waits, its server works on it: whoever gives up first should be the one who knows why.
 pub(super) const MOST_BEHIND: Duration = Duration::from_secs(1);
@@ -41,11 +41,24 @@ pub(super) struct Database {
     engine: Box<dyn Engine>,
     /// What the database tells by itself.
     notices: Option<Notices>,
-    /// The lists that use it.
-    lists: Vec<CustomerList>,
+    /// What is read of it.
+    needs: Vec<Needs>,
     /// Held by whoever looks at the database, so that one look serves all who wait.
     looking: Mutex<()>,
     shown: ArcSwap<Shown>,
+}
+
+/// The columns that somebody needs of a table.
+pub(super) struct Needs {
+    table: TableName,
+    columns: Vec<ColumnName>,
+}
+
+impl Needs {
+    /// What a view needs; nothing where it names no table, for then nothing can be read.
+    pub(super) fn of(view: View<'_>) -> Option<Self> {
+        Some(Self { table: view.table()?.clone(), columns: view.columns().cloned().collect() })
+    }
 }
 
 #[derive(Clone, Default)]
@@ -63,7 +76,7 @@ struct TableState {
     rows: Option<u64>,
     /// When counting took too long: a view may take long to count and yet answer for one person at once.
     uncounted: Option<Timestamp>,
-    /// The column that one of the lists names and the table lacks, in words, and since when. The other lists go on.
+    /// The column that somebody needs and the table lacks, in words, and since when. The others go on.
     lacking: Option<(Timestamp, String)>,
 }
 
@@ -84,18 +97,13 @@ impl Failure {
 }
 
 impl Database {
-    pub(super) fn new(
-        terms: Terms,
-        engine: Box<dyn Engine>,
-        lists: Vec<CustomerList>,
-        notices: Option<Notices>,
-    ) -> Self {
-        let tables: BTreeSet<TableName> = lists.iter().filter_map(|list| list.table.clone()).collect();
+    pub(super) fn new(terms: Terms, engine: Box<dyn Engine>, needs: Vec<Needs>, notices: Option<Notices>) -> Self {
+        let tables: BTreeSet<TableName> = needs.iter().map(|needs| needs.table.clone()).collect();
         let shown = Shown {
             tables: tables.into_iter().map(|table| (table, TableState::default())).collect(),
             ..Shown::default()
         };
-        Self { terms, engine, notices, lists, looking: Mutex::default(), shown: ArcSwap::from_pointee(shown) }
+        Self { terms, engine, notices, needs, looking: Mutex::default(), shown: ArcSwap::from_pointee(shown) }
     }
 
     pub(super) fn look_every(&self) -> Duration {
@@ -202,15 +210,15 @@ impl Database {
 
     /// Tells of a column that a list names and the table has no more: who is known by that list is out once `max_stale` is over.
     fn note_missing(&self, table: &TableName, state: &mut TableState, structure: &Structure, now: Timestamp) {
-        let mut lists = self.lists.iter().filter(|list| list.table.as_ref() == Some(table));
-        match lists.find_map(|list| structure.missing(list)) {
+        let mut needs = self.needs.iter().filter(|needs| needs.table == *table);
+        match needs.find_map(|needs| structure.missing(needs.columns.iter())) {
             Some(what) => {
-                tracing::warn!(source = %self.terms.name, %table, problem = %what, "a list cannot use the table as it is");
+                tracing::warn!(source = %self.terms.name, %table, problem = %what, "not everything can be read from the table as it is");
                 let since = state.lacking.take().map_or(now, |(since, _)| since);
                 state.lacking = Some((since, what));
             }
             None if state.lacking.take().is_some() => {
-                tracing::info!(source = %self.terms.name, %table, "the table has the columns of all lists again");
+                tracing::info!(source = %self.terms.name, %table, "the table has all columns again");
             }
             None => {}
         }
@@ -264,12 +272,12 @@ impl Database {
     ) -> Result<Found, String> {
         let table = list.table.as_ref().ok_or("the list names no table")?;
         let shown = self.shown.load_full();
-        let structure = shown.ready(list, table)?;
+        let structure = shown.ready(View::List(list), table)?;
         let asked = match self.ask(&structure, table, list, email).await {
             // The table may have other columns than at the last look, or the server ended its connections.
             Err(Failure::Said(_)) => {
                 self.look_within(&shown, now).await?;
-                let structure = self.shown.load_full().ready(list, table)?;
+                let structure = self.shown.load_full().ready(View::List(list), table)?;
                 self.ask(&structure, table, list, email).await
             }
             asked => asked,
@@ -285,7 +293,7 @@ impl Database {
         if rows.is_empty() && had_rows {
             // Is the person gone, or is everybody?
             self.look_within(&shown, now).await?;
-            self.shown.load_full().ready(list, table)?;
+            self.shown.load_full().ready(View::List(list), table)?;
         }
         Ok(Found { rows, fetched: now, good_until: after(now, self.terms.refresh) })
     }
@@ -338,12 +346,12 @@ impl Database {
         &self.terms
     }
 
-    pub(super) fn serves(&self, list: &CustomerList, now: Timestamp) -> bool {
+    pub(super) fn serves(&self, view: View<'_>, now: Timestamp) -> bool {
         let shown = self.shown.load();
-        let state = list.table.as_ref().and_then(|table| shown.state(table));
+        let state = view.table().and_then(|table| shown.state(table));
         state.is_some_and(|state| {
             !matches!(state.standing.state(now, self.terms.max_stale), SourceState::Down { .. })
-                && state.structure.as_ref().is_some_and(|structure| structure.missing(list).is_none())
+                && state.structure.as_ref().is_some_and(|structure| structure.missing(view.columns()).is_none())
         })
     }
 
@@ -372,19 +380,19 @@ impl Database {
         }
     }
 
-    /// Walks over all rows of a list's table.
+    /// Walks over all rows of a table.
     pub(super) async fn walk(
         &self,
-        list: &CustomerList,
+        view: View<'_>,
         now: Timestamp,
         each: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(), String> {
-        let table = list.table.as_ref().ok_or("the list names no table")?;
+        let table = view.table().ok_or("it is not said which table")?;
         self.look(now).await;
         let shown = self.shown.load_full();
-        let structure = shown.ready(list, table)?;
+        let structure = shown.ready(view, table)?;
         let total = shown.state(table).and_then(|state| state.rows).filter(|rows| *rows < MOST_COUNTED);
-        let question = Question { table, structure: &structure, column: &list.columns.email, person: None };
+        let question = Question { table, structure: &structure, column: view.subject(), person: None };
         let read = AtomicU64::new(0);
         let mut step = |place, row, unusable| {
             read.fetch_add(1, Ordering::Relaxed);
@@ -408,7 +416,7 @@ impl Database {
     /// How to make the question for an address quick, where no index serves it.
     pub(super) async fn advice(&self, list: &CustomerList) -> Option<String> {
         let table = list.table.as_ref()?;
-        let structure = self.shown.load_full().ready(list, table).ok()?;
+        let structure = self.shown.load_full().ready(View::List(list), table).ok()?;
         let nobody = Email::parse("nobody@example.com").ok()?;
         let question = Question { table, structure: &structure, column: &list.columns.email, person: Some(&nobody) };
         self.within(self.engine.advice(question)).await.ok()?
@@ -446,14 +454,14 @@ impl Shown {
         self.tables.iter().find(|(name, _)| name == table).map(|(_, state)| state)
     }
 
-    /// What a question to a list's table needs; otherwise why it cannot be asked.
-    fn ready(&self, list: &CustomerList, table: &TableName) -> Result<Arc<Structure>, String> {
+    /// What a question to a table needs; otherwise why it cannot be asked.
+    fn ready(&self, view: View<'_>, table: &TableName) -> Result<Arc<Structure>, String> {
         let state = self.state(table).ok_or("it was not read yet")?;
         if let Some(trouble) = &state.standing.trouble {
             return Err(trouble.what.clone());
         }
         let structure = state.structure.as_ref().ok_or("it was not read yet")?;
-        match structure.missing(list) {
+        match structure.missing(view.columns()) {
             Some(missing) => Err(missing),
             None => Ok(Arc::clone(structure)),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::source::{FoundRow, MOST_ROWS_FOR_ONE, Place, columns_of, no_column};
+use super::source::{FoundRow, MOST_ROWS_FOR_ONE, Place, no_column};
 use crate::policy::{CustomerList, Row};
 use crate::types::{ColumnName, Email, TableName};
 
@@ -104,10 +104,10 @@ pub(super) enum Kind {
 }
 
 impl Structure {
-    /// The words for a column that a list names and the table lacks.
-    pub(super) fn missing(&self, list: &CustomerList) -> Option<String> {
+    /// The words for a column that is needed and that the table lacks.
+    pub(super) fn missing<'a>(&self, mut needed: impl Iterator<Item = &'a ColumnName>) -> Option<String> {
         let names = || self.columns.iter().map(|column| column.name.as_str());
-        let missing = columns_of(list).find(|column| !names().any(|name| name == column.as_str()))?;
+        let missing = needed.find(|column| !names().any(|name| name == column.as_str()))?;
         Some(no_column(missing.as_str(), names()))
     }
 

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use super::csv::{self, MOST_BYTES, Needed};
 use super::memory::{Shown, Table};
-use super::source::{Found, Step, Terms};
+use super::source::{Found, Step, Terms, View};
 use super::standing::{MOST_WAIT, age};
 use crate::policy::CustomerList;
 use crate::state::health::SourceHealth;
@@ -171,8 +171,8 @@ impl CsvFile {
         &self.terms
     }
 
-    pub(super) fn serves(&self, list: &CustomerList, now: Timestamp) -> bool {
-        self.shown.load().serves(list, &self.terms, now).is_ok()
+    pub(super) fn serves(&self, view: View<'_>, now: Timestamp) -> bool {
+        self.shown.load().serves(view, &self.terms, now).is_ok()
     }
 
     pub(super) fn health(&self, now: Timestamp) -> SourceHealth {
@@ -182,12 +182,12 @@ impl CsvFile {
     /// Walks over all rows, the bad ones among them.
     pub(super) async fn walk(
         self: &Arc<Self>,
-        list: &CustomerList,
+        view: View<'_>,
         now: Timestamp,
         each: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(), String> {
         self.look(now).await;
-        self.shown().walk(list, &self.terms, now, each)
+        self.shown().walk(view, &self.terms, now, each)
     }
 
     fn confirm(&self, watch: &mut Watch, shown: &mut Shown, now: Timestamp) {

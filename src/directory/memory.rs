@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::csv;
 use super::json;
-use super::source::{Found, FoundRow, MOST_ROWS_FOR_ONE, Place, Step, Terms, columns_of, no_column};
+use super::source::{Found, FoundRow, MOST_ROWS_FOR_ONE, Place, Step, Terms, View, no_column};
 use super::standing::{Standing, after, is_sudden_loss, sudden_loss};
 use crate::policy::{CustomerList, Row};
 use crate::state::health::SourceHealth;
@@ -116,8 +116,8 @@ impl Shown {
         Ok(())
     }
 
-    /// When the copy that can be served to a list was last confirmed; otherwise why there is none.
-    pub(super) fn serves(&self, list: &CustomerList, terms: &Terms, now: Timestamp) -> Result<Timestamp, String> {
+    /// When the copy that can be served was last confirmed; otherwise why there is none.
+    pub(super) fn serves(&self, view: View<'_>, terms: &Terms, now: Timestamp) -> Result<Timestamp, String> {
         let why = || {
             let trouble = self.standing.trouble.as_ref();
             trouble.map_or_else(|| "it was not read for too long".to_owned(), |trouble| trouble.what.clone())
@@ -126,7 +126,13 @@ impl Shown {
         if self.standing.is_spent(now, terms.max_stale) {
             return Err(why());
         }
-        match columns_of(list).find(|column| table.missing().contains(column)) {
+        // Pages of JSON have the columns that some row has a value for, and a domain's face is not one that every table has.
+        let is_needless = |column: &ColumnName| match view {
+            View::List(_) => false,
+            View::Domains(_) => table.columns().iter().any(|name| name == column.as_str()),
+        };
+        let mut columns = view.columns().filter(|column| !is_needless(column));
+        match columns.find(|column| table.missing().contains(column)) {
             Some(column) if table.columns().iter().any(|name| name == column.as_str()) => {
                 Err(format!("no row has a value in the column `{column}`"))
             }
@@ -143,7 +149,7 @@ impl Shown {
         terms: &Terms,
         now: Timestamp,
     ) -> Result<Found, String> {
-        let confirmed = self.serves(list, terms, now)?;
+        let confirmed = self.serves(View::List(list), terms, now)?;
         let table = self.table.as_ref().ok_or("it was not read yet")?;
         let good_until = match self.standing.trouble {
             None => after(confirmed, terms.refresh),
@@ -156,12 +162,12 @@ impl Shown {
     /// Walks over all rows, the bad ones among them.
     pub(super) fn walk(
         &self,
-        list: &CustomerList,
+        view: View<'_>,
         terms: &Terms,
         now: Timestamp,
         each: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(), String> {
-        self.serves(list, terms, now)?;
+        self.serves(view, terms, now)?;
         let table = self.table.as_ref().ok_or("it was not read yet")?;
         let total = Some(table.rows());
         let step = |place, row| Step { place, row, unusable: Vec::new(), total };

@@ -9,7 +9,10 @@ mod census;
 mod csv;
 mod database;
 mod decode;
+mod domain_watch;
+mod domains;
 mod engine;
+mod faces;
 mod file;
 mod index;
 mod json;
@@ -45,6 +48,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub use census::{Census, Member, Unread, census};
+pub use domain_watch::DomainWatch;
+pub use domains::{DomainReading, Taken};
 pub use report::{AppReport, Fault, ListReport, Progress};
 pub use source::Place;
 pub use trace::{ListTrace, RowTrace, Trace};
@@ -55,7 +60,7 @@ use crate::state::clock::Clock;
 use crate::state::health::SourceHealth;
 use crate::state::ports::{Directory, Known, Unavailable};
 use crate::types::{AppName, Email, SourceName};
-use source::{FoundRow, Plan, Source};
+use source::{FoundRow, Plan, Source, View};
 use standing::after;
 
 /// People whose answers are remembered.
@@ -84,6 +89,8 @@ struct Tables {
     apps: HashMap<AppName, Arc<Lists>>,
     sources: BTreeMap<SourceName, Arc<Source>>,
     plans: BTreeMap<SourceName, Plan>,
+    /// Whose domains are without any table.
+    taken: Arc<Taken>,
 }
 
 /// The lists and sources of a config that is not in force yet.
@@ -106,6 +113,8 @@ pub enum Asked {
 struct Lists {
     app: Arc<App>,
     sources: Vec<Arc<Source>>,
+    /// Those of its tables of domains, in the same order.
+    domain_sources: Vec<Arc<Source>>,
     /// Different each time that lists are made: what was answered by others counts no more.
     number: u64,
     /// The number of those that first asked the same of the same sources: rows that were found then are what would be found now.
@@ -202,17 +211,21 @@ impl TableDirectory {
             // Config names no list without its source.
             let of_list = app.policy.lists.iter().filter_map(|list| sources.get(&list.source).cloned());
             let of_list: Vec<_> = of_list.collect();
-            let same = running.apps.get(&app.name).filter(|running| {
-                running.app.policy.lists == app.policy.lists
-                    && running.sources.len() == of_list.len()
-                    && running.sources.iter().zip(&of_list).all(|(running, new)| Arc::ptr_eq(running, new))
-            });
+            let of_domains = app.domain_tables.iter().filter_map(|table| sources.get(&table.source).cloned());
+            let of_domains: Vec<_> = of_domains.collect();
+            let same = running
+                .apps
+                .get(&app.name)
+                .filter(|running| running.app.policy.lists == app.policy.lists && are_same(&running.sources, &of_list));
             let lists = match same {
-                Some(same) if Arc::ptr_eq(&same.app, app) => Arc::clone(same),
+                Some(same) if Arc::ptr_eq(&same.app, app) && are_same(&same.domain_sources, &of_domains) => {
+                    Arc::clone(same)
+                }
                 same => {
                     let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
                     let rows = same.map_or(number, |same| same.rows);
-                    Arc::new(Lists { app: Arc::clone(app), sources: of_list, number, rows })
+                    let app = Arc::clone(app);
+                    Arc::new(Lists { app, sources: of_list, domain_sources: of_domains, number, rows })
                 }
             };
             (app.name.clone(), lists)
@@ -220,7 +233,11 @@ impl TableDirectory {
         let apps = config.apps.iter().map(lists).collect();
         let longest = config.sources.iter().map(|source| source.refresh.max(source.max_stale)).max();
         let longest = longest.unwrap_or(STAFF_REFRESH).max(Duration::from_secs(1));
-        PreparedTables { tables: Tables { apps, sources, plans }, longest, asked: Asked::AsBefore }
+        PreparedTables {
+            tables: Tables { apps, sources, plans, taken: Arc::new(Taken::by(config)) },
+            longest,
+            asked: Asked::AsBefore,
+        }
     }
 
     /// Looks at every source once.
@@ -385,7 +402,7 @@ impl TableDirectory {
     fn is_available_at(&self, app: &AppName, now: Timestamp) -> bool {
         self.lists(app).is_some_and(|lists| {
             let mut with_sources = lists.app.policy.lists.iter().zip(&lists.sources);
-            lists.sources.is_empty() || with_sources.any(|(list, source)| source.serves(list, now))
+            lists.sources.is_empty() || with_sources.any(|(list, source)| source.serves(View::List(list), now))
         })
     }
 }
@@ -410,6 +427,10 @@ impl Directory for TableDirectory {
     fn is_available(&self, app: &AppName) -> bool {
         self.is_available_at(app, self.clock.now())
     }
+}
+
+fn are_same(some: &[Arc<Source>], others: &[Arc<Source>]) -> bool {
+    some.len() == others.len() && some.iter().zip(others).all(|(one, other)| Arc::ptr_eq(one, other))
 }
 
 impl Lists {

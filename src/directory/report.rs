@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::source::{Place, Step};
+use super::source::{Place, Step, View};
 use super::{Lists, TableDirectory};
 use crate::policy::{AppPolicy, CustomerList, Grant, Refusal};
 use crate::types::{AppName, CustomerId, Email, RoleName};
@@ -78,7 +78,7 @@ impl TableDirectory {
                 progress(list, read, step.total);
                 survey.row(number, list, step);
             };
-            let unreadable = source.walk(list, now, &mut each).await.err();
+            let unreadable = source.walk(View::List(list), now, &mut each).await.err();
             let advice = source.advice(list).await;
             if let Some(report) = survey.lists.get_mut(number) {
                 report.unreadable = unreadable;
@@ -213,7 +213,7 @@ impl<'a> Survey<'a> {
 }
 
 impl ListReport {
-    fn fault(&mut self, place: Place, address: Option<String>, what: String) {
+    pub(super) fn fault(&mut self, place: Place, address: Option<String>, what: String) {
         self.fault_count += 1;
         if self.faults.len() < MOST_FAULTS {
             self.faults.push(Fault { place, address, what });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::csv::Needed;
-use super::database::Database;
+use super::database::{Database, Needs};
 use super::engine::Engine;
 use super::file::CsvFile;
 use super::mysql::MySql;
@@ -14,7 +14,7 @@ use super::notices::Notices;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::web::WebTable;
-use crate::config::{self, Config, Held, SourceKind, WebSource};
+use crate::config::{self, Config, DomainTable, Held, SourceKind, WebSource};
 use crate::policy::{CustomerList, ListRole, Row};
 use crate::state::health::SourceHealth;
 use crate::types::{ColumnName, Email, SourceName, TableName};
@@ -28,6 +28,56 @@ pub(super) enum Source {
     Web(Arc<WebTable>),
     /// SQLite, PostgreSQL, MySQL or MariaDB.
     Database(Box<Database>),
+}
+
+/// What a table is read as.
+#[derive(Clone, Copy)]
+pub(super) enum View<'a> {
+    /// People.
+    List(&'a CustomerList),
+    /// Domains.
+    Domains(&'a DomainTable),
+}
+
+impl<'a> View<'a> {
+    /// Which table, where the source has several.
+    pub(super) fn table(self) -> Option<&'a TableName> {
+        match self {
+            Self::List(list) => list.table.as_ref(),
+            Self::Domains(table) => table.table.as_ref(),
+        }
+    }
+
+    /// The column that says whom or what a row is about.
+    pub(super) fn subject(self) -> &'a ColumnName {
+        match self {
+            Self::List(list) => &list.columns.email,
+            Self::Domains(table) => &table.columns.host,
+        }
+    }
+
+    /// All columns that it names.
+    pub(super) fn columns(self) -> impl Iterator<Item = &'a ColumnName> {
+        let (list, domains) = match self {
+            Self::List(list) => (Some(list), None),
+            Self::Domains(table) => (None, Some(table)),
+        };
+        let of_list = list.into_iter().flat_map(columns_of);
+        of_list.chain(domains.into_iter().flat_map(|table| table.columns.all()))
+    }
+
+    fn source(self) -> &'a SourceName {
+        match self {
+            Self::List(list) => &list.source,
+            Self::Domains(table) => &table.source,
+        }
+    }
+
+    /// All of a config.
+    fn all(config: &'a Config) -> impl Iterator<Item = View<'a>> + Clone {
+        let lists = config.apps.iter().flat_map(|app| &app.policy.lists).map(View::List);
+        lists.chain(config.apps.iter().flat_map(|app| &app.domain_tables).map(View::Domains))
+    }
 }
 
 /// What config says of a source, whatever its kind.
@@ -101,7 +151,7 @@ pub(super) struct Step {
 }
 
 impl Source {
-    /// A source of a config, for the lists that use it.
+    /// A source of a config, for all that use it.
     pub(super) fn new(source: &config::Source, config: &Config) -> Self {
         let terms = Terms {
             name: source.name.clone(),
@@ -109,19 +159,19 @@ impl Source {
             max_stale: source.max_stale,
             timeout: source.timeout,
         };
-        let lists = config.apps.iter().flat_map(|app| &app.policy.lists).filter(|list| list.source == source.name);
+        let views = View::all(config).filter(|view| *view.source() == source.name);
         match &source.kind {
-            SourceKind::Csv(path) => Self::Csv(Arc::new(CsvFile::new(terms, path.clone(), needed(lists)))),
-            SourceKind::Web(web) => Self::Web(Arc::new(WebTable::new(terms, WebSource::clone(web), needed(lists)))),
-            SourceKind::Sqlite(path) => Self::database(terms, Sqlite::new(path.clone()), lists, None),
+            SourceKind::Csv(path) => Self::Csv(Arc::new(CsvFile::new(terms, path.clone(), needed(views)))),
+            SourceKind::Web(web) => Self::Web(Arc::new(WebTable::new(terms, WebSource::clone(web), needed(views)))),
+            SourceKind::Sqlite(path) => Self::database(terms, Sqlite::new(path.clone()), views, None),
             SourceKind::Postgres { url, notify } => {
                 let engine = Postgres::new(url, terms.timeout);
                 let notices = notify.as_ref().map(|channel| Notices::new(&terms, url, channel));
-                Self::database(terms, engine, lists, notices)
+                Self::database(terms, engine, views, notices)
             }
             SourceKind::MySql { url } => {
                 let engine = MySql::new(url, terms.timeout);
-                Self::database(terms, engine, lists, None)
+                Self::database(terms, engine, views, None)
             }
         }
     }
@@ -129,10 +179,11 @@ impl Source {
     fn database<'a>(
         terms: Terms,
         engine: impl Engine + 'static,
-        lists: impl Iterator<Item = &'a CustomerList>,
+        views: impl Iterator<Item = View<'a>>,
         notices: Option<Notices>,
     ) -> Self {
-        Self::Database(Box::new(Database::new(terms, Box::new(engine), lists.cloned().collect(), notices)))
+        let needs = views.filter_map(Needs::of).collect();
+        Self::Database(Box::new(Database::new(terms, Box::new(engine), needs, notices)))
     }
 
     pub(super) fn terms(&self) -> &Terms {
@@ -197,12 +248,12 @@ impl Source {
         Ok(found)
     }
 
-    /// Whether a list's table can be asked at all.
-    pub(super) fn serves(&self, list: &CustomerList, now: Timestamp) -> bool {
+    /// Whether a table can be asked at all.
+    pub(super) fn serves(&self, view: View<'_>, now: Timestamp) -> bool {
         match self {
-            Self::Csv(file) => file.serves(list, now),
-            Self::Web(table) => table.serves(list, now),
-            Self::Database(database) => database.serves(list, now),
+            Self::Csv(file) => file.serves(view, now),
+            Self::Web(table) => table.serves(view, now),
+            Self::Database(database) => database.serves(view, now),
         }
     }
 
@@ -255,17 +306,40 @@ impl Source {
         }
     }
 
-    /// Walks over all rows of a list's table.
-    pub(super) async fn walk(
+    /// Walks over all rows of a table as it was read last; a database is asked.
+    pub(super) async fn walk_shown(
         &self,
-        list: &CustomerList,
+        view: View<'_>,
         now: Timestamp,
         each: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(), String> {
         match self {
-            Self::Csv(file) => file.walk(list, now, each).await,
-            Self::Web(table) => table.walk(list, now, each).await,
-            Self::Database(database) => database.walk(list, now, each).await,
+            Self::Csv(file) => file.shown().walk(view, file.terms(), now, each),
+            Self::Web(table) => table.shown().walk(view, table.terms(), now, each),
+            Self::Database(database) => database.walk(view, now, each).await,
+        }
+    }
+
+    /// Whether a table is another only when the generation went up.
+    pub(super) const fn tells_of_changes(&self) -> bool {
+        match self {
+            Self::Csv(_) | Self::Web(_) => true,
+            // Rows come and go without anybody noticing.
+            Self::Database(_) => false,
+        }
+    }
+
+    /// Walks over all rows of a table, which is read anew where that may be needed.
+    pub(super) async fn walk(
+        &self,
+        view: View<'_>,
+        now: Timestamp,
+        each: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<(), String> {
+        match self {
+            Self::Csv(file) => file.walk(view, now, each).await,
+            Self::Web(table) => table.walk(view, now, each).await,
+            Self::Database(database) => database.walk(view, now, each).await,
         }
     }
 }
@@ -276,8 +350,8 @@ pub(super) struct Plan {
     source: config::Source,
     /// What its CA's file holds.
     ca: Option<Held>,
-    /// The table and columns of each list: they are looked after in the background.
-    lists: Vec<(Option<TableName>, ColumnName, Vec<ColumnName>)>,
+    /// The table and columns of each use: they are looked after in the background.
+    views: Vec<(Option<TableName>, ColumnName, Vec<ColumnName>)>,
 }
 
 impl Plan {
@@ -286,25 +360,26 @@ impl Plan {
             SourceKind::Web(web) => web.ca.as_deref(),
             SourceKind::Csv(_) | SourceKind::Sqlite(_) | SourceKind::Postgres { .. } | SourceKind::MySql { .. } => None,
         };
-        let lists = config.apps.iter().flat_map(|app| &app.policy.lists).filter(|list| list.source == source.name);
-        let needs =
-            |list: &CustomerList| (list.table.clone(), list.columns.email.clone(), columns_of(list).cloned().collect());
-        Self { source: source.clone(), ca: ca.map(|ca| config.files.held(ca)), lists: lists.map(needs).collect() }
+        let views = View::all(config).filter(|view| *view.source() == source.name);
+        let needs = |view: View<'_>| (view.table().cloned(), view.subject().clone(), view.columns().cloned().collect());
+        Self { source: source.clone(), ca: ca.map(|ca| config.files.held(ca)), views: views.map(needs).collect() }
     }
 }
 
-/// What the lists of a source need of its table.
-fn needed<'a>(lists: impl Iterator<Item = &'a CustomerList>) -> Needed {
+/// What is needed of the one table of a source.
+fn needed<'a>(views: impl Iterator<Item = View<'a>>) -> Needed {
     let mut needed = Needed::default();
-    for list in lists {
-        needed.emails.insert(list.columns.email.clone());
-        needed.columns.extend(columns_of(list).cloned());
+    for view in views {
+        if let View::List(list) = view {
+            needed.emails.insert(list.columns.email.clone());
+        }
+        needed.columns.extend(view.columns().cloned());
     }
     needed
 }
 
 /// All columns that a list names.
-pub(super) fn columns_of(list: &CustomerList) -> impl Iterator<Item = &ColumnName> {
+fn columns_of(list: &CustomerList) -> impl Iterator<Item = &ColumnName> {
     let role = match &list.role {
         ListRole::Column(column) => Some(column),
         ListRole::Name(_) | ListRole::Default => None,

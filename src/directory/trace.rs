@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::TableDirectory;
-use super::source::{FoundRow, Place, Step};
+use super::source::{FoundRow, Place, Step, View};
 use crate::policy::{AppPolicy, CustomerList, Grant, Refusal, Row};
 use crate::types::{AppName, Email};
 
@@ -80,7 +80,7 @@ impl TableDirectory {
             let mut alike = Alike::new(list, email);
             if rows.as_ref().is_ok_and(Vec::is_empty) {
                 // Only a hint, so a walk that fails is no matter.
-                let _ = source.walk(list, now, &mut |step| alike.consider(&step)).await;
+                let _ = source.walk(View::List(list), now, &mut |step| alike.consider(&step)).await;
             }
             traces.push(ListTrace { number, rows, fetched, alike: alike.into_best() });
         }

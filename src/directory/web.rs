@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use super::csv::{self, MOST_BYTES, Needed};
 use super::json::Reading;
 use super::memory::{Shown, Table};
-use super::source::{Found, Step, Terms};
+use super::source::{Found, Step, Terms, View};
 use super::standing::{MOST_WAIT, age};
 use super::web_fetch::{Answer, Page, Server, Validators};
 use crate::config::{WebFormat, WebSource};
@@ -169,8 +169,8 @@ impl WebTable {
         self.shown.load().find(list, email, &self.terms, now)
     }
 
-    pub(super) fn serves(&self, list: &CustomerList, now: Timestamp) -> bool {
-        self.shown.load().serves(list, &self.terms, now).is_ok()
+    pub(super) fn serves(&self, view: View<'_>, now: Timestamp) -> bool {
+        self.shown.load().serves(view, &self.terms, now).is_ok()
     }
 
     pub(super) fn health(&self, now: Timestamp) -> SourceHealth {
@@ -180,12 +180,12 @@ impl WebTable {
     /// Walks over all rows, the bad ones among them.
     pub(super) async fn walk(
         self: &Arc<Self>,
-        list: &CustomerList,
+        view: View<'_>,
         now: Timestamp,
         each: &mut (dyn FnMut(Step) + Send),
     ) -> Result<(), String> {
         self.look(now).await;
-        self.shown().walk(list, &self.terms, now, each)
+        self.shown().walk(view, &self.terms, now, each)
     }
 
     async fn read(&self, watch: &mut Watch) -> Result<Look, String> {

@@ -72,11 +72,13 @@ impl Budget {
     }
 
     /// When the hour has room again.
+    #[cfg(test)]
     pub(super) fn frees_at(&self, now: Timestamp) -> Timestamp {
         frees_at(&self.hour, self.per_hour, HOUR, now)
     }
 
     /// When a name that failed before may be ordered for again.
+    #[cfg(test)]
     pub(super) fn frees_for_failed_at(&self, now: Timestamp) -> Timestamp {
         self.frees_at(now).max(frees_at(&self.again, (self.per_hour / 4).max(1), HOUR, now))
     }

@@ -4,6 +4,7 @@
 //! says comes first: a domain that the folder has a certificate for costs nothing here.
 
 use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::acme::{Authority, OrderError, name_for};
 use super::backoff::later;
 use super::budget::Budget;
-use super::preflight::{NoResolver, Ports, Preflight};
+pub use super::preflight::NoResolver;
+use super::preflight::{Dns, Ports, Preflight};
 use super::schedule::{Authority as Usable, Job, Outcome, Schedule, Task};
 use super::trouble::Trouble;
 use crate::config::Acme;
@@ -28,6 +30,7 @@ use crate::state::issuance::{CertificateStore, Times};
 use crate::state::metrics::Metrics;
 use crate::state::onboarding::{Sight, Wish};
 use crate::state::ports::StoreError;
+use crate::state::proof::WaitingRoom;
 use crate::state::snapshot::{Current, Snapshot};
 use crate::types::HostName;
 
@@ -62,6 +65,8 @@ pub struct Parts {
     pub store: Arc<dyn DomainStore>,
     /// Which names are ours.
     pub current: Arc<Current>,
+    /// Domains of tables that may not serve yet.
+    pub waiting: Arc<WaitingRoom>,
     /// The certificates in force.
     pub certificates: Arc<Certificates>,
     /// What is answered to who looks for us.
@@ -275,18 +280,21 @@ impl Onboarding {
                 }
                 adding.push(name.clone());
             }
-            let now = self.parts.clock.now();
-            let mut schedule = self.schedule();
-            for name in adding {
-                let (progress, times) = remembered.names.remove(&name).unwrap_or_default();
-                let times = times.or_else(|| known.get(&name).copied());
-                schedule.add(name, progress, times, now);
-            }
-            drop(schedule);
+            self.add(adding, remembered, &known);
             tokio::task::yield_now().await;
         }
         if !gone.is_empty() {
             self.forget(&gone).await;
+        }
+    }
+
+    fn add(&self, names: Vec<CertificateName>, remembered: &mut Remembered, known: &HashMap<CertificateName, Times>) {
+        let now = self.parts.clock.now();
+        let mut schedule = self.schedule();
+        for name in names {
+            let (progress, times) = remembered.names.remove(&name).unwrap_or_default();
+            let times = times.or_else(|| known.get(&name).copied());
+            schedule.add(name, progress, times, now);
         }
     }
 
@@ -563,6 +571,16 @@ impl<T> Future for AbortOnDrop<T> {
     fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<T>> {
         std::pin::Pin::new(&mut self.0).poll(context).map(Result::ok)
     }
+}
+
+/// Where a name points: its addresses, and the names it is an alias of.
+///
+/// # Errors
+/// Why the DNS cannot say.
+pub async fn points_to(resolvers: &[SocketAddr], host: &HostName) -> Result<(Vec<IpAddr>, Vec<String>), String> {
+    let dns = Dns::new(resolvers).map_err(|error| error.to_string())?;
+    let found = dns.addresses(host).await.map_err(|error| error.to_string())?;
+    Ok((found.all, found.aliases))
 }
 
 /// The names that want a certificate: of all domains and the hub, and the wildcards.

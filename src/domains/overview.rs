@@ -1,11 +1,14 @@
 //! Tells how domains stand while the gateway runs.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use super::acme::name_for;
 use super::onboarding::Onboarding;
 use crate::state::certificates::CertificateName;
 use crate::state::onboarding::{DomainRow, Domains, NamedBy, Numbers, Standing};
+use crate::state::proof::Waiting;
 use crate::state::snapshot::{Site, Snapshot};
 use crate::types::HostName;
 
@@ -17,6 +20,9 @@ impl Onboarding {
     fn row(&self, snapshot: &Snapshot, host: &HostName) -> Option<(DomainRow, CertificateName)> {
         let row = match snapshot.site(host) {
             Some(site) => row_of(site, snapshot),
+            None if let Some(waiting) = self.parts.waiting.all().get(host) => {
+                return Some((DomainRow::waiting(host, waiting), CertificateName::Exact(host.clone())));
+            }
             None if snapshot.login.hub.as_ref() == Some(host) => DomainRow::new(host.clone(), None, None, NamedBy::Hub),
             None => return None,
         };
@@ -56,16 +62,20 @@ fn row_of(site: &Site, snapshot: &Snapshot) -> DomainRow {
     DomainRow::new(host.clone(), Some(site.app.name.clone()), site.domain.customer.clone(), named_by)
 }
 
-fn hosts(snapshot: &Snapshot) -> impl Iterator<Item = &HostName> {
+/// All that somebody names, be it that they may not serve yet.
+fn hosts<'a>(snapshot: &'a Snapshot, waiting: &'a BTreeMap<HostName, Waiting>) -> impl Iterator<Item = &'a HostName> {
     let sites = snapshot.configured().chain(snapshot.from_tables());
-    sites.map(|site| &site.domain.host).chain(&snapshot.login.hub)
+    let waiting = waiting.keys().filter(|host| snapshot.site(host).is_none());
+    sites.map(|site| &site.domain.host).chain(&snapshot.login.hub).chain(waiting)
 }
 
 #[async_trait]
 impl Domains for Onboarding {
     async fn page(&self, after: Option<&HostName>, limit: usize, state: Option<Standing>) -> Vec<DomainRow> {
         let snapshot = self.parts.current.load_full();
-        let mut names: Vec<_> = hosts(&snapshot).filter(|host| after.is_none_or(|after| *host > after)).collect();
+        let waiting = self.parts.waiting.all();
+        let mut names: Vec<_> =
+            hosts(&snapshot, &waiting).filter(|host| after.is_none_or(|after| *host > after)).collect();
         names.sort_unstable();
         let mut page = Vec::new();
         for (number, host) in names.into_iter().enumerate() {
@@ -92,8 +102,9 @@ impl Domains for Onboarding {
 
     async fn numbers(&self) -> Numbers {
         let snapshot = self.parts.current.load_full();
+        let waiting = self.parts.waiting.all();
         let mut numbers = Numbers::default();
-        for (number, host) in hosts(&snapshot).enumerate() {
+        for (number, host) in hosts(&snapshot, &waiting).enumerate() {
             if number % CHUNK == CHUNK - 1 {
                 tokio::task::yield_now().await;
             }

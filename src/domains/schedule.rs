@@ -379,6 +379,7 @@ impl Schedule {
     }
 
     /// When [`Schedule::next`] may have something again, if nothing is reported before.
+    #[cfg(test)]
     pub(super) fn wakes_at(&mut self, now: Timestamp) -> Option<Timestamp> {
         let first = |set: &BTreeSet<(Timestamp, CertificateName)>| set.first().map(|(at, _)| *at);
         let open = match &self.authority {

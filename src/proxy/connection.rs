@@ -63,8 +63,11 @@ pub struct TlsFacts {
 pub struct Connection {
     /// A number of its own, for logs.
     pub id: u64,
-    /// The other end.
+    /// The client: the other end, or whom the proxy there connects for.
     pub peer: SocketAddr,
+    /// The proxy at the other end, where one said by the PROXY protocol whom it connects for. It is the peer too where it
+    /// named nobody.
+    pub via: Option<SocketAddr>,
     /// Our end.
     pub local: SocketAddr,
     /// With or without TLS.

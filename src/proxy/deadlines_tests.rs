@@ -15,6 +15,7 @@ fn deadlines(protocol: Protocol) -> (Deadlines, Arc<Connection>) {
     let connection = Arc::new(Connection {
         id: 1,
         peer: address,
+        via: None,
         local: address,
         scheme: Scheme::Http,
         protocol,

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::l4::ext::set_tcp_keepalive;
 use pingora_core::protocols::{Stream, TcpKeepalive};
@@ -25,9 +26,12 @@ use tokio_util::task::TaskTracker;
 use super::connection::{Closing, Connection, Protocol, Scheme, Speaking, Ties, Turns};
 use super::drain::Drain;
 use super::handshake::{self, Met};
+use super::proxy_protocol::{self, Client};
 use super::stream::Downstream;
 use super::wire::Wire;
+use crate::state::clock::Clock;
 use crate::state::counters::ListenerCounters;
+use crate::state::seldom::Seldom;
 
 pub use super::handshake::Tls;
 
@@ -71,6 +75,8 @@ pub struct Serving<A> {
     pub app: Arc<A>,
     /// The limits.
     pub limits: Limits,
+    /// Whose connections begin with a header of the PROXY protocol. `None`: nobody's, and none is looked for.
+    pub proxies: Option<Arc<[IpNet]>>,
     /// How long running requests may take to end when the gateway stops.
     pub grace: Duration,
 }
@@ -142,9 +148,9 @@ impl Listener {
                 }
             };
             pause = PAUSE_LEAST;
-            let (app, limits) = {
+            let (app, limits, proxies) = {
                 let serving = serving.load();
-                (Arc::clone(&serving.app), serving.limits)
+                (Arc::clone(&serving.app), serving.limits, serving.proxies.clone())
             };
             let Some(place) = Place::take(&counters, limits.connections) else {
                 tracing::debug!(%peer, "too many connections are open");
@@ -154,7 +160,7 @@ impl Listener {
             let shutdown = shutdown.clone();
             tasks.spawn(async move {
                 let _place = place;
-                if let Some((stream, _listed)) = arrive(socket, peer, tls, limits, counters, open).await {
+                if let Some((stream, _listed)) = arrive(socket, peer, tls, proxies, limits, counters, open).await {
                     let mut stream: Option<Stream> = Some(Box::new(stream));
                     while let Some(next) = stream {
                         stream = app.process_new(next, &shutdown).await;
@@ -245,9 +251,10 @@ impl Drop for Place {
 
 /// From an accepted socket to a stream that Pingora can serve. `None`: it came to nothing, and a debug line says why.
 async fn arrive(
-    socket: TcpStream,
+    mut socket: TcpStream,
     peer: SocketAddr,
     tls: Option<Arc<Tls>>,
+    proxies: Option<Arc<[IpNet]>>,
     limits: Limits,
     counters: Arc<ListenerCounters>,
     open: Arc<Open>,
@@ -260,9 +267,26 @@ async fn arrive(
     if let Err(error) = set_tcp_keepalive(&socket, &KEEPALIVE) {
         tracing::debug!(%peer, %error, "TCP keep-alive cannot be set");
     }
+    let (peer, via) = match timeout(limits.header_read, whose(&mut socket, peer, proxies.as_deref())).await {
+        Ok(Ok(whose)) => whose,
+        Ok(Err(error)) => {
+            // One that closes without a word looks whether we are there.
+            if error.kind() != io::ErrorKind::UnexpectedEof {
+                ListenerCounters::add(&counters.proxy_headers_refused);
+            }
+            tracing::debug!(%peer, %error, "a connection is closed because of its PROXY header");
+            return None;
+        }
+        Err(_) => {
+            ListenerCounters::add(&counters.header_timeouts);
+            tracing::debug!(%peer, "no PROXY header came in time");
+            return None;
+        }
+    };
     let mut connection = Connection {
         id: next_id(),
         peer,
+        via,
         local,
         scheme: Scheme::Http,
         protocol: Protocol::Http1,
@@ -313,6 +337,37 @@ async fn arrive(
     }
 }
 
+/// Whose a connection is: the other end's, or that of whom the proxy there connects for; then with the proxy's address.
+async fn whose(
+    socket: &mut TcpStream,
+    peer: SocketAddr,
+    proxies: Option<&[IpNet]>,
+) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
+    static TOLD: Seldom = Seldom::new();
+    let Some(proxies) = proxies else { return Ok((peer, None)) };
+    if proxies.iter().any(|network| network.contains(&peer.ip().to_canonical())) {
+        return match proxy_protocol::read(socket).await {
+            Ok(Client::At(client)) => Ok((client, Some(peer))),
+            Ok(Client::Unnamed) => Ok((peer, Some(peer))),
+            Err(error) => {
+                if error.kind() == io::ErrorKind::InvalidData && TOLD.is_due(Clock.now()) {
+                    tracing::warn!(%peer, %error, "connections of a trusted proxy are refused");
+                }
+                Err(error)
+            }
+        };
+    }
+    // Nobody else may speak for others; and what comes behind such a header would be another's request.
+    if proxy_protocol::begins(socket).await? {
+        if TOLD.is_due(Clock.now()) {
+            let help = "if it is yours, name it in `server.trusted_proxies`";
+            tracing::warn!(%peer, help, "connections are refused: they have a PROXY header, but no trusted proxy's");
+        }
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a trusted proxy's"));
+    }
+    Ok((peer, None))
+}
+
 /// Resolves when the watch turns true, or when nobody can turn it any more.
 async fn turned(shutdown: &mut ShutdownWatch) {
     let _ = shutdown.wait_for(|stopping| *stopping).await;
@@ -336,3 +391,7 @@ mod house;
 #[cfg(test)]
 #[path = "listener_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "handshake_tests.rs"]
+mod handshake_tests;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::proxy::stream::EndGuard;
 use crate::state::certificates::{CertificateSet, Certificates};
+use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
 use crate::state::snapshot::{Current, Snapshot};
 use crate::types::HostName;
@@ -74,6 +75,11 @@ impl ProxyHttp for Gateway {
         }
         let body = match path.as_str() {
             "/big" => "0123456789".repeat(100_000),
+            "/peer" => match connection.via {
+                Some(via) if via == connection.peer => "itself".to_owned(),
+                Some(via) => format!("{} via {}", connection.peer, via.ip()),
+                None => connection.peer.to_string(),
+            },
             _ => describe(&connection),
         };
         let mut head = ResponseHeader::build(200, None)?;
@@ -109,6 +115,7 @@ pub(super) struct House {
     pub(super) retired: CancellationToken,
     pub(super) address: SocketAddr,
     pub(super) counters: Arc<ListenerCounters>,
+    pub(super) challenges: Arc<Challenges>,
     pub(super) session_ended: CancellationToken,
     pub(super) release: Arc<Notify>,
     pub(super) news: mpsc::UnboundedReceiver<String>,
@@ -124,16 +131,23 @@ pub(super) async fn house(scheme: Scheme, limits: Limits) -> House {
 }
 
 pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: SocketAddr) -> House {
+    house_with(scheme, limits, upstream, None).await
+}
+
+/// A house that these proxies come to with the PROXY protocol.
+pub(super) async fn house_with(scheme: Scheme, limits: Limits, upstream: SocketAddr, proxies: Option<&str>) -> House {
     let _ = aws_lc_rs::default_provider().install_default();
     let data = tempfile::TempDir::new().expect("a folder");
     let now = Clock.now();
     let ca = crate::certificates::local_ca::open_or_create(data.path(), now).expect("an authority");
     let issue = |name| ca.issue(&HostName::parse(name).expect("a host"), now).expect("a certificate");
-    let certificates = Arc::new(Certificates::new(Clock, current(""), 100));
+    let current = current();
+    let certificates = Arc::new(Certificates::new(Clock, current, 100));
     certificates.publish(CertificateSet::new(NAMES.map(issue).into()));
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).expect("a certificate")).expect("a root");
 
+    let challenges = Arc::new(Challenges::default());
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = socket.local_addr().expect("an address");
     let socket = Arc::new(socket);
@@ -141,7 +155,7 @@ pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: Socke
     let listener = match scheme {
         Scheme::Http => Listener::http(socket, Arc::clone(&counters)),
         Scheme::Https => {
-            let tls = Tls::new(certificates, Arc::default());
+            let tls = Tls::new(certificates, Arc::clone(&challenges));
             Listener::https(socket, tls, Arc::clone(&counters))
         }
     };
@@ -157,16 +171,18 @@ pub(super) async fn house_before(scheme: Scheme, limits: Limits, upstream: Socke
     proxy.handle_init_modules();
     let proxy = Arc::new(proxy);
     let (shutdown, watching) = watch::channel(false);
-    let serving = Arc::new(ArcSwap::from_pointee(Serving { app: proxy, limits, grace: PATIENCE * 2 }));
+    let proxies = proxies.map(|network| [network.parse().expect("a network")].into());
+    let serving = Serving { app: proxy, limits, proxies, grace: PATIENCE * 2 };
+    let serving = Arc::new(ArcSwap::from_pointee(serving));
     let retired = CancellationToken::new();
     let running = tokio::spawn(listener.run(serving, watching, retired.clone(), Arc::default()));
-    House { retired, address, counters, session_ended, release, news, shutdown, running, roots }
+    House { retired, address, counters, challenges, session_ended, release, news, shutdown, running, roots }
 }
 
-/// A snapshot that serves our names, with more keys of `[server]`.
-pub(super) fn current(server: &str) -> Arc<Current> {
+/// A snapshot that serves our names.
+fn current() -> Arc<Current> {
     let text = format!(
-        "[server]\nhttps = '127.0.0.1:0'\ndata = 'd'\n{server}\n[tls]\nlocal_ca = true\n\
+        "[server]\nhttps = '127.0.0.1:0'\ndata = 'd'\n[tls]\nlocal_ca = true\n\
          [mail]\nsmtp = 'smtp://127.0.0.1:25'\nfrom = 'a@b.test'\n[source.s]\nurl = 'csv:s.csv'\n\
          [app.a]\ndomains = {NAMES:?}\nupstream = 'http://127.0.0.1:1'\n[[app.a.customers]]\nsource = 's'\nemail = 'email'\n"
     );

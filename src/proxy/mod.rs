@@ -7,6 +7,7 @@
 //! The [`ProxyHttp`] below is a switchboard: each hook makes one short call.
 
 mod access_log;
+mod acme;
 mod admit;
 mod connection;
 mod ctx;
@@ -20,6 +21,7 @@ mod identity;
 mod last_word;
 mod linger;
 pub mod listener;
+mod proxy_protocol;
 mod respond;
 mod route;
 pub mod stream;
@@ -49,6 +51,7 @@ use crate::pages::Reply;
 use crate::policy::Reason;
 use crate::session::is_ours;
 use crate::state::assertion::Signer;
+use crate::state::challenges::Challenges;
 use crate::state::metrics::Metrics;
 use crate::state::snapshot::Current;
 use admit::Admission;
@@ -70,6 +73,8 @@ pub struct Gateway {
     pub corridor: Corridor,
     /// The upstreams.
     pub upstreams: Arc<Upstreams>,
+    /// What authorities look for.
+    pub challenges: Arc<Challenges>,
     /// Signs assertions.
     pub signer: Arc<Signer>,
     /// The counters.
@@ -273,6 +278,10 @@ impl Gateway {
         if connection.protocol == Protocol::Http2 {
             // A client that opens no window for its answer holds it without a byte moving on the socket (CVE-2019-9517).
             session.as_downstream_mut().set_write_timeout(Some(snapshot.limits.idle));
+        }
+        if let Some(reply) = acme::answer(session.req_header(), connection, &self.challenges) {
+            ctx.decided("portal", "acme-challenge");
+            return Ok(Some(reply));
         }
         let facts = match route::read(session.req_header(), connection, &snapshot) {
             Ok(Routed::Request(facts)) => facts,

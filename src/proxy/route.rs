@@ -127,7 +127,10 @@ pub(super) fn read(head: &RequestHeader, connection: &Connection, snapshot: &Sna
     let allowances = site.map_or(&no_allowances, |site| &site.app.path_allowances);
     let path = RequestPath::parse(path.as_bytes(), allowances)
         .map_err(|error| refuse(StatusCode::BAD_REQUEST, error.0.name()))?;
-    let (client, forwarded_for) = client(&head.headers, connection.peer.ip(), &snapshot.trusted_proxies)
+    // A proxy that speaks the PROXY protocol adds no field to a request: whom it does not name sent that field itself.
+    let names_nobody = connection.via == Some(connection.peer);
+    let trusted: &[IpNet] = if names_nobody { &[] } else { &snapshot.trusted_proxies };
+    let (client, forwarded_for) = client(&head.headers, connection.peer.ip(), trusted)
         .ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "malformed-forwarded-for"))?;
     let (method, query) = (head.method.clone(), query.map(str::to_owned));
     let authority = normal_authority(&host, authority);
@@ -151,7 +154,7 @@ fn limits(head: &RequestHeader, snapshot: &Snapshot) -> Result<(), &'static str>
 }
 
 /// The one authority of a request. Pingora has refused two Host fields, and a Host that differs from the target's.
-fn authority(head: &RequestHeader) -> Option<&str> {
+pub(super) fn authority(head: &RequestHeader) -> Option<&str> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (head.uri.authority(), hosts.next(), hosts.next()) {
         (_, Some(_), Some(_)) => None,

@@ -474,6 +474,7 @@ mod tests {
         let connection = Arc::new(Connection {
             id: 1,
             peer,
+            via: None,
             local: address,
             scheme: Scheme::Http,
             protocol: Protocol::Http1,

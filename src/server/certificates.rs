@@ -15,6 +15,7 @@ use crate::state::certificates::{
 };
 use crate::state::clock::Clock;
 use crate::state::issuance::CertificateStore;
+use crate::state::ports::StoreError;
 use crate::types::HostName;
 
 /// What to do for a domain without a certificate.
@@ -116,21 +117,27 @@ async fn read_folder(path: PathBuf, clock: Clock) -> (Folder, Option<ByName>) {
     reading.await.unwrap_or_default()
 }
 
-/// Tells of domains that nobody can reach.
-///
-/// # Errors
-/// When the store cannot be read.
-pub(super) async fn tell_of_lacks(
-    config: &Config,
+/// Tells of domains that nobody can reach, in the background: a large folder is asked for each of them.
+pub(super) fn tell_of_lacks(config: &Config, store: Arc<dyn CertificateStore>, certificates: Arc<Certificates>) {
+    if config.tls.local_ca || config.acme.is_some() {
+        return;
+    }
+    let hosts: Vec<HostName> = hosts(config).cloned().collect();
+    tokio::spawn(async move {
+        if let Err(error) = tell(hosts, &*store, &certificates).await {
+            tracing::warn!(%error, "which domains have no certificate cannot be told");
+        }
+    });
+}
+
+async fn tell(
+    hosts: Vec<HostName>,
     store: &dyn CertificateStore,
     certificates: &Certificates,
-) -> Result<(), ServerError> {
-    if config.tls.local_ca || config.acme.is_some() {
-        return Ok(());
-    }
+) -> Result<(), StoreError> {
     let mut lacking = Vec::new();
-    for host in hosts(config) {
-        if !certificates.has_valid_from_folder(host).await {
+    for host in hosts {
+        if !certificates.has_valid_from_folder(&host).await {
             lacking.push(host);
         }
     }
@@ -138,7 +145,10 @@ pub(super) async fn tell_of_lacks(
         return Ok(());
     }
     let stored: HashSet<_> = store.certificate_times().await?.into_iter().map(|(name, _)| name).collect();
-    lacking.retain(|host| !stored.contains(&CertificateName::Exact((*host).clone())));
+    lacking.retain(|host| {
+        let names = [Some(CertificateName::Exact(host.clone())), CertificateName::wildcard_of(host)];
+        !names.iter().flatten().any(|name| stored.contains(name))
+    });
     for host in lacking.iter().take(MOST_TOLD) {
         tracing::warn!(%host, help = NO_CERTIFICATE, "the domain has no certificate, so nobody can reach it");
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use pingora::apps::HttpServerOptions;
 use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::HttpProxy;
@@ -16,8 +17,14 @@ pub(super) fn serving(gateway: Proxy, config: &Config) -> Serving<HttpProxy<Prox
     Serving {
         app: Arc::new(engine(gateway, config)),
         limits: connection_limits(&config.server.limits),
+        proxies: proxies(config),
         grace: config.server.grace,
     }
+}
+
+/// Whose connections begin with a header of the PROXY protocol.
+pub(super) fn proxies(config: &Config) -> Option<Arc<[IpNet]>> {
+    config.server.proxy_protocol.then(|| config.server.trusted_proxies.clone().into())
 }
 
 /// Those of the named limits that hold for a connection.

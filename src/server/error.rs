@@ -7,6 +7,8 @@ use super::listeners::hint;
 use super::sockets::SocketProblem;
 use crate::certificates::local_ca::LocalCaError;
 use crate::config::ConfigErrors;
+use crate::domains::acme::InvalidAcme;
+use crate::domains::onboarding::NoResolver;
 use crate::login::oidc::InvalidProviderCa;
 use crate::mail::smtp::MailSetupError;
 use crate::proxy::InvalidTlsFile;
@@ -41,6 +43,12 @@ pub enum ServerError {
     /// A provider's CA cannot be used.
     #[error(transparent)]
     ProviderCa(#[from] InvalidProviderCa),
+    /// The authority cannot be asked.
+    #[error(transparent)]
+    Acme(#[from] InvalidAcme),
+    /// The DNS cannot be asked.
+    #[error(transparent)]
+    Resolver(#[from] NoResolver),
     /// An address cannot be listened on.
     #[error("`server.{listener}` cannot listen on {address}: {cause}{}", hint(.cause))]
     Listen {

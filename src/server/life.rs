@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::handover::{Outcome, Passed, Predecessor, Successor};
 use super::mailer::CurrentMailer;
+use super::orders::Orders;
 use super::program::Program;
 use super::sockets::{Given, inherited};
 use super::{Gateway, Inherited, Loaded, Parts, ServerError, sweep, systemd};
@@ -116,17 +117,20 @@ struct Alone {
     mailer: Arc<CurrentMailer>,
     mail: Arc<MailCounters>,
     limits: Arc<RateLimits>,
+    orders: Orders,
     clock: Clock,
 }
 
 impl Alone {
     fn start(self, rooms: &TaskTracker, halt: &CancellationToken) {
-        let Self { store, login, mailer, mail, limits, clock } = self;
+        let Self { store, login, mailer, mail, limits, orders, clock } = self;
         let (mailed, current) = (Arc::clone(&login.mailed), Arc::clone(&login.current));
         rooms.spawn(login::answer::run(login, Arc::clone(&mailed), clock, halt.clone()));
         let mailer = mailer as Arc<dyn Mailer>;
         rooms.spawn(outbox::run(Arc::clone(&store) as _, mailer, mailed, clock, mail, halt.clone()));
         rooms.spawn(sweep(store, limits, current, clock, halt.clone()));
+        // Whoever asks for the proof comes by the listeners of the process that serves.
+        rooms.spawn(orders.run(halt.clone()));
     }
 }
 
@@ -152,6 +156,9 @@ impl Gateway {
             tracing::warn!("some source has not answered yet; starting without it");
         }
         self.start_shared(&rooms, &halt);
+        if let Some(domains) = self.domains.take() {
+            domains.run(&rooms, &halt).await;
+        }
         if let Some(predecessor) = &mut predecessor {
             self.sessions.share_store(true);
             tokio::select! {
@@ -250,6 +257,7 @@ impl Gateway {
             mailer: Arc::clone(&self.mailer),
             mail: Arc::clone(&self.mail),
             limits: Arc::clone(&self.limits),
+            orders: self.orders.clone(),
             clock: self.clock,
         };
         let until = halt.clone();

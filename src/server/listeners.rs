@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -62,8 +61,6 @@ pub(super) struct Servants {
     pub(super) tls: Arc<Tls>,
     pub(super) counters: Arc<ListenerCounters>,
     pub(super) console: axum::Router,
-    /// The port of https, for whoever has to name it.
-    pub(super) https_port: Arc<AtomicU16>,
 }
 
 /// All sockets that are served.
@@ -186,7 +183,7 @@ impl Listeners {
 
     fn start(&self, socket: Socket) -> Open {
         let retired = CancellationToken::new();
-        let Servants { serving, tls, counters, console, https_port } = &self.servants;
+        let Servants { serving, tls, counters, console } = &self.servants;
         let own = Arc::clone(&socket.socket);
         let local = own.local_addr();
         match &local {
@@ -196,11 +193,7 @@ impl Listeners {
             }
         }
         let listener = match socket.role {
-            Role::Https => {
-                let port = local.map_or(socket.address.port(), |address| address.port());
-                https_port.store(port, Ordering::Relaxed);
-                Listener::https(own, Arc::clone(tls), Arc::clone(counters))
-            }
+            Role::Https => Listener::https(own, Arc::clone(tls), Arc::clone(counters)),
             Role::Http => Listener::http(own, Arc::clone(counters)),
             Role::Admin => {
                 let (console, until) = (console.clone(), retired.clone());

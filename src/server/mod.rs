@@ -10,15 +10,17 @@ mod handover;
 mod life;
 mod listeners;
 mod mailer;
+mod orders;
 mod program;
 mod reload;
 mod sockets;
 mod systemd;
+mod tables;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -33,8 +35,10 @@ pub(crate) use self::handover::Outcome as UpgradeOutcome;
 pub use self::life::serve;
 use self::listeners::{Listeners, Servants, Socket};
 use self::mailer::CurrentMailer;
+use self::orders::{Orders, Ports};
 use self::reload::Reloader;
 pub use self::sockets::{Given, SocketProblem};
+use self::tables::TableDomains;
 use crate::config::{self, Config, Files};
 use crate::console::{self, ConsoleRoom};
 use crate::directory::TableDirectory;
@@ -111,6 +115,9 @@ pub struct Gateway {
     stopping: Arc<AtomicBool>,
     listeners: Arc<Listeners>,
     sockets: Vec<Socket>,
+    /// None once they run.
+    domains: Option<tables::Prepared>,
+    orders: Orders,
     reloader: Reloader,
 }
 
@@ -203,15 +210,24 @@ impl Gateway {
         let stopping = Arc::new(AtomicBool::new(false));
         let (reloads, asked) = Reloads::new(reload::digest(&loaded.text), clock.now());
         let reloads = Arc::new(reloads);
+        let tables = TableDomains::default();
+        let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
+        let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
+        let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let console = {
             let directory = Arc::clone(&directory);
             console::router(Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
                 listeners: Arc::clone(&counters),
+                certificates: Arc::clone(&certificates),
                 mail: Arc::clone(&mail),
                 metrics: Arc::clone(&metrics),
                 reloads: Arc::clone(&reloads),
+                current: Arc::clone(&current),
+                nominations: tables.nominations,
+                waiting: tables.waiting,
+                domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
             }))
         };
@@ -222,6 +238,7 @@ impl Gateway {
             current: Arc::clone(&current),
             corridor,
             upstreams: Arc::clone(&upstreams),
+            challenges: Arc::clone(&challenges),
             signer,
             metrics: Arc::clone(&metrics),
             https_port: Arc::clone(&https_port),
@@ -232,15 +249,17 @@ impl Gateway {
             tls: Tls::new(Arc::clone(&certificates), Arc::clone(&challenges)),
             counters,
             console,
-            https_port,
         }));
         let sockets = listeners.prepare(&config.server, &inherited.sockets).await.map_err(ServerError::from_all)?;
+        let ports = Ports::of(&config.server, &sockets);
+        https_port.store(ports.https, Ordering::Relaxed);
+        orders.apply(orders.prepare(config, ports)?);
         let watcher = Watcher::new(&loaded.path, loaded.files.clone(), config.tls.certs.as_deref());
         let mut seen = Seen::default();
         let as_store = Arc::clone(&sqlite) as Arc<dyn CertificateStore>;
         let prepared = certificates::prepare(config, &as_store, local_ca.as_ref(), clock).await;
         certificates::apply(prepared, &certificates, &mut seen);
-        certificates::tell_of_lacks(config, &*as_store, &certificates).await?;
+        certificates::tell_of_lacks(config, Arc::clone(&as_store), Arc::clone(&certificates));
         let reloader = Reloader {
             loaded,
             is_stand_in,
@@ -261,6 +280,8 @@ impl Gateway {
             gateway,
             serving,
             listeners: Arc::clone(&listeners),
+            orders: orders.clone(),
+            https_port,
             metrics,
             watcher: Some(watcher),
         };
@@ -276,6 +297,8 @@ impl Gateway {
             stopping,
             listeners,
             sockets,
+            domains: Some(domains),
+            orders,
             reloader,
         })
     }

@@ -10,6 +10,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -22,6 +23,7 @@ use tokio::sync::mpsc;
 use super::certificates::{self, Seen};
 use super::listeners::{Listeners, Socket};
 use super::mailer::{self, CurrentMailer};
+use super::orders::{self, Orders, Ports};
 use super::{Loaded, ServerError, engine, systemd};
 use crate::certificates::local_ca::OnDemand;
 use crate::config::{self, Config};
@@ -65,6 +67,9 @@ pub(super) struct Reloader {
     pub(super) gateway: Proxy,
     pub(super) serving: Arc<ArcSwap<Serving<HttpProxy<Proxy>>>>,
     pub(super) listeners: Arc<Listeners>,
+    pub(super) orders: Orders,
+    /// The port of https, for whoever has to name it.
+    pub(super) https_port: Arc<AtomicU16>,
     pub(super) metrics: Arc<Metrics>,
     /// None when it broke.
     pub(super) watcher: Option<Watcher>,
@@ -73,6 +78,8 @@ pub(super) struct Reloader {
 /// What is ready to be put in force.
 struct Prepared {
     sockets: Vec<Socket>,
+    ports: Ports,
+    orders: orders::Prepared,
     upstreams: PreparedUpstreams,
     tables: PreparedTables,
     providers: PreparedProviders,
@@ -245,30 +252,32 @@ impl Reloader {
                 None
             }
         };
-        let (Some(sockets), Some(upstreams), Some(providers), true) =
-            (sockets, upstreams, providers, errors.is_empty())
+        let ports = Ports::of(&config.server, sockets.as_deref().unwrap_or_default());
+        let orders = keep(self.orders.prepare(config, ports), &mut errors);
+        let (Some(sockets), Some(orders), Some(upstreams), Some(providers), true) =
+            (sockets, orders, upstreams, providers, errors.is_empty())
         else {
             return Err(ServerError::from_all(errors));
         };
         // Last, for it is the one that may take its time.
         let asked = if cause == Cause::Watch { Asked::AsBefore } else { Asked::Anew };
         let tables = self.directory.prepare(config, asked).await;
-        let serving = match (config.server.limits == running.server.limits, config.server.grace == running.server.grace)
-        {
-            (true, true) => None,
+        let serving = if config.server.limits == running.server.limits {
             // The engine stays with its connections to upstreams.
-            (true, false) => {
-                let serving = self.serving.load();
-                Some(Serving { app: Arc::clone(&serving.app), limits: serving.limits, grace: config.server.grace })
-            }
-            (false, _) => Some(engine::serving(self.gateway.clone(), config)),
+            let serving = self.serving.load();
+            let (grace, proxies) = (config.server.grace, engine::proxies(config));
+            let is_new = grace != serving.grace || proxies != serving.proxies;
+            is_new.then(|| Serving { app: Arc::clone(&serving.app), limits: serving.limits, proxies, grace })
+        } else {
+            Some(engine::serving(self.gateway.clone(), config))
         };
-        Ok(Prepared { sockets, upstreams, tables, providers, mailer, local_ca, certificates, serving })
+        Ok(Prepared { sockets, ports, orders, upstreams, tables, providers, mailer, local_ca, certificates, serving })
     }
 
     /// Puts what is ready in force; answers what changed.
     fn apply(&mut self, loaded: Loaded, prepared: Prepared) -> Vec<String> {
-        let Prepared { sockets, upstreams, tables, providers, mailer, local_ca, certificates, serving } = prepared;
+        let Prepared { sockets, ports, orders, upstreams, tables, providers, mailer, local_ca, certificates, serving } =
+            prepared;
         let mut changed = changes(self.loaded.side(), loaded.side());
         let config = &loaded.config;
         // What requests ask of comes before the snapshot that sends them there, and certificates before the names that need them.
@@ -286,7 +295,9 @@ impl Reloader {
             self.serving.store(Arc::new(serving));
         }
         self.metrics.expect(config.apps.iter().map(|app| app.name.as_str()), &audit::EVENTS);
+        self.https_port.store(ports.https, Ordering::Relaxed);
         self.listeners.apply(sockets);
+        self.orders.apply(orders);
         let is_other_text = self.loaded.text != loaded.text;
         self.loaded = loaded;
         if is_other_text {

@@ -13,6 +13,8 @@ pub struct ListenerCounters {
     pub refused_over_limit: AtomicU64,
     /// TLS handshakes that failed or took too long.
     pub handshake_failed: AtomicU64,
+    /// Connections closed because of their PROXY header: a trusted proxy's that is missing or malformed, and anybody else's.
+    pub proxy_headers_refused: AtomicU64,
     /// Connections closed because the head of a request took too long.
     pub header_timeouts: AtomicU64,
     /// Requests whose head was malformed, so that nothing more is known of them.

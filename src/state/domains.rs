@@ -62,19 +62,28 @@ pub struct Progress {
     pub next_try: Option<Timestamp>,
 }
 
-/// A domain that a table named, and whose it was proven to be.
+/// A domain that a table or the config named, and whose it was proven to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claim {
     /// The domain.
     pub host: HostName,
-    /// Who has it: as the table said last.
+    /// Who has it: as the table, or the config, said last.
     pub owner: Owner,
-    /// How it presents itself, as the table said last; the room that reads tables knows the form.
+    /// How it presents itself, as the table said last; the room that reads tables knows the form. Empty for a domain that the
+    /// config names.
     pub brand: String,
     /// Whose it was proven to be, and since when.
     pub proven: Option<(Owner, Timestamp)>,
     /// Since when the table does not name it any more.
     pub left: Option<Timestamp>,
+}
+
+impl Claim {
+    /// Whether it is proven for whom it is named now: one that is not serves nobody.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.proven.as_ref().is_some_and(|(owner, _)| *owner == self.owner)
+    }
 }
 
 /// For whom a domain serves.
@@ -107,6 +116,8 @@ pub trait DomainStore: Send + Sync {
     async fn answer_wish(&self, name: &CertificateName, answer: &str) -> Result<(), StoreError>;
     /// Takes the answer to a wish; `None` as long as there is none.
     async fn take_answer(&self, name: &CertificateName) -> Result<Option<String>, StoreError>;
+    /// Forgets what is asked for a name.
+    async fn forget_wish(&self, name: &CertificateName) -> Result<(), StoreError>;
     /// Forgets wishes and answers that are older.
     async fn forget_wishes(&self, before: Timestamp) -> Result<(), StoreError>;
 
@@ -116,4 +127,11 @@ pub trait DomainStore: Send + Sync {
     async fn put_claims(&self, claims: &[Claim]) -> Result<(), StoreError>;
     /// Forgets claims.
     async fn forget_claims(&self, hosts: &[HostName]) -> Result<(), StoreError>;
+
+    /// Notes an operator's word that a domain may serve for somebody, in the place of any before.
+    async fn approve(&self, host: &HostName, owner: &Owner) -> Result<(), StoreError>;
+    /// What operators approved and nobody took up yet.
+    async fn approvals(&self) -> Result<Vec<(HostName, Owner)>, StoreError>;
+    /// Forgets what operators said of a domain for somebody.
+    async fn forget_approval(&self, host: &HostName, owner: &Owner) -> Result<(), StoreError>;
 }

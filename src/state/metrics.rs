@@ -1,6 +1,6 @@
 //! The counters that `/metrics` shows.
 
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// What can go wrong with an upstream.
 const UPSTREAM_ERRORS: [&str; 4] = ["connect-timeout", "response-timeout", "tls", "unreachable"];
@@ -57,6 +57,12 @@ pub struct Metrics {
     pub certificate_orders: IntCounterVec,
     /// Domains by app and state.
     pub domains: IntGaugeVec,
+    /// Orders that the hour still has.
+    pub certificate_orders_left: IntGauge,
+    /// Whether the certificate authority can be used.
+    pub certificate_authority_up: IntGauge,
+    /// When the first certificate ends that was ordered and is still wanted, in seconds since 1970; 0 without one.
+    pub certificate_ends_first: IntGauge,
 }
 
 impl Metrics {
@@ -74,6 +80,11 @@ impl Metrics {
         };
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             let gauge = IntGaugeVec::new(Opts::new(name, help), labels).expect("fixed names are valid");
+            registry.register(Box::new(gauge.clone())).expect("each name is registered once");
+            gauge
+        };
+        let single = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help).expect("fixed names are valid");
             registry.register(Box::new(gauge.clone())).expect("each name is registered once");
             gauge
         };
@@ -133,6 +144,18 @@ impl Metrics {
                 &["outcome"],
             ),
             domains: gauge("vestibule_domains", "Domains by app and state", &["app", "state"]),
+            certificate_orders_left: single(
+                "vestibule_certificate_orders_left",
+                "Orders of certificates that this hour still has",
+            ),
+            certificate_authority_up: single(
+                "vestibule_certificate_authority_up",
+                "Whether the certificate authority could be used when it was last asked",
+            ),
+            certificate_ends_first: single(
+                "vestibule_certificate_ends_first_timestamp_seconds",
+                "When the first certificate ends that was ordered and is still wanted",
+            ),
             duration,
             decision,
             registry,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::certificates::CertificateName;
 use super::domains::{Phase, Progress};
 use super::issuance::Times;
+use super::proof::Waiting;
 use crate::types::{AppName, CustomerId, HostName};
 
 /// One domain.
@@ -174,6 +175,19 @@ impl DomainRow {
             Standing::Phase(Phase::Pending | Phase::Issued | Phase::Renewing) | Standing::Provided => {
                 self.ends_soon(now)
             }
+        }
+    }
+
+    /// A domain of a table that may not serve yet: nothing is ordered for it either.
+    #[must_use]
+    pub fn waiting(host: &HostName, waiting: &Waiting) -> Self {
+        let owner = waiting.owner.clone();
+        Self {
+            state: Standing::Phase(Phase::Missing),
+            since: Some(waiting.since),
+            problem: Some(waiting.cause.name().to_owned()),
+            sentence: Some(waiting.sentence.clone()),
+            ..Self::new(host.clone(), Some(owner.app), owner.customer, NamedBy::Table)
         }
     }
 

@@ -45,6 +45,8 @@ pub struct Live {
     pub assertion: ArcSwapOption<Assertion>,
     /// What it was compiled from; with another config it is compiled anew.
     app: Arc<App>,
+    /// The customer that the domain was pinned to then; pinned to another, it is compiled anew.
+    pinned: Option<CustomerId>,
     fresh_until: Timestamp,
     /// The tables' epoch that it was compiled in.
     epoch: u64,
@@ -147,7 +149,15 @@ impl Sessions {
         } else if live.is_none() {
             live = self.fill(id, site, now, None).await?;
         }
+        if live.as_ref().is_some_and(|live| !live.is_for(site)) {
+            // Somebody asked at the same time with the domain as it was a moment ago, and we got the same answer.
+            live = self.refresh(id, site, now).await?;
+        }
         let Some(live) = live else { return Ok(None) };
+        if !live.is_for(site) {
+            let cause = "the domain is being changed".to_owned();
+            return Err(Unavailable { source_name: site.app.name.to_string(), cause }.into());
+        }
         if !self.is_still_there(id).await? {
             return Ok(None);
         }
@@ -309,6 +319,7 @@ impl Sessions {
             choices: if pinned.is_some() { grants.len().min(1) } else { grants.len() },
             assertion: ArcSwapOption::empty(),
             app: Arc::clone(app),
+            pinned: site.domain.customer.clone(),
             fresh_until,
             epoch,
             last_used: AtomicI64::new(used.as_second()),
@@ -637,7 +648,12 @@ impl Drop for Look {
 impl Live {
     /// Whether it may be used without asking anybody again.
     fn is_fresh(&self, site: &Site, epoch: u64, now: Timestamp) -> bool {
-        self.fresh_until > now && self.epoch == epoch && Arc::ptr_eq(&self.app, &site.app)
+        self.is_for(site) && self.fresh_until > now && self.epoch == epoch
+    }
+
+    /// Whether it was compiled for the domain as it is now.
+    fn is_for(&self, site: &Site) -> bool {
+        Arc::ptr_eq(&self.app, &site.app) && self.pinned == site.domain.customer
     }
 
     fn last_used(&self) -> Timestamp {

@@ -79,6 +79,8 @@ struct Table {
     now: Mutex<Timestamp>,
     /// Whether there is a list besides that cannot be asked.
     is_missing_one: AtomicBool,
+    /// The customer that people are of; the workspace, when nothing.
+    customer: Mutex<Option<CustomerId>>,
     epoch: AtomicU64,
 }
 
@@ -87,11 +89,12 @@ impl Directory for Table {
     async fn known(&self, app: &AppName, email: &Email) -> Result<Arc<Known>, Unavailable> {
         let is_there = !self.removed.lock().expect("not poisoned").contains(email);
         let is_dated = app.as_str() == "dated";
+        let customer = self.customer.lock().expect("not poisoned").clone();
         let grant = Grant {
             app: app.clone(),
             email: email.clone(),
             name: DisplayName::new("Ann"),
-            customer: None,
+            customer: customer.map(|id| crate::policy::Customer { id, name: None }),
             role: RoleName::parse("user").expect("valid"),
             days_back: is_dated.then_some(1),
             language: None,
@@ -630,4 +633,37 @@ async fn attack_21_a_request_finds_by_itself_what_another_process_ended() {
     house.sessions.share_store(true);
     house.store.end_session(ann.hash()).await.expect("ended");
     assert!(house.live(&ann, "orders.example", 0).await.expect("known").is_none());
+}
+
+#[tokio::test]
+async fn attack_29_a_session_of_the_last_owner_does_not_enter_for_the_next() {
+    let house = House::new().await;
+    let customer = |id: &str| Some(CustomerId::parse(id).expect("an id"));
+    *house.table.customer.lock().expect("not poisoned") = customer("1");
+    let of_app = house.site("dated.example");
+    let host = HostName::parse("shop.example").expect("a host");
+    let domain =
+        |id: &str| crate::config::Domain { host: host.clone(), customer: customer(id), ..of_app.domain.clone() };
+    let pin = |id: &str| house.current.update(|old| old.with_domains([(&of_app.app.name, domain(id))]));
+    pin("1");
+    let ann = house.enter_by_mail(1, "ann@example.com", "shop.example").await;
+    let before = house.site("shop.example");
+    let request = house.request(&ann, "shop.example").await;
+    // In between it is nobody's, and what is under way there ends.
+    house.current.update(|old| old.with_domains([]));
+    house.look(&Looks::default(), 0).await;
+    ended(&request).await;
+    pin("2");
+    let live = house.good(&ann, "shop.example", 1).await;
+    assert!(live.access().is_none(), "what she may do was known for customer 1: {:?}", live.standing);
+    // A request that began before asks at the same time with the domain as it was: each gets the answer for its own.
+    let (old, new) = tokio::join!(house.sessions.live(&ann, &before, after(1)), house.live(&ann, "shop.example", 1),);
+    assert!(new.is_err() || new.is_ok_and(|live| live.is_some_and(|live| live.access().is_none())));
+    drop(old);
+    pin("1");
+    assert!(house.good(&ann, "shop.example", 2).await.access().is_some());
+}
+
+async fn ended(request: &OpenRequest) {
+    tokio::time::timeout(Duration::from_secs(10), request.ended().cancelled()).await.expect("it ends");
 }

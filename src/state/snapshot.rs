@@ -4,6 +4,7 @@
 //! ([`Current::update`]), so neither undoes what the other just did.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
@@ -24,10 +25,10 @@ pub struct Snapshot {
     apps: Arc<HashMap<AppName, Arc<App>>>,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Arc<[IpNet]>,
-    /// Whether those say by the PROXY protocol for whom they connect.
-    pub proxy_protocol: bool,
     /// The named limits.
     pub limits: Limits,
+    /// Who is asked what the world sees in DNS; the system's resolvers, when empty.
+    pub resolvers: Arc<[SocketAddr]>,
     /// How logging in goes.
     pub login: Arc<Login>,
     /// How long sessions last.
@@ -59,8 +60,8 @@ impl Snapshot {
             from_tables: Arc::default(),
             apps: Arc::new(config.apps.iter().map(|app| (app.name.clone(), Arc::clone(app))).collect()),
             trusted_proxies: config.server.trusted_proxies.clone().into(),
-            proxy_protocol: config.server.proxy_protocol,
             limits: config.server.limits,
+            resolvers: config.acme.as_ref().map(|acme| acme.resolvers.clone()).unwrap_or_default().into(),
             login: Arc::new(config.login.clone()),
             session: config.session,
         }
@@ -87,6 +88,12 @@ impl Snapshot {
             Some((domain.host.clone(), Arc::new(Site { app, domain })))
         });
         Self { from_tables: Arc::new(sites.collect()), ..self.clone() }
+    }
+
+    /// Whether the other one is of the same config: only the domains of tables may differ.
+    #[must_use]
+    pub fn has_same_config(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.configured, &other.configured)
     }
 
     /// The domain and app of a host name.

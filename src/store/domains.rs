@@ -53,6 +53,36 @@ fn read_claim(row: &SqliteRow) -> sqlx::Result<Claim> {
     })
 }
 
+/// A row of `claim`, column by column, as JSON has it on its way into the store.
+#[derive(serde::Serialize)]
+struct ClaimRow<'a>(
+    &'a str,
+    &'a str,
+    Option<&'a str>,
+    &'a str,
+    Option<i64>,
+    Option<&'a str>,
+    Option<&'a str>,
+    Option<i64>,
+);
+
+impl<'a> ClaimRow<'a> {
+    fn of(claim: &'a Claim) -> Self {
+        let customer = |owner: &'a Owner| owner.customer.as_ref().map(CustomerId::as_str);
+        let proven = claim.proven.as_ref();
+        Self(
+            claim.host.as_str(),
+            claim.owner.app.as_str(),
+            customer(&claim.owner),
+            &claim.brand,
+            proven.map(|(_, since)| micros(*since)),
+            proven.map(|(owner, _)| owner.app.as_str()),
+            proven.and_then(|(owner, _)| customer(owner)),
+            claim.left.map(micros),
+        )
+    }
+}
+
 #[async_trait]
 impl DomainStore for SqliteStore {
     async fn progress(&self) -> Result<Vec<(CertificateName, Progress)>, StoreError> {
@@ -136,6 +166,11 @@ impl DomainStore for SqliteStore {
             .map_err(failed("read what a domain looks like"))
     }
 
+    async fn forget_wish(&self, name: &CertificateName) -> Result<(), StoreError> {
+        let delete = query("DELETE FROM wish WHERE name = ?").bind(name.to_string());
+        delete.execute(&self.writer).await.map(drop).map_err(failed("forget what was asked of the gateway"))
+    }
+
     async fn forget_wishes(&self, before: Timestamp) -> Result<(), StoreError> {
         let delete = query("DELETE FROM wish WHERE asked < ?").bind(micros(before));
         delete.execute(&self.writer).await.map(drop).map_err(failed("forget what was asked of the gateway"))
@@ -147,23 +182,21 @@ impl DomainStore for SqliteStore {
     }
 
     async fn put_claims(&self, claims: &[Claim]) -> Result<(), StoreError> {
+        // A hundred thousand at a first start: a statement for each takes many times as long.
+        const AT_ONCE: usize = 5_000;
         let write = async {
             let mut transaction = self.begin().await?;
-            for claim in claims {
-                let proven = claim.proven.as_ref();
+            for claims in claims.chunks(AT_ONCE) {
+                let rows: Vec<ClaimRow<'_>> = claims.iter().map(ClaimRow::of).collect();
+                let rows = serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
                 query(
                     "INSERT OR REPLACE INTO claim
                      (host, app, customer, brand, proven, proven_app, proven_customer, departed)
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3,
+                            value ->> 4, value ->> 5, value ->> 6, value ->> 7
+                     FROM json_each(?)",
                 )
-                .bind(claim.host.as_str())
-                .bind(claim.owner.app.as_str())
-                .bind(claim.owner.customer.as_ref().map(CustomerId::as_str))
-                .bind(&claim.brand)
-                .bind(proven.map(|(_, since)| micros(*since)))
-                .bind(proven.map(|(owner, _)| owner.app.as_str()))
-                .bind(proven.and_then(|(owner, _)| owner.customer.as_ref()).map(CustomerId::as_str))
-                .bind(claim.left.map(micros))
+                .bind(rows)
                 .execute(&mut *transaction)
                 .await?;
             }
@@ -181,5 +214,30 @@ impl DomainStore for SqliteStore {
             transaction.commit().await
         };
         forget.await.map_err(failed("forget domains of tables"))
+    }
+
+    async fn approve(&self, host: &HostName, owner: &Owner) -> Result<(), StoreError> {
+        let insert = query("INSERT OR REPLACE INTO approval (host, app, customer) VALUES (?, ?, ?)")
+            .bind(host.as_str())
+            .bind(owner.app.as_str())
+            .bind(owner.customer.as_ref().map(CustomerId::as_str));
+        insert.execute(&self.writer).await.map(drop).map_err(failed("note the approval"))
+    }
+
+    async fn approvals(&self) -> Result<Vec<(HostName, Owner)>, StoreError> {
+        let rows = query("SELECT * FROM approval").fetch_all(&self.readers).await;
+        Ok(readable(&rows.map_err(failed("read approvals"))?, |row| {
+            let host = HostName::parse(row.try_get("host")?).map_err(|_| malformed("host"))?;
+            Ok((host, read_owner(row.try_get("app")?, row.try_get("customer")?)?))
+        }))
+    }
+
+    async fn forget_approval(&self, host: &HostName, owner: &Owner) -> Result<(), StoreError> {
+        // Another may have been given meanwhile, which is not the one that was taken up.
+        let delete = query("DELETE FROM approval WHERE host = ? AND app = ? AND customer IS ?")
+            .bind(host.as_str())
+            .bind(owner.app.as_str())
+            .bind(owner.customer.as_ref().map(CustomerId::as_str));
+        delete.execute(&self.writer).await.map(drop).map_err(failed("forget an approval"))
     }
 }

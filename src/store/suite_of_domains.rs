@@ -6,6 +6,7 @@ use super::tests::opened;
 use crate::state::certificates::CertificateName;
 use crate::state::domains::{Claim, DomainStore as _, Owner, Phase, Progress};
 use crate::state::issuance::{CertificateStore as _, StoredCertificate, StoredOrder, Times};
+use crate::state::onboarding::Wish;
 use crate::types::{AppName, CustomerId, HostName, Secret};
 
 fn at(second: i64) -> Timestamp {
@@ -88,8 +89,11 @@ async fn progress_and_claims_come_back_as_they_were_kept() {
     let kept = vec![(name("a.test"), progress)];
     store.put_progress(&kept).await.expect("kept");
     assert_eq!(store.progress().await.expect("read"), kept);
+    assert_eq!(store.progress_of(&name("a.test")).await.expect("read"), kept.first().map(|(_, known)| known.clone()));
     store.forget_progress(&[name("a.test")]).await.expect("forgotten");
     assert!(store.progress().await.expect("read").is_empty());
+
+    assert_eq!(store.progress_of(&name("a.test")).await.expect("read"), None);
 
     let app = AppName::parse("shop").expect("a name");
     let owner = Owner { app: app.clone(), customer: Some(CustomerId::parse("42").expect("an id")) };
@@ -106,4 +110,64 @@ async fn progress_and_claims_come_back_as_they_were_kept() {
     assert_eq!(store.claims().await.expect("read"), vec![claim, plain.clone()]);
     store.forget_claims(&[host]).await.expect("forgotten");
     assert_eq!(store.claims().await.expect("read"), vec![plain]);
+}
+
+#[tokio::test]
+async fn an_approval_is_for_one_owner_and_is_taken_up_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let host = HostName::parse("a.test").expect("a host");
+    let owner = |customer: Option<&str>| Owner {
+        app: AppName::parse("shop").expect("a name"),
+        customer: customer.map(|id| CustomerId::parse(id).expect("an id")),
+    };
+    store.approve(&host, &owner(Some("1"))).await.expect("noted");
+    store.approve(&host, &owner(None)).await.expect("noted");
+    assert_eq!(store.approvals().await.expect("read"), vec![(host.clone(), owner(None))]);
+    store.forget_approval(&host, &owner(Some("1"))).await.expect("nothing to do");
+    assert_eq!(store.approvals().await.expect("read").len(), 1);
+    store.forget_approval(&host, &owner(None)).await.expect("forgotten");
+    assert!(store.approvals().await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn claims_of_any_number_and_any_text_are_kept_in_one_step() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let owner = Owner {
+        app: AppName::parse("shop").expect("a name"),
+        customer: Some(CustomerId::parse("O'Neil \"& Söhne\" \\ 0042").expect("an id")),
+    };
+    let claim = |number: i64| Claim {
+        host: HostName::parse(&format!("h{number:05}.test")).expect("a host"),
+        owner: owner.clone(),
+        brand: format!("{{\"title\":\"№ {number}\"}}"),
+        proven: (number % 2 == 0).then(|| (owner.clone(), at(number))),
+        left: (number % 3 == 0).then(|| at(number)),
+    };
+    let claims: Vec<Claim> = (0..12_000).map(claim).collect();
+    store.put_claims(&claims).await.expect("kept");
+    assert_eq!(store.claims().await.expect("read"), claims);
+}
+
+#[tokio::test]
+async fn a_wish_waits_for_its_answer_and_the_answer_for_who_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    store.ask_for(&name("b.test"), Wish::Look, at(2)).await.expect("asked");
+    store.ask_for(&name("a.test"), Wish::Retry, at(1)).await.expect("asked");
+    let asked = vec![(name("a.test"), Wish::Retry), (name("b.test"), Wish::Look)];
+    assert_eq!(store.asked_for(9).await.expect("read"), asked);
+    assert_eq!(store.asked_for(1).await.expect("read").len(), 1);
+    assert_eq!(store.take_answer(&name("b.test")).await.expect("read"), None);
+    store.answer_wish(&name("b.test"), "seen").await.expect("answered");
+    assert_eq!(store.asked_for(9).await.expect("read").len(), 1, "what is answered is asked for no more");
+    assert_eq!(store.take_answer(&name("b.test")).await.expect("read").as_deref(), Some("seen"));
+    assert_eq!(store.take_answer(&name("b.test")).await.expect("read"), None, "an answer is taken once");
+    store.forget_wishes(at(1)).await.expect("forgotten");
+    assert_eq!(store.asked_for(9).await.expect("read").len(), 1);
+    store.forget_wishes(at(2)).await.expect("forgotten");
+    store.ask_for(&name("c.test"), Wish::Look, at(3)).await.expect("asked");
+    store.forget_wish(&name("c.test")).await.expect("forgotten");
+    assert!(store.asked_for(9).await.expect("read").is_empty());
 }

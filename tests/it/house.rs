@@ -173,9 +173,16 @@ pub(crate) struct Plan {
     data: Option<PathBuf>,
     ca: Option<String>,
     upstream: Option<Upstream>,
+    ports: (u16, u16),
 }
 
 impl Plan {
+    /// The ports of plain HTTP and TLS, where somebody has to know them before.
+    pub(crate) fn ports(mut self, http: u16, https: u16) -> Self {
+        self.ports = (http, https);
+        self
+    }
+
     /// More keys of `[server]`.
     pub(crate) fn server(mut self, keys: &str) -> Self {
         self.server.push_str(keys);
@@ -251,9 +258,11 @@ impl Plan {
         let data = self.data.unwrap_or_else(|| dir.path().join("data"));
         let smtp = self.mail.unwrap_or_else(|| mail.url());
         let text = format!(
-            "[server]\nhttps = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\ndata = {data:?}\n{}\n\
+            "[server]\nhttps = \"127.0.0.1:{}\"\nhttp = \"127.0.0.1:{}\"\nadmin = \"127.0.0.1:0\"\ndata = {data:?}\n{}\n\
              [tls]\n{}\n[mail]\nsmtp = \"{smtp}\"\nfrom = \"Example <login@example.com>\"\nca = \"mail-ca.pem\"\n\
              [login]\n{}\n[session]\n{}\n{}",
+            self.ports.1,
+            self.ports.0,
             self.server,
             self.tls,
             self.login,
@@ -344,6 +353,7 @@ impl House {
             data: None,
             ca: None,
             upstream: None,
+            ports: (0, 0),
         }
     }
 

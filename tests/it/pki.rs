@@ -37,11 +37,26 @@ impl Authority {
 
     /// The same, with the year from which it is valid: the newest of several is the one to use.
     pub(crate) fn leaf_valid_from(&self, names: &[&str], year: i32) -> Leaf {
+        self.signed(names, |params| {
+            params.distinguished_name = named(&format!("from {year}"));
+            params.not_before = rcgen::date_time_ymd(year, 1, 1);
+        })
+    }
+
+    /// The same, with the moment at which it ends.
+    pub(crate) fn leaf_until(&self, names: &[&str], end: jiff::Timestamp) -> Leaf {
+        let since_1970 = std::time::Duration::from_secs(end.as_second().unsigned_abs());
+        self.signed(names, |params| {
+            params.not_before = rcgen::date_time_ymd(2024, 1, 1);
+            params.not_after = rcgen::date_time_ymd(1970, 1, 1) + since_1970;
+        })
+    }
+
+    fn signed(&self, names: &[&str], shape: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let key = KeyPair::generate().expect("a key can be made");
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("the test names are valid");
-        params.distinguished_name = named(&format!("from {year}"));
-        params.not_before = rcgen::date_time_ymd(year, 1, 1);
+        shape(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).expect("the CA signs").pem();
         Leaf { certificate, key: key.serialize_pem() }
     }

@@ -53,7 +53,7 @@ pub(super) async fn explain(
     directory: &TableDirectory,
     now: Timestamp,
 ) -> Result<Explanation, Failure> {
-    let question = Question::read(args, config, now)?;
+    let question = Question::read(args, config, directory, now).await?;
     let app = question.app;
     let Some(trace) = directory.trace(&app.name, &question.email, question.at).await else {
         return Err(Failure::Other(format!("app `{}` has no lists", app.name)));
@@ -72,7 +72,7 @@ pub(super) async fn explain(
             )));
         }
     }
-    let choice = choose(grants, question.pinned, question.chosen.as_ref());
+    let choice = choose(grants, question.pinned.as_ref(), question.chosen.as_ref());
     let chosen = match &choice {
         Choice::One(grant) => vec![Arc::clone(grant)],
         Choice::Several => grants.to_vec(),
@@ -192,7 +192,7 @@ fn verdict(question: &Question<'_>, explanation: &Explanation) -> VerdictFacts {
 
 fn nothing_left(question: &Question<'_>, trace: &Trace, lists: &[ListFacts], reason: Reason) -> VerdictFacts {
     let unreached = lists.iter().find(|list| list.unreadable.is_some());
-    let (what, advice) = match (reason, unreached, question.pinned) {
+    let (what, advice) = match (reason, unreached, question.pinned.as_ref()) {
         (_, Some(list), _) => (
             "the person may not enter while a source cannot be asked".to_owned(),
             format!("make source `{}` readable", list.source),

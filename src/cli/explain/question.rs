@@ -12,6 +12,8 @@ use super::super::paint::tame;
 use super::super::{ExplainArgs, Failure};
 use crate::config::nearest::did_you_mean;
 use crate::config::{App, Config};
+use crate::directory::TableDirectory;
+use crate::state::nominated::Nominee;
 use crate::types::{CustomerId, Email, HostName};
 
 /// What is asked.
@@ -21,7 +23,7 @@ pub(super) struct Question<'a> {
     /// The time that everything is held against.
     pub(super) at: Timestamp,
     /// The customer that the domain pins.
-    pub(super) pinned: Option<&'a CustomerId>,
+    pub(super) pinned: Option<CustomerId>,
     /// The customer that the person has chosen.
     pub(super) chosen: Option<CustomerId>,
     pub(super) request: Option<Asked>,
@@ -50,26 +52,39 @@ pub(super) struct Sample {
 }
 
 impl<'a> Question<'a> {
-    pub(super) fn read(args: &ExplainArgs, config: &'a Config, now: Timestamp) -> Result<Self, Failure> {
+    pub(super) async fn read(
+        args: &ExplainArgs,
+        config: &'a Config,
+        directory: &TableDirectory,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
         let app = app(args.app.as_deref(), config)?;
         let email = Email::parse(&args.email)
             .map_err(|error| Failure::Usage(format!("nobody can log in as `{}`: {error}", tame(&args.email))))?;
         let domain = match &args.host {
-            None => app.domains.first(),
-            Some(host) => Some(domain_of(host, app, config)?),
+            None if args.path.is_none() => None,
+            None => first_domain(app, config, directory).await,
+            Some(host) => Some(domain_of(host, app, config, directory).await?),
         };
         let chosen = args
             .customer
             .as_deref()
             .map(|text| CustomerId::parse(text).map_err(|error| Failure::Usage(format!("`{}`: {error}", tame(text)))));
-        let request = match (&args.path, domain) {
-            (Some(path), Some(domain)) => Some(Asked::read(args, path, &domain.host)?),
+        let request = match (&args.path, &domain) {
+            (Some(path), Some((host, _))) => Some(Asked::read(args, path, host)?),
+            (Some(_), None) => {
+                let help =
+                    format!("`check --data` tells what is wrong with the tables of domains of app `{}`", app.name);
+                return Err(Failure::Other(format!(
+                    "the app has no domain now that a request could come by\n  help: {help}"
+                )));
+            }
             _ => None,
         };
         Ok(Self {
             email,
             at: args.at.as_deref().map_or(Ok(now), |text| moment(text, &app.policy.time_zone))?,
-            pinned: domain.filter(|_| args.host.is_some()).and_then(|domain| domain.customer.as_ref()),
+            pinned: domain.filter(|_| args.host.is_some()).and_then(|(_, customer)| customer),
             chosen: chosen.transpose()?,
             request,
             sample: args.response.as_ref().map(|file| Sample::read(args, file)).transpose()?,
@@ -160,18 +175,52 @@ pub(super) fn app<'a>(name: Option<&str>, config: &'a Config) -> Result<&'a App,
     }
 }
 
-fn domain_of<'a>(host: &str, app: &'a App, config: &Config) -> Result<&'a crate::config::Domain, Failure> {
+/// A domain and the customer that it pins.
+type Named = (HostName, Option<CustomerId>);
+
+/// The domain that a request comes by where none is named: any will do.
+async fn first_domain(app: &App, config: &Config, directory: &TableDirectory) -> Option<Named> {
+    if let Some(domain) = app.domains.first() {
+        return Some((domain.host.clone(), domain.customer.clone()));
+    }
+    let in_tables = from_tables(app, config, directory).await;
+    in_tables.into_iter().next().map(|nominee| (nominee.host, nominee.owner.customer.clone()))
+}
+
+async fn domain_of(host: &str, app: &App, config: &Config, directory: &TableDirectory) -> Result<Named, Failure> {
     let name =
         HostName::parse_authority(host).map_err(|_| Failure::Usage(format!("`{}` is not a host name", tame(host))))?;
     if let Some(domain) = app.domains.iter().find(|domain| domain.host == name) {
-        return Ok(domain);
+        return Ok((name, domain.customer.clone()));
     }
     let other = config.apps.iter().find(|app| app.domains.iter().any(|domain| domain.host == name));
-    let known: Vec<&str> = app.domains.iter().map(|domain| domain.host.as_str()).collect();
-    Err(Failure::Usage(match other {
-        Some(other) => format!("`{name}` is a domain of app `{}`, not of `{}`", other.name, app.name),
-        None => format!("`{name}` is no domain of app `{}`, which has {}", app.name, known.join(", ")),
-    }))
+    if let Some(other) = other {
+        let what = format!("`{name}` is a domain of app `{}`, not of `{}`", other.name, app.name);
+        return Err(Failure::Usage(what));
+    }
+    let mut of_table = from_tables(app, config, directory).await;
+    of_table.retain(|nominee| nominee.host == name);
+    match of_table.as_slice() {
+        [only] => Ok((name, only.owner.customer.clone())),
+        [] => {
+            let mut known: Vec<&str> = app.domains.iter().map(|domain| domain.host.as_str()).collect();
+            if !app.domain_tables.is_empty() {
+                known.push("those that its tables name; `check --data` tells of them");
+            }
+            Err(Failure::Usage(format!("`{name}` is no domain of app `{}`, which has {}", app.name, known.join(", "))))
+        }
+        _ => {
+            Err(Failure::Usage(format!("`{name}` is named for several customers; `check --data` tells by which rows")))
+        }
+    }
+}
+
+/// What an app's tables of domains name.
+async fn from_tables(app: &App, config: &Config, directory: &TableDirectory) -> Vec<Nominee> {
+    let mut readings = directory.domain_readings(config).await;
+    readings.retain(|(name, _)| *name == app.name);
+    let readings = readings.into_iter().flat_map(|(_, readings)| readings).flatten();
+    readings.flat_map(|reading| reading.domains).map(|(_, nominee)| nominee).collect()
 }
 
 /// A moment; what names no zone is in the app's.

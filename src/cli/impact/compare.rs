@@ -7,7 +7,7 @@ use super::facts::{AppImpact, AppState, Change, FORMAT, Impact, Kind, MemberFact
 use crate::config::{App, Config};
 use crate::directory::{Census, Member};
 use crate::policy::{AppPolicy, Roles};
-use crate::types::{AppName, CustomerId, Email, RoleName};
+use crate::types::{AppName, CustomerId, Email, HostName, RoleName};
 
 /// A config, and who may enter its apps.
 pub(super) struct Side<'a> {
@@ -241,6 +241,7 @@ impl<'a> Comparison<'a> {
             (false, true) => notes.push("the app is switched on: nobody could enter before".to_owned()),
             _ => {}
         }
+        domain_notes(old, new, &mut notes);
         if old.policy.workspace_groups != new.policy.workspace_groups {
             notes.push("staff by groups changes; who is in a group only the provider knows".to_owned());
         }
@@ -254,6 +255,33 @@ impl<'a> Comparison<'a> {
             }
         }
         notes
+    }
+}
+
+/// Domains that come, go, or change their customer. Who is in a table of domains is not the config's to say.
+fn domain_notes(old: &App, new: &App, notes: &mut Vec<String>) {
+    const MOST_NAMED: usize = 20;
+    let whose = |customer: Option<&CustomerId>| {
+        customer.map_or_else(|| "all customers".to_owned(), |customer| format!("customer {customer} alone"))
+    };
+    let find = |app: &App, host: &HostName| {
+        app.domains.iter().find(|domain| domain.host == *host).map(|domain| domain.customer.clone())
+    };
+    let hosts: BTreeSet<&HostName> = old.domains.iter().chain(&new.domains).map(|domain| &domain.host).collect();
+    let changes = hosts.into_iter().filter_map(|host| match (find(old, host), find(new, host)) {
+        (None, Some(_)) => Some(format!("the domain {host} comes")),
+        (Some(_), None) => Some(format!("the domain {host} goes")),
+        (Some(old), Some(new)) if old != new => Some(format!("the domain {host} is for {}", whose(new.as_ref()))),
+        _ => None,
+    });
+    let mut changes: Vec<String> = changes.collect();
+    if let Some(more) = changes.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+        changes.truncate(MOST_NAMED);
+        changes.push(format!("{more} more domains come, go or change"));
+    }
+    notes.append(&mut changes);
+    if old.domain_tables != new.domain_tables {
+        notes.push("its tables of domains change; `check --data` tells what they name".to_owned());
     }
 }
 

@@ -199,3 +199,15 @@ async fn a_table_that_both_configs_read_is_read_once() {
     find(&read(OLD), &read(&other), &mut |_, _, _| rows += 1).await;
     assert_eq!(rows, 12);
 }
+
+#[tokio::test]
+async fn domains_that_come_go_and_change_hands_are_told() {
+    let (text, ..) = change("domains = [\"orders.example.com\"]", "domains = [\"shop.example.com\"]").await;
+    holds(&text, &["note: the domain orders.example.com goes\n", "note: the domain shop.example.com comes\n"]);
+    let pinned = "domain = [{ host = \"orders.example.com\", customer = \"7\" }]";
+    let (text, ..) = change("domains = [\"orders.example.com\"]", pinned).await;
+    holds(&text, &["note: the domain orders.example.com is for customer 7 alone\n"]);
+    let table = "domains_from = [{ source = \"crm\", host = \"email\" }]";
+    let (text, ..) = change("domains = [\"orders.example.com\"]", table).await;
+    holds(&text, &["note: the domain orders.example.com goes\n", "note: its tables of domains change"]);
+}

@@ -69,3 +69,18 @@ async fn sees(resolver: &TokioResolver, name: &str, value: &str) -> bool {
         _ => false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_resolver_that_does_not_see_the_record_is_named() {
+        // Nobody answers there while this socket is held.
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let address = silent.local_addr().expect("an address");
+        let seen = Seen::new(&[address]).expect("a resolver");
+        let waited = seen.wait("_acme-challenge.a.test", "value", Duration::from_millis(1)).await;
+        assert_eq!(waited, Err(format!("the resolver {address}")));
+    }
+}

@@ -87,6 +87,8 @@ pub(super) fn standard(name: &CertificateName, leaf: &Leaf) -> Times {
     let life = life(leaf);
     let spread = life / 10;
     let renew_at = leaf.not_before + life / 3 * 2 - part(spread, draw(name, leaf, ""));
+    // No finer than the store keeps it.
+    let renew_at = Timestamp::from_microsecond(renew_at.as_microsecond()).unwrap_or(renew_at);
     Times { not_before: leaf.not_before, not_after: leaf.not_after, renew_at, ask_again: renew_at }
 }
 

@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 pub(super) use self::caa::Issuer;
+pub(super) use self::dns::Dns;
 pub use self::dns::NoResolver;
-use self::dns::{Addresses, Dns, NoAnswer};
+use self::dns::{Addresses, NoAnswer};
 pub(super) use self::reach::Door;
 use super::trouble::{Here, Trouble, Visit};
 use crate::config::{Acme, Challenge};

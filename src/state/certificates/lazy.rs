@@ -5,7 +5,7 @@
 //! not ours end before any of that: a storm of them reads nothing, keeps nothing and logs nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -15,8 +15,9 @@ use moka::Expiry;
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 
-use super::{Certificate, CertificateName, CertificateSet, parent_of};
+use super::{Certificate, CertificateName, CertificateSet};
 use crate::state::clock::Clock;
+use crate::state::seldom::Seldom;
 use crate::state::snapshot::Current;
 use crate::types::HostName;
 
@@ -29,9 +30,6 @@ const NOTHING_FOR: Duration = Duration::from_secs(5);
 
 /// How often a fetch begins anew because a certificate changed meanwhile.
 const MOST_ROUNDS: usize = 3;
-
-/// Seconds between two warnings that certificates cannot be fetched.
-const WARN_EVERY: i64 = 10;
 
 /// A place that certificates are fetched from, one by one.
 #[async_trait]
@@ -81,7 +79,7 @@ pub struct Certificates {
     fetches: Semaphore,
     /// Goes up whenever something known may have become wrong, so that a fetch that began before does not bring it back.
     changes: AtomicU64,
-    warned: AtomicI64,
+    warned: Seldom,
     hits: AtomicU64,
     misses: AtomicU64,
     unknown: AtomicU64,
@@ -128,7 +126,7 @@ impl Certificates {
             known,
             fetches: Semaphore::new(MOST_FETCHES),
             changes: AtomicU64::new(0),
-            warned: AtomicI64::new(0),
+            warned: Seldom::new(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
@@ -166,7 +164,9 @@ impl Certificates {
             Ok(known) => better(in_folder, known.certificate, now),
             Err(error) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                self.warn(&error, now);
+                if self.warned.is_due(now) {
+                    tracing::warn!(%error, "certificates cannot be fetched, so handshakes fail");
+                }
                 in_folder
             }
         }
@@ -194,7 +194,9 @@ impl Certificates {
             return true;
         }
         let Some(folder) = self.sources.load().folder.clone() else { return false };
-        for name in [Some(CertificateName::Exact(host.clone())), wildcard_of(host)].into_iter().flatten() {
+        for name in
+            [Some(CertificateName::Exact(host.clone())), CertificateName::wildcard_of(host)].into_iter().flatten()
+        {
             if let Ok(Some(found)) = self.ask(&*folder, &name).await
                 && found.is_valid(now)
             {
@@ -257,7 +259,7 @@ impl Certificates {
             }
         }
         if let CertificateName::Exact(host) = name {
-            if let Some(wildcard) = wildcard_of(host) {
+            if let Some(wildcard) = CertificateName::wildcard_of(host) {
                 let known = Box::pin(self.look(wildcard)).await.map_err(|error| FetchError::clone(&error))?;
                 // The same one for all its hosts, not a copy for each.
                 best = better(best, known.certificate, self.clock.now());
@@ -285,15 +287,6 @@ impl Certificates {
         let _permit = self.fetches.acquire().await.map_err(|_| FetchError("the gateway is stopping".to_owned()))?;
         source.fetch(name).await
     }
-
-    /// A place that fails would fill the log, a line a handshake.
-    fn warn(&self, error: &FetchError, now: Timestamp) {
-        let (last, now) = (self.warned.load(Ordering::Relaxed), now.as_second());
-        let is_due = now - last >= WARN_EVERY;
-        if is_due && self.warned.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            tracing::warn!(%error, "certificates cannot be fetched, so handshakes fail");
-        }
-    }
 }
 
 impl Known {
@@ -309,11 +302,6 @@ impl std::fmt::Debug for Certificates {
     }
 }
 
-/// The wildcard that would stand for a host.
-fn wildcard_of(host: &HostName) -> Option<CertificateName> {
-    parent_of(host.as_str()).and_then(|parent| HostName::parse(parent).ok()).map(CertificateName::Wildcard)
-}
-
 /// Of two certificates for a name the one to serve: the first if it is valid, else the second if it is, else the one that was
 /// valid last.
 fn better(one: Option<Arc<Certificate>>, other: Option<Arc<Certificate>>, now: Timestamp) -> Option<Arc<Certificate>> {
@@ -325,3 +313,7 @@ fn better(one: Option<Arc<Certificate>>, other: Option<Arc<Certificate>>, now: T
         (one, other) => one.or(other),
     }
 }
+
+#[cfg(test)]
+#[path = "lazy_tests.rs"]
+mod tests;

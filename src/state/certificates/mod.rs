@@ -35,6 +35,12 @@ impl CertificateName {
         }
     }
 
+    /// The wildcard that would stand for a host.
+    #[must_use]
+    pub fn wildcard_of(host: &HostName) -> Option<Self> {
+        parent_of(host.as_str()).and_then(|parent| HostName::parse(parent).ok()).map(Self::Wildcard)
+    }
+
     /// Whether this name stands for the host.
     #[must_use]
     pub fn covers(&self, host: &HostName) -> bool {
@@ -139,17 +145,21 @@ fn parent_of(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use rustls::sign::SigningKey;
+
     use super::*;
 
-    fn certificate(origin: &str, names: &[&str], from: i64, to: i64) -> Certificate {
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let key = rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&rustls_pki_types::PrivateKeyDer::Pkcs8(
-            key.serialize_der().into(),
-        ))
-        .expect("a signing key");
+    pub(super) fn certificate(origin: &str, names: &[&str], from: i64, to: i64) -> Certificate {
+        static KEY: LazyLock<Arc<dyn SigningKey>> = LazyLock::new(|| {
+            let key = rcgen::KeyPair::generate().expect("a key");
+            let key = rustls_pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
+            rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&key).expect("a signing key")
+        });
         Certificate {
             names: names.iter().map(|name| CertificateName::parse(name).expect("a name")).collect(),
-            key: Arc::new(CertifiedKey::new(Vec::new(), key)),
+            key: Arc::new(CertifiedKey::new(Vec::new(), Arc::clone(&KEY))),
             not_before: Timestamp::from_second(from).expect("a time"),
             not_after: Timestamp::from_second(to).expect("a time"),
             origin: origin.to_owned(),

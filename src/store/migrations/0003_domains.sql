@@ -50,6 +50,13 @@ CREATE TABLE claim (
     departed INTEGER
 ) STRICT, WITHOUT ROWID;
 
+-- What operators said: that a domain may serve for somebody else than before. The gateway takes it up and forgets it.
+CREATE TABLE approval (
+    host TEXT NOT NULL PRIMARY KEY,
+    app TEXT NOT NULL,
+    customer TEXT
+) STRICT, WITHOUT ROWID;
+
 -- What a command beside the gateway asks of it, and what it answers.
 CREATE TABLE wish (
     name TEXT NOT NULL PRIMARY KEY,
