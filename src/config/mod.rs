@@ -38,8 +38,8 @@ pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
 pub use files::{Files, Held, held};
 pub use upstream::{
-    Balance, ClientCertificate, Ejection, HealthCheck, HostHeader, Place, Prefix, ProxyProtocol, RequestLimit,
-    Upstream, UpstreamProtocol, UpstreamServer,
+    Balance, ClientCertificate, Ejection, HealthCheck, HostHeader, MOST_RETRIES, Place, Prefix, ProxyProtocol,
+    RequestLimit, Upstream, UpstreamProtocol, UpstreamServer,
 };
 
 use crate::pages::{Brand, Logo};

@@ -238,6 +238,7 @@ impl Gateway {
             let (providers, halt) = (Arc::clone(&self.login.providers), halt.clone());
             async move { providers.run(halt).await }
         });
+        rooms.spawn(Arc::clone(&self.reloader.upstreams).run(halt.clone()));
     }
 
     /// Starts the rooms that must run alone, as soon as they are: from then on this process is what it will be.

@@ -159,15 +159,14 @@ impl Gateway {
             Some(mailer) => mailer,
             None => mailer::prepare(config, clock)?,
         }));
-        let upstreams = Arc::new(Upstreams::new());
-        upstreams.apply(upstreams.prepare(&config.apps)?);
-
         let current: Arc<Current> = Arc::new(Current::new(Snapshot::new(config)));
         let certificates = Arc::new(Certificates::new(clock, Arc::clone(&current), config.server.limits.certificates));
         let challenges = Arc::new(Challenges::default());
         let directory = Arc::new(TableDirectory::open(config, clock));
         let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
+        let upstreams = Arc::new(Upstreams::new(Arc::clone(&metrics)));
+        upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
         let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
         let sessions = Arc::new(Sessions::new(
@@ -215,10 +214,11 @@ impl Gateway {
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let console = {
-            let directory = Arc::clone(&directory);
+            let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             console::router(Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
+                upstreams: Box::new(move || upstreams.health()),
                 listeners: Arc::clone(&counters),
                 certificates: Arc::clone(&certificates),
                 mail: Arc::clone(&mail),

@@ -213,14 +213,16 @@ async fn cut<T>(future: impl Future<Output = T>, mut waits: usize) -> Option<T> 
 async fn wherever_an_order_is_cut_off_it_goes_on_and_one_certificate_is_issued() {
     let bench = Bench::start().await;
     let first = obtain(&bench.authority(), "first.test").await;
-    let flush = || bench.store.set_renewal(&name("nobody.test"), &first.times);
+    let nobody = name("nobody.test");
+    let flush = || bench.store.set_renewal(&nobody, &first.times);
+    let (bench, flush) = (&bench, &flush);
     // How often an order waits depends on the weather: ever later steps are cut, until some orders came through before their cut.
     let (mut whole, mut cuts, mut standing, mut points) = (0, 0, 0, 0);
     while whole < 3 {
         let batch: Vec<usize> = (points..points + 8).collect();
         points += 8;
         let results: Vec<(bool, bool)> = futures_util::stream::iter(batch)
-            .map(|point| async {
+            .map(|point| async move {
                 let text = format!("cut{point}.test");
                 let name = name(&text);
                 let _gone = cut(bench.authority().obtain(&name), point).await;

@@ -519,8 +519,7 @@ impl House {
 
     /// The memory that the gateway has in use, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let pid = self.gateway.as_ref().expect("it runs").id();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux tells");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux tells");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("every process has some");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
