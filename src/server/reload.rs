@@ -8,6 +8,7 @@
 //! the others nothing, and what changed is looked up anew at its next request.
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -23,7 +24,7 @@ use super::certificates::{self, Seen};
 use super::listeners::{Listeners, Socket};
 use super::mailer::{self, CurrentMailer};
 use super::orders::{self, Orders, Ports};
-use super::{Loaded, ServerError, engine};
+use super::{Loaded, ServerError, engine, systemd};
 use crate::certificates::local_ca::OnDemand;
 use crate::config::{self, Config};
 use crate::directory::{Asked, PreparedTables, TableDirectory};
@@ -142,6 +143,11 @@ impl Reloader {
         self.loaded.config.server.grace
     }
 
+    /// The data folder.
+    pub(super) fn data(&self) -> &Path {
+        &self.loaded.config.server.data
+    }
+
     /// Keeps the config in force for `impact`.
     pub(super) fn remember(&self) {
         let Loaded { path, text, config, .. } = &self.loaded;
@@ -169,6 +175,7 @@ impl Reloader {
     }
 
     async fn reload(&mut self, cause: Cause) -> Outcome {
+        systemd::reloading();
         let (path, running) = (self.loaded.path.clone(), self.loaded.config.tls.certs.clone());
         let read = move || {
             let read = config::read_all(&path);
@@ -197,6 +204,10 @@ impl Reloader {
         };
         self.reloads.note(&outcome, &digest(&self.loaded.text), self.clock.now());
         tell(cause, &outcome);
+        systemd::ready(match outcome {
+            Outcome::Done(_) => "serving",
+            Outcome::Refused(_) => "serving; the last reload was refused",
+        });
         outcome
     }
 
