@@ -90,7 +90,13 @@ impl Dns {
             self.lookup(host.as_str(), RecordType::AAAA),
         );
         let mut found = Addresses::default();
-        for record in four?.iter().chain(&six?) {
+        let mut records = four?;
+        records.extend(six?);
+        if records.is_empty() {
+            // An alias of a name without an address counts as no answer, and still it is what somebody has to mend.
+            records = self.lookup(host.as_str(), RecordType::CNAME).await?;
+        }
+        for record in &records {
             let address = match &record.data {
                 RData::A(address) => IpAddr::V4(address.0),
                 RData::AAAA(address) => IpAddr::V6(address.0),
