@@ -7,7 +7,7 @@ use sqlx::{Row as _, query, query_scalar};
 
 use super::SqliteStore;
 use super::certificates::read_name;
-use super::sqlite::{failed, malformed, micros, moment, readable};
+use super::sqlite::{failed, malformed, micros, moment, readable, readable_of_many};
 use crate::state::certificates::CertificateName;
 use crate::state::domains::{Claim, DomainStore, Owner, Phase, Progress};
 use crate::state::onboarding::Wish;
@@ -86,8 +86,8 @@ impl<'a> ClaimRow<'a> {
 #[async_trait]
 impl DomainStore for SqliteStore {
     async fn progress(&self) -> Result<Vec<(CertificateName, Progress)>, StoreError> {
-        let rows = query("SELECT * FROM progress").fetch_all(&self.readers).await;
-        Ok(readable(&rows.map_err(failed("read how far domains are"))?, read_progress))
+        let rows = query("SELECT * FROM progress").fetch(&self.readers);
+        readable_of_many(rows, read_progress).await.map_err(failed("read how far domains are"))
     }
 
     async fn put_progress(&self, progress: &[(CertificateName, Progress)]) -> Result<(), StoreError> {
@@ -177,8 +177,8 @@ impl DomainStore for SqliteStore {
     }
 
     async fn claims(&self) -> Result<Vec<Claim>, StoreError> {
-        let rows = query("SELECT * FROM claim").fetch_all(&self.readers).await;
-        Ok(readable(&rows.map_err(failed("read the domains of tables"))?, read_claim))
+        let rows = query("SELECT * FROM claim").fetch(&self.readers);
+        readable_of_many(rows, read_claim).await.map_err(failed("read the domains of tables"))
     }
 
     async fn put_claims(&self, claims: &[Claim]) -> Result<(), StoreError> {
