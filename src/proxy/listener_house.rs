@@ -179,7 +179,7 @@ pub(super) async fn house_with(scheme: Scheme, limits: Limits, upstream: SocketA
     let serving = Serving { app: proxy, limits, proxies, grace: PATIENCE * 2 };
     let serving = Arc::new(ArcSwap::from_pointee(serving));
     let retired = CancellationToken::new();
-    let running = tokio::spawn(listener.run(serving, watching, retired.clone()));
+    let running = tokio::spawn(listener.run(serving, watching, retired.clone(), Arc::default()));
     House {
         retired,
         address,
