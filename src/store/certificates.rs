@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query, query_scalar};
 
 use super::SqliteStore;
-use super::sqlite::{failed, micros, moment, readable};
+use super::sqlite::{failed, micros, moment, readable_of_many};
 use crate::state::certificates::CertificateName;
 use crate::state::issuance::{CertificateStore, StoredCertificate, StoredOrder, Times};
 use crate::state::ports::StoreError;
@@ -60,8 +60,8 @@ impl CertificateStore for SqliteStore {
 
     async fn certificate_times(&self) -> Result<Vec<(CertificateName, Times)>, StoreError> {
         let select = "SELECT name, not_before, not_after, renew_at, ask_again FROM certificate";
-        let rows = query(select).fetch_all(&self.readers).await.map_err(failed("list the certificates"))?;
-        Ok(readable(&rows, |row| Ok((read_name(row.try_get("name")?)?, read_times(row)?))))
+        let read = |row: &SqliteRow| Ok((read_name(row.try_get("name")?)?, read_times(row)?));
+        readable_of_many(query(select).fetch(&self.readers), read).await.map_err(failed("list the certificates"))
     }
 
     async fn put_certificate(&self, certificate: &StoredCertificate) -> Result<(), StoreError> {

@@ -1,14 +1,13 @@
 //! Domains: how far each is on its way to a certificate, and whose those are that tables named.
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query, query_scalar};
 
 use super::SqliteStore;
 use super::certificates::read_name;
-use super::sqlite::{failed, malformed, micros, moment, readable};
+use super::sqlite::{failed, malformed, micros, moment, readable, readable_of_many};
 use crate::state::certificates::CertificateName;
 use crate::state::domains::{Claim, DomainStore, Owner, Phase, Progress};
 use crate::state::onboarding::Wish;
@@ -87,8 +86,8 @@ impl<'a> ClaimRow<'a> {
 #[async_trait]
 impl DomainStore for SqliteStore {
     async fn progress(&self) -> Result<Vec<(CertificateName, Progress)>, StoreError> {
-        let rows = query("SELECT * FROM progress").fetch_all(&self.readers).await;
-        Ok(readable(&rows.map_err(failed("read how far domains are"))?, read_progress))
+        let rows = query("SELECT * FROM progress").fetch(&self.readers);
+        readable_of_many(rows, read_progress).await.map_err(failed("read how far domains are"))
     }
 
     async fn put_progress(&self, progress: &[(CertificateName, Progress)]) -> Result<(), StoreError> {
@@ -178,16 +177,8 @@ impl DomainStore for SqliteStore {
     }
 
     async fn claims(&self) -> Result<Vec<Claim>, StoreError> {
-        // Row by row: a hundred thousand rows at once take many times the memory of what is in them.
-        let read = async {
-            let mut rows = query("SELECT * FROM claim").fetch(&self.readers);
-            let mut claims = Vec::new();
-            while let Some(row) = rows.try_next().await? {
-                claims.extend(readable(std::slice::from_ref(&row), read_claim));
-            }
-            Ok::<_, sqlx::Error>(claims)
-        };
-        read.await.map_err(failed("read the domains of tables"))
+        let rows = query("SELECT * FROM claim").fetch(&self.readers);
+        readable_of_many(rows, read_claim).await.map_err(failed("read the domains of tables"))
     }
 
     async fn put_claims(&self, claims: &[Claim]) -> Result<(), StoreError> {

@@ -7,8 +7,9 @@ use std::io;
 
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
+use futures_util::{Stream, TryStreamExt as _};
 use jiff::Timestamp;
-use sqlx::sqlite::SqlitePool;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
@@ -294,9 +295,23 @@ pub(super) fn moment(micros: i64) -> sqlx::Result<Timestamp> {
 
 /// Keeps the rows that can be read. A list must not fail as a whole for one that cannot: the log names the kind.
 pub(super) fn readable<Row, Value>(rows: &[Row], read: impl Fn(&Row) -> sqlx::Result<Value>) -> Vec<Value> {
-    rows.iter()
-        .filter_map(|row| {
-            read(row).inspect_err(|error| tracing::error!(%error, "a row of the store cannot be read; skipped")).ok()
-        })
-        .collect()
+    rows.iter().filter_map(|row| or_told(read(row))).collect()
+}
+
+/// The same for rows that may be very many: each is let go of before the next comes, for they are much larger than what is
+/// read from them.
+pub(super) async fn readable_of_many<Value>(
+    rows: impl Stream<Item = sqlx::Result<SqliteRow>> + Send,
+    read: impl Fn(&SqliteRow) -> sqlx::Result<Value> + Send,
+) -> sqlx::Result<Vec<Value>> {
+    let mut rows = std::pin::pin!(rows);
+    let mut values = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        values.extend(or_told(read(&row)));
+    }
+    Ok(values)
+}
+
+fn or_told<Value>(read: sqlx::Result<Value>) -> Option<Value> {
+    read.inspect_err(|error| tracing::error!(%error, "a row of the store cannot be read; skipped")).ok()
 }
