@@ -441,6 +441,17 @@ impl Config {
     pub fn app(&self, name: &str) -> Option<&Arc<App>> {
         self.apps.iter().find(|app| app.name.as_str() == name)
     }
+
+    /// The same config, with the very apps of another one wherever they are equal: what was compiled from those is still good.
+    #[must_use]
+    pub fn keeping(mut self, running: &Self) -> Self {
+        for app in &mut self.apps {
+            if let Some(same) = running.apps.iter().find(|running| *running == app) {
+                *app = Arc::clone(same);
+            }
+        }
+        self
+    }
 }
 
 #[cfg(test)]

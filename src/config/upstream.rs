@@ -560,9 +560,10 @@ mod tests {
                 let there = |path: &str| prefix.to_upstream(path).map(Cow::into_owned);
                 let one = format!("/x{one}");
                 if let Some(upstream) = there(&one) {
-                    prop_assert!(upstream.starts_with(&format!("{}/", prefix.add)));
+                    let below = upstream.strip_prefix(&prefix.add).is_some_and(|rest| rest.starts_with('/'));
+                    prop_assert!(below, "it is below the prefix");
                     let back = prefix.to_customer(&upstream);
-                    prop_assert_eq!(back.as_deref(), Some(one.as_str()), "and back");
+                    prop_assert_eq!(back.as_deref(), Some(one.as_str()));
                 }
                 // Only the slash behind a prefix makes no difference, and it makes none to rules.
                 if there(&one).is_some() && there(&one) == there(&other) {

@@ -26,6 +26,8 @@ use crate::types::AppName;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A table that could not be read is read again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A store that could not be read is read again after this.
+const RECALL_AFTER: Duration = Duration::from_secs(5);
 /// A table is read this much before `refresh` is over, so that a change has its effect in time; at most a fifth of it.
 const AHEAD: Duration = Duration::from_secs(2);
 
@@ -41,6 +43,8 @@ pub struct DomainWatch {
     round: u64,
     /// What apps had when their tables were not read yet.
     recalled: HashMap<AppName, Vec<Nominee>>,
+    /// Whether that was found out. Before, nothing is published: what nobody recalls would count as gone.
+    is_recalled: bool,
     reads: JoinSet<Done>,
     halt: CancellationToken,
 }
@@ -77,6 +81,7 @@ impl DomainWatch {
             tables: Vec::new(),
             round: 0,
             recalled: HashMap::new(),
+            is_recalled: false,
             reads: JoinSet::new(),
             halt: CancellationToken::new(),
         };
@@ -108,6 +113,7 @@ impl DomainWatch {
         }
         self.seen = tables;
         self.round += 1;
+        self.is_recalled = false;
         true
     }
 
@@ -123,8 +129,7 @@ impl DomainWatch {
             }
         })
         .await;
-        self.recall().await;
-        self.publish();
+        self.publish().await;
     }
 
     /// Reads every table again whenever it may have changed, until it is told to stop.
@@ -132,18 +137,20 @@ impl DomainWatch {
         let _halt = self.halt.clone().drop_guard();
         let mut every = tokio::time::interval(LOOK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut recall = tokio::time::interval(RECALL_AFTER);
+        recall.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
+                _ = recall.tick(), if !self.is_recalled => self.publish().await,
                 Some(done) = self.reads.join_next() => {
                     if let Ok(done) = done && self.take(done) {
-                        self.publish();
+                        self.publish().await;
                     }
                 }
                 _ = every.tick() => {
                     if self.adopt() {
-                        self.recall().await;
-                        self.publish();
+                        self.publish().await;
                     }
                     self.begin_due();
                 }
@@ -216,6 +223,7 @@ impl DomainWatch {
         let apps: BTreeMap<AppName, Arc<App>> =
             unread.map(|table| (table.app.name.clone(), Arc::clone(&table.app))).collect();
         self.recalled.retain(|app, _| apps.contains_key(app));
+        self.is_recalled = true;
         if apps.is_empty() {
             return;
         }
@@ -229,7 +237,10 @@ impl DomainWatch {
         }
         let claims = match self.store.claims().await {
             Ok(claims) => claims,
-            Err(error) => return tracing::error!(%error, "the domains of tables cannot be recalled"),
+            Err(error) => {
+                self.is_recalled = false;
+                return tracing::error!(%error, "the domains of tables cannot be recalled");
+            }
         };
         for (name, app) in apps {
             let domains = recalled(&app, &claims);
@@ -240,7 +251,13 @@ impl DomainWatch {
     }
 
     /// Publishes what all tables say together.
-    fn publish(&mut self) {
+    async fn publish(&mut self) {
+        if !self.is_recalled {
+            self.recall().await;
+        }
+        if !self.is_recalled {
+            return;
+        }
         let tables = &self.tables;
         let is_unread = |app: &AppName| tables.iter().any(|table| table.app.name == *app && table.last.is_none());
         self.recalled.retain(|app, _| is_unread(app));

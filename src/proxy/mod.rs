@@ -14,10 +14,12 @@ mod ctx;
 mod deadlines;
 mod decision;
 mod dispatch;
+pub mod drain;
 mod filtering;
 mod frames;
 mod handshake;
 mod identity;
+mod last_word;
 mod linger;
 pub mod listener;
 mod proxy_protocol;
@@ -56,6 +58,7 @@ use crate::state::metrics::Metrics;
 use crate::state::snapshot::Current;
 use admit::Admission;
 use connection::{Connection, Protocol};
+use last_word::Speech;
 use respond::OwnRequest;
 use route::Routed;
 use upstream::{Attempts, Sent};
@@ -168,6 +171,7 @@ impl ProxyHttp for Gateway {
         let begun = filtering::begin(session, response, ctx, || self.terms())?;
         begun.map_err(|cause| self.unfilterable(ctx, &cause))?;
         shape_response(response, ctx)?;
+        prepare_end(session, response);
         filtering::hold_head(session, response, ctx)
     }
 
@@ -531,6 +535,36 @@ fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()>
     }
     response.insert_header("x-request-id", ctx.id.as_str())?;
     Ok(())
+}
+
+/// Sees to it that an answer ends well when we stop: one that is about to begin says that it is the last on its connection, and
+/// one that has no end of its own can be ended.
+fn prepare_end(session: &mut Session, response: &ResponseHeader) {
+    let Some(connection) = Connection::of(session) else { return };
+    let is_value = |name, wanted: &str| {
+        let value = response.headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted))
+    };
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
+        // With an extension that nobody here knows, a frame of ours could mean something else.
+        let extensions = response.headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+        let is_known = extensions.iter().all(|value| value.as_bytes().starts_with(b"permessage-deflate"));
+        if is_known && is_value(header::UPGRADE, "websocket") {
+            connection.speaks(Speech::WebSocket);
+        }
+        return;
+    }
+    if response.status.is_informational() {
+        return;
+    }
+    if connection.is_closing() {
+        session.set_keepalive(None);
+    }
+    let is_chunked = !response.headers.contains_key(header::CONTENT_LENGTH)
+        && session.req_header().version >= http::Version::HTTP_11;
+    if is_chunked && is_value(header::CONTENT_TYPE, "text/event-stream") {
+        connection.speaks(Speech::Events);
+    }
 }
 
 /// Whether a request says in one way where its body ends: nobody who means well sends both `Content-Length` and

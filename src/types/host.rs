@@ -1,10 +1,12 @@
 //! Host names, as they are compared.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// A DNS host name: lower case, A-labels (UTS 46, non-transitional), no port, no trailing dot; never an address.
+/// A DNS host name: lower case, A-labels (UTS 46, non-transitional), no port, no trailing dot; never an address. Copies share
+/// their text: of a hundred thousand domains each stands in several tables.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct HostName(String);
+pub struct HostName(Arc<str>);
 
 /// A text that is no host name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -35,7 +37,7 @@ impl HostName {
         if last.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(InvalidHostName);
         }
-        Ok(Self(name))
+        Ok(Self(name.into()))
     }
 
     /// Parses a `Host` field or `:authority` (RFC 9110, section 7.2): a host name and an optional port.
