@@ -123,7 +123,8 @@ impl Heads {
             }
             self.filled = 0;
             let [a, b, c, kind, flags, ..] = self.head;
-            let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+            // Three bytes: it fits.
+            let length = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap_or(usize::MAX);
             self.skip = length;
             each(Head { length, kind, flags });
         }

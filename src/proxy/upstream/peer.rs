@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ impl Wiring {
 }
 
 /// The certificates in a PEM file; at least one.
-fn certificates(file: &PathBuf) -> Result<Vec<Vec<u8>>, String> {
+fn certificates(file: &Path) -> Result<Vec<Vec<u8>>, String> {
     let mut list = Vec::new();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())? {
         let der = certificate.map_err(|error| error.to_string())?.to_vec();
@@ -180,7 +180,7 @@ fn fits(chain: &[Vec<u8>], key: PrivateKeyDer<'static>) -> Result<Vec<u8>, Strin
     Ok(bytes)
 }
 
-fn unix(path: &std::path::Path, tls: bool, name: String) -> pingora::Result<HttpPeer> {
+fn unix(path: &Path, tls: bool, name: String) -> pingora::Result<HttpPeer> {
     let text = path.to_str().ok_or_else(|| Error::explain(ErrorType::ConnectError, "the socket's path is no text"))?;
     HttpPeer::new_uds(text, tls, name).map_err(|mut error| {
         error.esource = ErrorSource::Upstream;
