@@ -12,6 +12,7 @@ mod person;
 mod register;
 mod reload;
 mod serve;
+mod upgrade;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::config::ConfigErrors;
+use crate::server::Given;
 use crate::telemetry::{self, LogFormat};
 
 const STYLES: Styles = Styles::styled()
@@ -59,6 +61,11 @@ pub struct Cli {
 pub enum Command {
     /// Run the gateway
     Serve(ConfigArgs),
+    /// Let the program on disk take over from the gateway that runs, with no connection refused
+    ///
+    /// The running gateway starts it and hands its sockets over; it ends when what is under way there has ended. Where the new one
+    /// does not come up, the old one goes on as before, and this says why. Exits with 0 when the new one serves.
+    Upgrade(ConfigArgs),
     /// Check the config file, and with --data the customer tables too
     ///
     /// Exits with 0 when all is fine, and with 2 after telling everything that is not.
@@ -340,8 +347,11 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Serve(args) => {
             telemetry::start(cli.log_format, "info");
-            serve_with(serve::run(args))?
+            // Before there are threads: it changes the environment.
+            let given = Given::take();
+            serve_with(serve::run(args, given))?
         }
+        Command::Upgrade(args) => block_on(upgrade::run(args))?,
         Command::Ca(args) => ca::run(args),
         Command::Demo(args) => {
             // The guide is what a person should read; requests would push it off the screen.

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use super::{ConfigArgs, Failure};
-use crate::server::{self, ServerError};
+use crate::server::{self, Given, ServerError};
 
 /// Runs until SIGTERM or Ctrl-C.
-pub(super) async fn run(args: &ConfigArgs) -> Result<ExitCode, Failure> {
-    match server::serve(&args.config).await {
+pub(super) async fn run(args: &ConfigArgs, given: Given) -> Result<ExitCode, Failure> {
+    match server::serve(&args.config, given).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error.into()),
     }

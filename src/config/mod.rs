@@ -38,8 +38,8 @@ pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
 pub use files::{Files, Held, held};
 pub use upstream::{
-    Balance, ClientCertificate, Ejection, HealthCheck, HostHeader, Place, Prefix, ProxyProtocol, RequestLimit,
-    Upstream, UpstreamProtocol, UpstreamServer,
+    Balance, ClientCertificate, Ejection, HealthCheck, HostHeader, MOST_RETRIES, Place, Prefix, ProxyProtocol,
+    RequestLimit, Upstream, UpstreamProtocol, UpstreamServer,
 };
 
 use crate::pages::{Brand, Logo};
@@ -440,6 +440,17 @@ impl Config {
     #[must_use]
     pub fn app(&self, name: &str) -> Option<&Arc<App>> {
         self.apps.iter().find(|app| app.name.as_str() == name)
+    }
+
+    /// The same config, with the very apps of another one wherever they are equal: what was compiled from those is still good.
+    #[must_use]
+    pub fn keeping(mut self, running: &Self) -> Self {
+        for app in &mut self.apps {
+            if let Some(same) = running.apps.iter().find(|running| *running == app) {
+                *app = Arc::clone(same);
+            }
+        }
+        self
     }
 }
 

@@ -1,5 +1,6 @@
 //! `app.NAME.upstream`: the origin servers, and how the gateway deals with them.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const MOST_SERVERS: usize = 64;
 /// The largest weight: a cycle through all servers stays short.
 const MOST_WEIGHT: u32 = 100;
 /// How often a request may be sent again.
-const MOST_RETRIES: u32 = 5;
+pub const MOST_RETRIES: usize = 5;
 
 /// An app's origin servers, and how they are dealt with.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,6 +178,31 @@ pub struct Prefix {
     pub add: String,
 }
 
+impl Prefix {
+    /// The path of the servers for one of the customer's; none, where the app has no such path.
+    #[must_use]
+    pub fn to_upstream<'a>(&self, path: &'a str) -> Option<Cow<'a, str>> {
+        moved(path, &self.strip, &self.add)
+    }
+
+    /// The way back: the customer's path for one of the servers'; none, where the customer can name no such path.
+    #[must_use]
+    pub fn to_customer<'a>(&self, path: &'a str) -> Option<Cow<'a, str>> {
+        moved(path, &self.add, &self.strip)
+    }
+}
+
+/// Takes one prefix off a path and puts the other before it. A prefix ends where a segment does; nothing else of the path
+/// changes, so one path stays one path, and paths without the prefix have nowhere to go.
+fn moved<'a>(path: &'a str, from: &str, to: &str) -> Option<Cow<'a, str>> {
+    let rest = match path.strip_prefix(from)? {
+        "" => "/",
+        rest if rest.starts_with('/') => rest,
+        _ => return None,
+    };
+    Some(if to.is_empty() { Cow::Borrowed(rest) } else { Cow::Owned(format!("{to}{rest}")) })
+}
+
 /// What the gateway shows for itself in TLS.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientCertificate {
@@ -236,11 +262,11 @@ pub(super) fn build(builder: &mut Builder<'_>, app: &AppFile) -> Option<Upstream
     let balance = choice(builder, file.balance.as_ref(), "way to balance", &Balance::ALL, Balance::RoundRobin);
     let health = file.health.as_ref().map(|health| health_check(builder, &health.value));
     let ejection = Ejection {
-        after: builder.positive(file.eject_after.as_ref(), 5),
+        after: count(builder, file.eject_after.as_ref(), 5),
         first: builder.duration(file.eject_for.as_ref(), Duration::from_secs(10)),
     };
     let retries = match &file.retries {
-        Some(number) if number.value > MOST_RETRIES => {
+        Some(number) if usize::try_from(number.value).is_ok_and(|number| number > MOST_RETRIES) => {
             builder.problem(&number.span, "a request is sent again 5 times at most", "write 0 to 5");
             1
         }
@@ -292,6 +318,18 @@ pub(super) fn build(builder: &mut Builder<'_>, app: &AppFile) -> Option<Upstream
     })
 }
 
+/// A number of at least one.
+fn count(builder: &mut Builder<'_>, number: Option<&At<u32>>, standard: u32) -> u32 {
+    match number {
+        None => standard,
+        Some(number) if number.value > 0 => number.value,
+        Some(number) => {
+            builder.problem(&number.span, "0 is too few", "write at least 1");
+            standard
+        }
+    }
+}
+
 /// One of several words.
 fn choice<T: Copy>(
     builder: &mut Builder<'_>,
@@ -338,8 +376,8 @@ fn origin(builder: &mut Builder<'_>, file: &At<OriginFile>) -> Option<UpstreamSe
 fn health_check(builder: &mut Builder<'_>, file: &HealthFile) -> Option<HealthCheck> {
     let interval = builder.duration(file.interval.as_ref(), Duration::from_secs(5));
     let timeout = builder.duration(file.timeout.as_ref(), Duration::from_secs(2));
-    let healthy_after = builder.positive(file.healthy_after.as_ref(), 2);
-    let unhealthy_after = builder.positive(file.unhealthy_after.as_ref(), 3);
+    let healthy_after = count(builder, file.healthy_after.as_ref(), 2);
+    let unhealthy_after = count(builder, file.unhealthy_after.as_ref(), 3);
     for status in &file.status {
         if !(200..=599).contains(&status.value) {
             builder.problem(&status.span, format!("{} is no status of an answer", status.value), "write 200 to 599");
@@ -384,7 +422,7 @@ fn limit(builder: &mut Builder<'_>, file: &UpstreamFile) -> Option<RequestLimit>
         }
         return None;
     };
-    let requests = usize::try_from(builder.positive(Some(most), 1)).unwrap_or(usize::MAX);
+    let requests = usize::try_from(count(builder, Some(most), 1)).unwrap_or(usize::MAX);
     let queue = file.queue.as_ref().map_or(100, |number| number.value);
     Some(RequestLimit { requests, queue: usize::try_from(queue).unwrap_or(usize::MAX), queue_timeout })
 }
@@ -488,4 +526,50 @@ fn parse_origin(text: &str) -> Option<(Place, bool)> {
     };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     (!host.is_empty()).then_some((Place::Network { host, port }, tls))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn prefix(strip: &str, add: &str) -> Prefix {
+        Prefix { strip: strip.to_owned(), add: add.to_owned() }
+    }
+
+    #[test]
+    fn a_prefix_is_whole_segments() {
+        let check = |strip, add, path, expected: Option<&str>| {
+            assert_eq!(prefix(strip, add).to_upstream(path).as_deref(), expected, "{path} from {strip:?} to {add:?}");
+        };
+        check("", "", "/a", Some("/a"));
+        check("/x", "", "/x/a", Some("/a"));
+        check("/x", "", "/x", Some("/"));
+        check("/x", "", "/x/", Some("/"));
+        check("", "/base", "/", Some("/base/"));
+        check("/x", "/base", "/x/a/b", Some("/base/a/b"));
+        for outside in ["/", "/y", "/xy", "/xy/a", "/X/a", "/x%2Fa", "/x;v=1/a", "//x/a", "/a/x/b"] {
+            check("/x", "/base", outside, None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn attack_01_one_path_here_is_one_path_there(one in "(/[a-z%2F.;]{0,4}){1,4}", other in "(/[a-z%2F.;]{0,4}){1,4}") {
+            for prefix in [prefix("", "/base"), prefix("/x", ""), prefix("/x", "/base/v2")] {
+                let there = |path: &str| prefix.to_upstream(path).map(Cow::into_owned);
+                let one = format!("/x{one}");
+                if let Some(upstream) = there(&one) {
+                    let below = upstream.strip_prefix(&prefix.add).is_some_and(|rest| rest.starts_with('/'));
+                    prop_assert!(below, "it is below the prefix");
+                    let back = prefix.to_customer(&upstream);
+                    prop_assert_eq!(back.as_deref(), Some(one.as_str()));
+                }
+                // Only the slash behind a prefix makes no difference, and it makes none to rules.
+                if there(&one).is_some() && there(&one) == there(&other) {
+                    prop_assert_eq!(one.trim_end_matches('/'), other.trim_end_matches('/'));
+                }
+            }
+        }
+    }
 }

@@ -23,7 +23,7 @@ use serde_json::json;
 
 use crate::state::certificates::Certificates;
 use crate::state::counters::ListenerCounters;
-use crate::state::health::{SourceHealth, SourceState};
+use crate::state::health::{ServerState, SourceHealth, SourceState, UpstreamHealth};
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
 use crate::state::nominated::Nominations;
@@ -39,6 +39,8 @@ pub struct ConsoleRoom {
     pub store: Arc<dyn Store>,
     /// How the sources are.
     pub sources: Box<dyn Fn() -> Vec<SourceHealth> + Send + Sync>,
+    /// How the origin servers are.
+    pub upstreams: Box<dyn Fn() -> Vec<UpstreamHealth> + Send + Sync>,
     /// What the listeners counted.
     pub listeners: Arc<ListenerCounters>,
     /// The certificates.
@@ -91,7 +93,8 @@ async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Re
 }
 
 /// 503 when requests cannot be served rightly: the store fails, a source lets nobody in, or the gateway is stopping. A source
-/// that is stale or a mail server that is down is told too, but the gateway serves on from what it knows.
+/// that is stale, a mail server or an origin server that is down is told too, but the gateway serves on: sent elsewhere, nobody would
+/// be better off.
 async fn ready(State(room): Room) -> Response {
     let mut problems = Vec::new();
     let mut is_ready = true;
@@ -109,6 +112,16 @@ async fn ready(State(room): Room) -> Response {
             is_ready &= !matches!(source.state, SourceState::Down { .. });
             let part = format!("source {}", source.name);
             problems.push(json!({"part": part, "state": source.state.name(), "problem": problem}));
+        }
+    }
+    for upstream in (room.upstreams)() {
+        for (server, state) in upstream.servers.iter().filter(|(_, state)| *state != ServerState::Up) {
+            let problem = match state {
+                ServerState::Down => "it fails its health check",
+                _ => "requests to it failed in a row; it is left alone for a while",
+            };
+            let part = format!("upstream {}", upstream.app);
+            problems.push(json!({"part": part, "server": server, "state": state.name(), "problem": problem}));
         }
     }
     if let Some((since, what)) = room.reloads.standing().failed {
@@ -142,6 +155,18 @@ async fn metrics(State(room): Room) -> Response {
             .set(i64::try_from(source.refused_rows).unwrap_or(i64::MAX));
     }
     onboarding::count(&room).await;
+    // A server that a reload took away is not there to be up or down.
+    room.metrics.upstream_up.reset();
+    room.metrics.upstream_queue.reset();
+    for upstream in (room.upstreams)() {
+        let app = upstream.app.as_str();
+        for (server, state) in &upstream.servers {
+            room.metrics.upstream_up.with_label_values(&[app, server]).set(i64::from(*state == ServerState::Up));
+        }
+        if let Some(waiting) = upstream.waiting {
+            room.metrics.upstream_queue.with_label_values(&[app]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        }
+    }
     // The listeners count by themselves, for they know no metrics.
     for (limit, counter) in [
         ("connections", &room.listeners.refused_over_limit),

@@ -49,8 +49,11 @@ const REMEMBER: SignedDuration = SignedDuration::from_hours(1);
 /// Names that are added between two looks at anything else.
 const CHUNK: usize = 1000;
 
-/// Wishes of commands beside the gateway that are taken up at a time.
-const WISHES: u32 = 16;
+/// Wishes of commands beside the gateway that are looked through at a time.
+const WISHES: u32 = 64;
+
+/// Wishes that are being fulfilled at a time.
+const MOST_WISHES: usize = 64;
 
 /// How long a wish that nobody takes the answer of is kept.
 const WISH_LASTS: SignedDuration = SignedDuration::from_mins(10);
@@ -171,7 +174,9 @@ impl Onboarding {
         let mut changes = self.parts.current.changes();
         let mut remembered = self.remember().await;
         let mut jobs: JoinSet<(Job, Ended)> = JoinSet::new();
-        let mut wishes: JoinSet<()> = JoinSet::new();
+        let mut wishes: JoinSet<CertificateName> = JoinSet::new();
+        // A wish stays in the store until it is answered.
+        let mut taken_up: HashSet<CertificateName> = HashSet::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut swept = self.parts.clock.now();
@@ -186,7 +191,13 @@ impl Onboarding {
                         self.settle(&job, result).await;
                     }
                 }
-                Some(_) = wishes.join_next() => {}
+                Some(done) = wishes.join_next() => match done {
+                    Ok(name) => {
+                        taken_up.remove(&name);
+                    }
+                    // It panicked, and does not say which: each may be taken up again.
+                    Err(_) => taken_up.clear(),
+                },
                 _ = changes.changed() => self.take_stock(&mut remembered).await,
                 () = self.applied.notified() => {
                     about = Timestamp::MIN;
@@ -197,7 +208,7 @@ impl Onboarding {
                     ticks = ticks.wrapping_add(1);
                     self.write_down().await;
                     if ticks % 2 == 0 {
-                        self.take_up_wishes(&mut wishes).await;
+                        self.take_up_wishes(&mut wishes, &mut taken_up).await;
                     }
                     if about < now {
                         about = later(now, if self.ask_about().await { ABOUT } else { SignedDuration::from_mins(10) });
@@ -443,8 +454,12 @@ impl Onboarding {
     }
 
     /// Does what commands beside the gateway asked for.
-    async fn take_up_wishes(self: &Arc<Self>, wishes: &mut JoinSet<()>) {
-        if !wishes.is_empty() {
+    async fn take_up_wishes(
+        self: &Arc<Self>,
+        wishes: &mut JoinSet<CertificateName>,
+        taken_up: &mut HashSet<CertificateName>,
+    ) {
+        if wishes.len() >= MOST_WISHES {
             return;
         }
         let asked = match self.parts.store.asked_for(WISHES).await {
@@ -452,6 +467,9 @@ impl Onboarding {
             Err(error) => return tracing::warn!(%error, "what commands ask for cannot be read"),
         };
         for (name, wish) in asked {
+            if !taken_up.insert(name.clone()) {
+                continue;
+            }
             let this = Arc::clone(self);
             wishes.spawn(async move {
                 let sight = match wish {
@@ -465,6 +483,7 @@ impl Onboarding {
                 if let Err(error) = this.parts.store.answer_wish(&name, &answer).await {
                     tracing::warn!(%name, %error, "a command cannot be answered");
                 }
+                name
             });
         }
     }

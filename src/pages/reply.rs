@@ -116,6 +116,13 @@ impl Reply {
         self.with_header(RETRY_AFTER, HeaderValue::from(u64::from(minutes.max(1)) * 60))
     }
 
+    /// The same, of what is over sooner.
+    #[must_use]
+    pub fn with_retry_after(self, after: std::time::Duration) -> Self {
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        self.with_header(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+    }
+
     fn redirect(status: StatusCode, location: &str) -> Self {
         Self::guarded(status, Bytes::new()).with_header(LOCATION, location_value(location))
     }

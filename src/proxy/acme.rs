@@ -35,7 +35,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::proxy::connection::{Protocol, Ties, Turns};
+    use crate::proxy::connection::{Protocol, Speaking, Ties, Turns};
 
     fn connection(scheme: Scheme) -> Connection {
         let address = ([127, 0, 0, 1], 1).into();
@@ -51,6 +51,7 @@ mod tests {
             tls: None,
             turns: Turns::default(),
             ties: Ties::default(),
+            speaking: Speaking::default(),
         }
     }
 

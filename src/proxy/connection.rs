@@ -5,13 +5,14 @@
 //! connection, from many tasks; all that they change is atomic or behind a lock that nobody holds for long.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::task::AtomicWaker;
 use pingora_core::protocols::Digest;
 use tokio_util::sync::CancellationToken;
 
+use super::last_word::Speech;
 use crate::state::certificates::Certificate;
 use crate::types::HostName;
 
@@ -81,6 +82,7 @@ pub struct Connection {
     pub tls: Option<TlsFacts>,
     pub(super) turns: Turns,
     pub(super) ties: Ties,
+    pub(super) speaking: Speaking,
 }
 
 impl Connection {
@@ -100,6 +102,20 @@ impl Connection {
     /// The head of a request has arrived. Stops its deadline until the next request begins; with HTTP/2, for good.
     pub fn head_arrived(&self) {
         self.turns.head_arrived();
+    }
+
+    /// Whether no request shall begin on it any more, for we stop: an answer under way says so.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.turns.closing() != Closing::Not
+    }
+
+    /// The answer that comes next goes on without an end. With HTTP/2 streams share the connection, and HTTP/2 has a last word of
+    /// its own.
+    pub(super) fn speaks(&self, speech: Speech) {
+        if self.protocol == Protocol::Http1 {
+            self.speaking.set(speech);
+        }
     }
 
     /// Ties the connection to a session for as long as the guard lives. When `ended` is cancelled meanwhile, the connection
@@ -129,12 +145,26 @@ impl Drop for EndGuard {
     }
 }
 
+/// Whether and how a connection is about to close.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub(super) enum Closing {
+    /// It is not.
+    Not = 0,
+    /// After the next request, or when none comes for a while: a client that is just sending one gets its answer.
+    Patiently = 1,
+    /// After the request under way.
+    Soon = 2,
+    /// Now, whatever is under way.
+    Now = 3,
+}
+
 /// Whose turn it is: has a request begun, has its head arrived, may another begin.
 #[derive(Debug)]
 pub(super) struct Turns {
     begun: AtomicU32,
     arrived: AtomicU32,
-    closing: AtomicBool,
+    closing: AtomicU8,
     /// Wakes the task that reads, to look again.
     pub(super) reader: AtomicWaker,
 }
@@ -143,7 +173,7 @@ impl Default for Turns {
     fn default() -> Self {
         // The first head is awaited from the start.
         let (begun, arrived) = (AtomicU32::new(1), AtomicU32::new(0));
-        Self { begun, arrived, closing: AtomicBool::new(false), reader: AtomicWaker::new() }
+        Self { begun, arrived, closing: AtomicU8::new(Closing::Not as u8), reader: AtomicWaker::new() }
     }
 }
 
@@ -172,14 +202,49 @@ impl Turns {
         self.arrived.load(Ordering::Acquire) != 0
     }
 
-    /// No request shall begin any more.
-    pub(super) fn close(&self) {
-        self.closing.store(true, Ordering::Release);
+    /// The connection shall close. It never closes less soon than it was told before.
+    pub(super) fn close(&self, how: Closing) {
+        self.closing.fetch_max(how as u8, Ordering::AcqRel);
         self.reader.wake();
     }
 
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
+    pub(super) fn closing(&self) -> Closing {
+        match self.closing.load(Ordering::Acquire) {
+            0 => Closing::Not,
+            1 => Closing::Patiently,
+            2 => Closing::Soon,
+            _ => Closing::Now,
+        }
+    }
+}
+
+/// Whether the answer under way has an end of its own.
+#[derive(Debug, Default)]
+pub(super) struct Speaking(AtomicU8);
+
+impl Speaking {
+    const WEB_SOCKET: u8 = 1;
+    const EVENTS: u8 = 2;
+
+    fn set(&self, speech: Speech) {
+        let value = match speech {
+            Speech::WebSocket => Self::WEB_SOCKET,
+            Speech::Events => Self::EVENTS,
+        };
+        self.0.store(value, Ordering::Release);
+    }
+
+    /// Tells it once.
+    pub(super) fn take(&self) -> Option<Speech> {
+        // Nearly every answer has an end, and this is asked at each write.
+        if self.0.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        match self.0.swap(0, Ordering::AcqRel) {
+            Self::WEB_SOCKET => Some(Speech::WebSocket),
+            Self::EVENTS => Some(Speech::Events),
+            _ => None,
+        }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pingora::{Error, ErrorType};
 
 use super::connection::EndGuard;
 use super::filtering::Filtering;
 use super::route::{Facts, HubFacts};
+use super::upstream::Attempts;
 use crate::policy::Permit;
 use crate::state::open_requests::OpenRequest;
 use crate::state::sessions::Live;
@@ -33,11 +34,15 @@ pub struct RequestCtx {
     /// What was decided, for the log.
     pub(super) outcome: Outcome,
     /// How long it took to decide.
-    pub(super) decided_in: Option<std::time::Duration>,
+    pub(super) decided_in: Option<Duration>,
     /// Bytes of its body so far.
     pub(super) body_bytes: u64,
     /// Whether it was answered with an error before its body was in, and so its connection has to be read on.
     pub(super) failed_early: bool,
+    /// Its tries at the app's servers.
+    pub(super) attempts: Option<Attempts>,
+    /// When to come again, for who finds no server or no place.
+    pub(super) come_again: Option<Duration>,
     /// Its answer, where that is filtered.
     pub(super) filtering: Option<Box<Filtering>>,
     /// Whether its answer, or itself, turned out to be none that the rule's filters can read.
@@ -71,6 +76,8 @@ impl RequestCtx {
             decided_in: None,
             body_bytes: 0,
             failed_early: false,
+            attempts: None,
+            come_again: None,
             filtering: None,
             is_unfilterable: false,
             open: None,

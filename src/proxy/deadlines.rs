@@ -12,13 +12,17 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::connection::{Connection, Protocol};
+use super::connection::{Closing, Connection, Protocol};
 
 /// From the end of a session to the end of its connections: time for the answer of a log-out to leave.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// How long a connection that has not sent its first request may still send one while we stop.
 const FIRST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long a connection may still send its next request when somebody else takes the new ones. Its answer says that it is the
+/// last. To close at once would lose the requests that are on their way to us just then.
+const NEXT_WORDS: Duration = Duration::from_secs(5);
 
 /// How many ties without a guard are kept for the next request: most likely it belongs to the same session again.
 const SPARE_TIES: usize = 2;
@@ -34,7 +38,7 @@ pub(super) enum End {
     Session,
     /// It sent more frames that do nothing than may be.
     Flood,
-    /// We are stopping, and no request is under way.
+    /// We are stopping, and no request is under way, or the time for it is over.
     Stopping,
 }
 
@@ -101,12 +105,20 @@ impl Deadlines {
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<End> {
         // Registered before looking, so that whoever changes something after the look wakes this task.
         self.connection.turns.reader.register(context.waker());
+        if self.connection.turns.closing() == Closing::Now {
+            return Poll::Ready(End::Stopping);
+        }
         let head = self.head_deadline();
         self.poll_until(context, head)
     }
 
     /// Call when a write has to wait.
     pub(super) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        // The task that writes is the one that reads.
+        self.connection.turns.reader.register(context.waker());
+        if self.connection.turns.closing() == Closing::Now {
+            return Poll::Ready(End::Stopping);
+        }
         let idle = self.idle;
         let until = *self.write_until.get_or_insert_with(|| Instant::now() + idle);
         self.poll_until(context, Some((until, End::Idle)))
@@ -134,11 +146,13 @@ impl Deadlines {
         if self.connection.protocol == Protocol::Http1 && !self.head_begun {
             let until = self.head_until.get_or_insert_with(|| Instant::now() + self.idle);
             let turns = &self.connection.turns;
-            if !turns.is_closing() {
-                return Some((*until, End::Idle));
-            }
-            // A client that has had its answers sends the next request elsewhere; a new one may just be about to send.
-            let patience = if turns.served_any() { Duration::ZERO } else { FIRST_WORDS };
+            let patience = match turns.closing() {
+                Closing::Not => return Some((*until, End::Idle)),
+                Closing::Patiently => NEXT_WORDS,
+                // A client that has had its answers sends the next request elsewhere; a new one may just be about to send.
+                _ if turns.served_any() => Duration::ZERO,
+                _ => FIRST_WORDS,
+            };
             *until = (*until).min(Instant::now() + patience);
             return Some((*until, End::Stopping));
         }

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use tokio::time::{advance, timeout};
 
 use super::*;
-use crate::proxy::connection::{EndGuard, Scheme, Ties, Turns};
+use crate::proxy::connection::{Closing, EndGuard, Scheme, Speaking, Ties, Turns};
 
 const HEAD: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(60);
@@ -24,6 +24,7 @@ fn deadlines(protocol: Protocol) -> (Deadlines, Arc<Connection>) {
         tls: None,
         turns: Turns::default(),
         ties: Ties::default(),
+        speaking: Speaking::default(),
     });
     (Deadlines::new(Arc::clone(&connection), HEAD, IDLE), connection)
 }
@@ -168,7 +169,7 @@ async fn a_stop_ends_an_idle_connection_at_once_and_a_fresh_one_soon() {
     let (mut deadlines, connection) = deadlines(Protocol::Http1);
     let stopping = async {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        connection.turns.close();
+        connection.turns.close(Closing::Soon);
     };
     let (said, ()) = tokio::join!(read(&mut deadlines), stopping);
     assert_eq!(said, "Stopping 7000");
@@ -176,6 +177,37 @@ async fn a_stop_ends_an_idle_connection_at_once_and_a_fresh_one_soon() {
     assert_eq!(read(&mut deadlines).await, "waits");
     connection.turns.begin();
     assert_eq!(read(&mut deadlines).await, "Stopping 0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_others_take_the_new_connections_an_idle_one_may_send_its_next_request() {
+    let (mut deadlines, connection) = deadlines(Protocol::Http1);
+    connection.head_arrived();
+    connection.turns.begin();
+    connection.turns.close(Closing::Patiently);
+    assert_eq!(read(&mut deadlines).await, "Stopping 5000");
+    // One that has sent half of its head has the time of the head.
+    let (mut deadlines, connection) = super::tests::deadlines(Protocol::Http1);
+    connection.turns.close(Closing::Patiently);
+    deadlines.read_some();
+    assert_eq!(read(&mut deadlines).await, "SlowHead 10000");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_time_is_over_whatever_is_under_way_ends() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let (mut deadlines, connection) = deadlines(protocol);
+        connection.head_arrived();
+        let over = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            connection.turns.close(Closing::Now);
+            // What was told before counts no more.
+            connection.turns.close(Closing::Soon);
+        };
+        let (said, ()) = tokio::join!(read(&mut deadlines), over);
+        assert_eq!(said, "Stopping 5000");
+        assert_eq!(poll_fn(|context| deadlines.poll_write(context)).await, End::Stopping);
+    }
 }
 
 #[tokio::test(start_paused = true)]

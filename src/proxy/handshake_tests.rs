@@ -10,6 +10,10 @@ use tokio_rustls::TlsConnector;
 
 use super::house::*;
 use super::*;
+use crate::certificates::local_ca::OnDemand;
+use crate::state::certificates::{
+    Certificate, CertificateName, CertificateSet, CertificateSource, FetchError, Sources,
+};
 use crate::types::HostName;
 
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
@@ -229,6 +233,38 @@ async fn attack_13_a_proxys_header_has_its_deadline() {
         assert_eq!(rest(&mut stream).await, "");
         assert_eq!(house.count(|counters| &counters.header_timeouts), 1);
     }
+}
+
+/// A store that answers for all names but one, for which it hangs.
+struct HangsForB(Arc<OnDemand>);
+
+#[async_trait::async_trait]
+impl CertificateSource for HangsForB {
+    async fn fetch(&self, name: &CertificateName) -> Result<Option<Certificate>, FetchError> {
+        if name.to_string() == "b.localhost" {
+            std::future::pending::<()>().await;
+        }
+        self.0.fetch(name).await
+    }
+}
+
+#[tokio::test]
+async fn attack_29_a_store_that_hangs_ends_its_own_handshakes_in_time_and_nobody_elses() {
+    let house = house(Scheme::Https, Limits { header_read: Duration::from_secs(3), ..WIDE }).await;
+    house.certificates.publish(CertificateSet::default());
+    let store = Arc::new(HangsForB(Arc::clone(&house.ca)));
+    house.certificates.fetch_from(Sources { store: Some(store), ..Sources::default() });
+    let config = house.client(&[&rustls::version::TLS13], &[]);
+    let hanging = futures_util::future::join_all((0..40).map(|_| house.tls(&config, "b.localhost")));
+    let others = async {
+        for _ in 0..5 {
+            house.tls(&config, "a.localhost").await.expect("a handshake");
+        }
+        assert_eq!(house.count(|counters| &counters.handshake_failed), 0, "they did not wait for the others");
+    };
+    let (hung, ()) = tokio::join!(hanging, others);
+    assert!(hung.iter().all(Result::is_err));
+    assert_eq!(house.count(|counters| &counters.handshake_failed), 40);
 }
 
 #[tokio::test]

@@ -6,9 +6,11 @@
 use http::{HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use pingora::http::RequestHeader;
+use pingora::{Error, ErrorType};
 
 use super::filtering;
 use super::route::Facts;
+use crate::config::{HostHeader, UpstreamServer};
 use crate::policy::{Permit, Preset};
 use crate::session::is_ours;
 use crate::state::assertion::Signer;
@@ -56,11 +58,13 @@ const OURS: [&str; 3] = ["x-access-actor", "x-access-assertion", "x-access-level
 const HOP_BY_HOP: [&str; 5] =
     ["http2-settings", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"];
 
-/// Turns a client's head into the upstream's.
+/// Turns a client's head into that of one of the upstream's servers.
+#[expect(clippy::too_many_arguments, reason = "each is a fact of its own, and all are known only here")]
 pub(super) fn shape(
     upstream: &mut RequestHeader,
     permit: &Permit,
     facts: &Facts,
+    server: Option<&UpstreamServer>,
     live: &Live,
     signer: &Signer,
     request_id: &str,
@@ -73,9 +77,16 @@ pub(super) fn shape(
     let operators = app.request_headers.iter().map(|(name, _)| name);
     strip(upstream, &app.identity.own_names().chain(operators).collect::<Vec<_>>());
     // The host that was routed on, in its one spelling: an app that compares or caches by it shall not see another.
-    upstream.insert_header(header::HOST, facts.authority.as_str())?;
-    // The path that was decided on is the path that goes out.
-    let path = permit.path().as_str();
+    match (&app.upstream.host, server) {
+        (HostHeader::Keep, _) | (HostHeader::Upstream, None) => {
+            upstream.insert_header(header::HOST, facts.authority.as_str())?;
+        }
+        (HostHeader::Upstream, Some(server)) => upstream.insert_header(header::HOST, server.authority())?,
+        (HostHeader::Name(name), _) => upstream.insert_header(header::HOST, name.as_str())?,
+    }
+    // The path that was decided on is the path that goes out, moved as a whole where the config says so.
+    let path = app.upstream.prefix.to_upstream(permit.path().as_str());
+    let path = path.ok_or_else(|| Error::explain(ErrorType::HTTPStatus(404), "outside of the app's prefix"))?;
     match filtering::query(permit, facts.query.as_deref()) {
         Some(query) => upstream.set_raw_path(format!("{path}?{query}").as_bytes())?,
         None => upstream.set_raw_path(path.as_bytes())?,
@@ -93,7 +104,7 @@ pub(super) fn shape(
             None => {
                 let fresh = signer
                     .sign(permit.access(), &live.record, plan, &origin, now)
-                    .map_err(|error| pingora::Error::explain(pingora::ErrorType::InternalError, error.to_string()))?;
+                    .map_err(|error| Error::explain(ErrorType::InternalError, error.to_string()))?;
                 live.assertion.store(Some(fresh.clone()));
                 fresh
             }
@@ -101,6 +112,10 @@ pub(super) fn shape(
         upstream.insert_header(&plan.header, &assertion.value)?;
     }
     forwarded(upstream, facts)?;
+    if !app.upstream.prefix.strip.is_empty() {
+        // As many frameworks have it, to write links that work.
+        upstream.insert_header("x-forwarded-prefix", app.upstream.prefix.strip.as_str())?;
+    }
     upstream.insert_header("x-request-id", request_id)?;
     for (name, value) in &app.request_headers {
         upstream.insert_header(name, value)?;
@@ -156,7 +171,7 @@ fn strip_cookies(head: &mut RequestHeader) -> pingora::Result<()> {
     head.remove_header(&header::COOKIE);
     if !kept.is_empty() {
         let value = HeaderValue::from_bytes(&kept)
-            .map_err(|_| pingora::Error::explain(pingora::ErrorType::HTTPStatus(400), "malformed cookie"))?;
+            .map_err(|_| Error::explain(ErrorType::HTTPStatus(400), "malformed cookie"))?;
         head.insert_header(header::COOKIE, value)?;
     }
     Ok(())

@@ -23,7 +23,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Connection, Protocol, Scheme, Ties, Turns};
+use super::connection::{Closing, Connection, Protocol, Scheme, Speaking, Ties, Turns};
+use super::drain::Drain;
 use super::handshake::{self, Met};
 use super::proxy_protocol::{self, Client};
 use super::stream::Downstream;
@@ -38,6 +39,10 @@ pub use super::handshake::Tls;
 /// accepting again at once would only fail again.
 const PAUSE_LEAST: Duration = Duration::from_millis(10);
 const PAUSE_MOST: Duration = Duration::from_secs(1);
+
+/// When the time to drain is over: how long a last word may take to leave, and how long when somebody is in a hurry.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_MOMENT: Duration = Duration::from_millis(300);
 
 /// How many connections are still taken in when a listener is retired: as many as wait at most for being accepted, and no more, for
 /// somebody who floods it with ever new ones would keep it open.
@@ -98,7 +103,8 @@ impl Listener {
     }
 
     /// Takes connections in until `shutdown` turns true. Then the socket closes, connections without a request under way
-    /// end, and the others may finish. Returns when all have ended, or when the time for that is over.
+    /// end, and the others may finish; when the time for that is over, they end with a last word where there is one. Returns when
+    /// all have ended.
     ///
     /// Once it is `retired`, for its address is served no longer, it takes no more connections in, and those that it has live on
     /// as they would have.
@@ -107,6 +113,7 @@ impl Listener {
         serving: Arc<ArcSwap<Serving<A>>>,
         mut shutdown: ShutdownWatch,
         retired: CancellationToken,
+        drain: Arc<Drain>,
     ) where
         A: ServerApp + Send + Sync + 'static,
     {
@@ -167,42 +174,42 @@ impl Listener {
             () = tasks.wait() => return,
             () = turned(&mut shutdown) => {}
         }
-        open.close();
+        open.close(if drain.is_patient() { Closing::Patiently } else { Closing::Soon });
         let grace = serving.load().grace;
-        if timeout(grace, tasks.wait()).await.is_err() {
-            tracing::info!(connections = tasks.len(), "the time to drain is over");
+        tokio::select! {
+            () = tasks.wait() => return,
+            () = tokio::time::sleep(grace) => {}
+            () = drain.hurried() => {}
         }
+        tracing::info!(connections = tasks.len(), "the time to drain is over");
+        open.close(Closing::Now);
+        let patience = if drain.is_over() { LAST_MOMENT } else { LAST_WORDS };
+        // A client that reads nothing keeps nobody here.
+        let _ = timeout(patience, tasks.wait()).await;
     }
 }
 
 /// The connections past their handshake, to tell them that we stop.
 #[derive(Debug, Default)]
 struct Open {
-    connections: Mutex<(State, HashMap<u64, Weak<Connection>>)>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum State {
-    #[default]
-    Serving,
-    Stopping,
+    connections: Mutex<(Option<Closing>, HashMap<u64, Weak<Connection>>)>,
 }
 
 impl Open {
     fn list(self: &Arc<Self>, connection: &Arc<Connection>) -> Listed {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if connections.0 == State::Stopping {
-            connection.turns.close();
+        if let Some(closing) = connections.0 {
+            connection.turns.close(closing);
         }
         connections.1.insert(connection.id, Arc::downgrade(connection));
         Listed { open: Arc::clone(self), id: connection.id }
     }
 
-    fn close(&self) {
+    fn close(&self, closing: Closing) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.0 = State::Stopping;
+        connections.0 = Some(closing);
         for connection in connections.1.values().filter_map(Weak::upgrade) {
-            connection.turns.close();
+            connection.turns.close(closing);
         }
     }
 }
@@ -288,6 +295,7 @@ async fn arrive(
         tls: None,
         turns: Turns::default(),
         ties: Ties::default(),
+        speaking: Speaking::default(),
     };
     let wire = match tls {
         None => Wire::Plain(socket),

@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::certificates::local_ca::OnDemand;
 use crate::proxy::stream::EndGuard;
 use crate::state::certificates::{CertificateSet, Certificates};
 use crate::state::challenges::Challenges;
@@ -116,6 +117,8 @@ pub(super) struct House {
     pub(super) address: SocketAddr,
     pub(super) counters: Arc<ListenerCounters>,
     pub(super) challenges: Arc<Challenges>,
+    pub(super) certificates: Arc<Certificates>,
+    pub(super) ca: Arc<OnDemand>,
     pub(super) session_ended: CancellationToken,
     pub(super) release: Arc<Notify>,
     pub(super) news: mpsc::UnboundedReceiver<String>,
@@ -147,6 +150,7 @@ pub(super) async fn house_with(scheme: Scheme, limits: Limits, upstream: SocketA
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).expect("a certificate")).expect("a root");
 
+    let ca = Arc::new(OnDemand::new(ca, Clock));
     let challenges = Arc::new(Challenges::default());
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let address = socket.local_addr().expect("an address");
@@ -155,7 +159,7 @@ pub(super) async fn house_with(scheme: Scheme, limits: Limits, upstream: SocketA
     let listener = match scheme {
         Scheme::Http => Listener::http(socket, Arc::clone(&counters)),
         Scheme::Https => {
-            let tls = Tls::new(certificates, Arc::clone(&challenges));
+            let tls = Tls::new(Arc::clone(&certificates), Arc::clone(&challenges));
             Listener::https(socket, tls, Arc::clone(&counters))
         }
     };
@@ -175,8 +179,21 @@ pub(super) async fn house_with(scheme: Scheme, limits: Limits, upstream: SocketA
     let serving = Serving { app: proxy, limits, proxies, grace: PATIENCE * 2 };
     let serving = Arc::new(ArcSwap::from_pointee(serving));
     let retired = CancellationToken::new();
-    let running = tokio::spawn(listener.run(serving, watching, retired.clone()));
-    House { retired, address, counters, challenges, session_ended, release, news, shutdown, running, roots }
+    let running = tokio::spawn(listener.run(serving, watching, retired.clone(), Arc::default()));
+    House {
+        retired,
+        address,
+        counters,
+        challenges,
+        certificates,
+        ca,
+        session_ended,
+        release,
+        news,
+        shutdown,
+        running,
+        roots,
+    }
 }
 
 /// A snapshot that serves our names.

@@ -13,13 +13,17 @@ mod connection;
 mod ctx;
 mod deadlines;
 mod decision;
+mod dispatch;
+pub mod drain;
 mod filtering;
 mod frames;
 mod handshake;
 mod identity;
+mod last_word;
 mod linger;
 pub mod listener;
 mod proxy_protocol;
+mod relocate;
 mod respond;
 mod route;
 pub mod stream;
@@ -36,7 +40,7 @@ use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
-use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
@@ -54,9 +58,10 @@ use crate::state::metrics::Metrics;
 use crate::state::snapshot::Current;
 use admit::Admission;
 use connection::{Connection, Protocol};
+use last_word::Speech;
 use respond::OwnRequest;
 use route::Routed;
-use upstream::{Client, UseAs};
+use upstream::{Attempts, Sent};
 
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
@@ -98,26 +103,16 @@ impl ProxyHttp for Gateway {
         connection.head_arrived();
         ctx.peer = Some(connection.peer.ip());
         let reply = match self.walk(session, ctx, &connection).await.map_err(of_client)? {
-            None => {
-                ctx.decided_in = Some(ctx.started.elapsed());
-                return Ok(false);
-            }
+            None => return Ok(false),
             Some(reply) => reply,
         };
-        ctx.decided_in = Some(ctx.started.elapsed());
+        ctx.decided_in.get_or_insert_with(|| ctx.started.elapsed());
         respond::send(session, reply, ctx).await.map_err(of_client)?;
         Ok(true)
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
-        let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
-        let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
-        // No permit, no peer: a request that slipped past the decision ends here.
-        let facts = ctx.facts()?;
-        let connection = Connection::of(session)
-            .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
-        let client = Client::new(facts.client, connection.peer, connection.local);
-        self.upstreams.peer(ctx.permit()?, &facts.site.app, use_as, client).await
+        self.next_peer(session, ctx).await
     }
 
     async fn request_body_filter(
@@ -151,7 +146,8 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let (permit, facts) = (ctx.permit()?, ctx.facts()?);
         let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
-        identity::shape(upstream, permit, facts, live, &self.signer, &ctx.id, self.corridor.clock.now())
+        let server = ctx.attempts.as_ref().and_then(Attempts::server);
+        identity::shape(upstream, permit, facts, server, live, &self.signer, &ctx.id, self.corridor.clock.now())
     }
 
     async fn response_filter(
@@ -161,9 +157,21 @@ impl ProxyHttp for Gateway {
         ctx: &mut RequestCtx,
     ) -> Result<()> {
         ctx.permit()?;
+        if let Some(attempts) = &mut ctx.attempts {
+            attempts.answered();
+        }
+        if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+            let what = "it turns to another protocol, which nobody has asked for";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
+        if !is_framed_plainly(response) {
+            let what = "its body is in a transfer coding other than `chunked`, or in several";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
         let begun = filtering::begin(session, response, ctx, || self.terms())?;
         begun.map_err(|cause| self.unfilterable(ctx, &cause))?;
         shape_response(response, ctx)?;
+        prepare_end(session, response);
         filtering::hold_head(session, response, ctx)
     }
 
@@ -176,6 +184,28 @@ impl ProxyHttp for Gateway {
     ) -> Result<Option<Duration>> {
         filtering::piece(session, body, is_end, ctx)?.map_err(|cause| self.unfilterable(ctx, &cause))?;
         Ok(None)
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut RequestCtx,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        dispatch::retried(session, ctx, error, Sent::Nothing)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut RequestCtx,
+        reused: bool,
+    ) -> Box<Error> {
+        let idempotent = session.req_header().method.is_idempotent();
+        dispatch::retried(session, ctx, error, Sent::Perhaps { reused, idempotent })
     }
 
     /// Pingora heeds no error of this hook, so what goes wrong here is dealt with here.
@@ -209,6 +239,10 @@ impl ProxyHttp for Gateway {
                 }
                 _ => decision::error_of(brand.as_deref(), asks_for, status, &ctx.id),
             };
+            let reply = match ctx.come_again {
+                Some(after) => reply.with_retry_after(after),
+                None => reply,
+            };
             session.set_keepalive(None);
             if let Err(cause) = respond::send(session, reply, ctx).await {
                 tracing::debug!(%cause, request_id = ctx.id, "an error page could not be sent");
@@ -223,6 +257,9 @@ impl ProxyHttp for Gateway {
         // The request is over: its connection is free of its session.
         ctx.tie = None;
         ctx.open = None;
+        if let Some(attempts) = &mut ctx.attempts {
+            attempts.over();
+        }
         if error.is_none() {
             self.end_late(session, ctx).await;
         }
@@ -237,6 +274,11 @@ impl ProxyHttp for Gateway {
 
     /// Pingora's own log lines would show path and query, and so tokens; ours do not.
     fn suppress_error_log(&self, _: &Session, _: &RequestCtx, _: &Error) -> bool {
+        true
+    }
+
+    /// Nor does its line of a request that is sent again; ours says why.
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &RequestCtx, _: &Error, _: ProxyWarnLogContext) -> bool {
         true
     }
 
@@ -328,6 +370,12 @@ impl Gateway {
                 let error = |status| decision::error(&facts, status, &ctx.id);
                 respond::page(session, own, snapshot.limits.idle, error).await.map(Some)
             }
+            Admission::Forward(permit)
+                if facts.site.app.upstream.prefix.to_upstream(permit.path().as_str()).is_none() =>
+            {
+                ctx.decided("refuse", "outside-prefix");
+                Ok(Some(decision::error(&facts, StatusCode::NOT_FOUND, &ctx.id)))
+            }
             Admission::Forward(permit) if filtering::escapes(&permit, &session.req_header().headers) => {
                 self.unfilterable(ctx, &Unfilterable::Kind("the request asks to turn to another protocol"));
                 Ok(Some(decision::deny(&facts, Reason::CannotFilter, ctx.live.as_deref(), &ctx.id)))
@@ -339,7 +387,9 @@ impl Gateway {
                     ctx.open = Some(open);
                 }
                 ctx.grant(permit);
-                Ok(None)
+                // What is decided is decided; waiting comes after.
+                ctx.decided_in = Some(ctx.started.elapsed());
+                self.wait_for_place(session, ctx, &facts).await
             }
         }
     }
@@ -354,7 +404,8 @@ impl Gateway {
     fn too_large(&self, ctx: &mut RequestCtx) -> Box<Error> {
         ctx.decided("refuse", "body_bytes");
         self.metrics.limit_reached("body_bytes", "request", 1);
-        Error::explain(ErrorType::HTTPStatus(413), "the body is larger than `body_bytes`")
+        // Towards an HTTP/2 upstream, Pingora waits for its answer all the same, unless the fault is the client's.
+        Error::explain(ErrorType::HTTPStatus(413), "the body is larger than `body_bytes`").into_down()
     }
 
     /// What a filter needs to know of now.
@@ -478,11 +529,42 @@ fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()>
     if !response.headers.contains_key(header::CACHE_CONTROL) {
         response.insert_header(header::CACHE_CONTROL, "private")?;
     }
+    relocate::relocate(response, ctx.facts()?, ctx.attempts.as_ref().and_then(Attempts::server))?;
     for (name, value) in &ctx.facts()?.site.app.response_headers {
         response.insert_header(name, value)?;
     }
     response.insert_header("x-request-id", ctx.id.as_str())?;
     Ok(())
+}
+
+/// Sees to it that an answer ends well when we stop: one that is about to begin says that it is the last on its connection, and
+/// one that has no end of its own can be ended.
+fn prepare_end(session: &mut Session, response: &ResponseHeader) {
+    let Some(connection) = Connection::of(session) else { return };
+    let is_value = |name, wanted: &str| {
+        let value = response.headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted))
+    };
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
+        // With an extension that nobody here knows, a frame of ours could mean something else.
+        let extensions = response.headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+        let is_known = extensions.iter().all(|value| value.as_bytes().starts_with(b"permessage-deflate"));
+        if is_known && is_value(header::UPGRADE, "websocket") {
+            connection.speaks(Speech::WebSocket);
+        }
+        return;
+    }
+    if response.status.is_informational() {
+        return;
+    }
+    if connection.is_closing() {
+        session.set_keepalive(None);
+    }
+    let is_chunked = !response.headers.contains_key(header::CONTENT_LENGTH)
+        && session.req_header().version >= http::Version::HTTP_11;
+    if is_chunked && is_value(header::CONTENT_TYPE, "text/event-stream") {
+        connection.speaks(Speech::Events);
+    }
 }
 
 /// Whether a request says in one way where its body ends: nobody who means well sends both `Content-Length` and
@@ -499,6 +581,17 @@ fn has_one_length(session: &Session) -> bool {
     let head = http1.get_headers_raw_bytes();
     let names = head.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b':').next());
     !names.into_iter().any(|name| name.trim_ascii().eq_ignore_ascii_case(b"content-length"))
+}
+
+/// Whether an answer says in a way that everybody reads alike where its body ends. A coding that nobody asked for would pass for a
+/// body up to the end of the connection, which anything can cut short.
+fn is_framed_plainly(response: &ResponseHeader) -> bool {
+    let mut codings = response.headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        _ => false,
+    }
 }
 
 /// Before a request goes upstream there is nobody but the client to read from and write to, which Pingora's errors do not say.

@@ -11,6 +11,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use tower::ServiceExt as _;
 
+use super::connection::Connection;
 use super::ctx::RequestCtx;
 use crate::pages::Reply;
 
@@ -34,7 +35,8 @@ pub(super) async fn send(session: &mut Session, reply: Reply, ctx: &RequestCtx) 
     head.insert_header("x-request-id", ctx.id.as_str())?;
     head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
     // What is left of a body nobody read would be taken for the next request.
-    if !session.as_downstream_mut().is_body_done() {
+    let is_last = Connection::of(session).is_some_and(|connection| connection.is_closing());
+    if is_last || !session.as_downstream_mut().is_body_done() {
         session.set_keepalive(None);
     }
     let is_head = session.req_header().method == Method::HEAD;

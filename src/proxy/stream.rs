@@ -28,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::deadlines::{Deadlines, End};
 use super::frames::Frames;
+use super::last_word::Follower;
 use super::linger::Lingering;
 use super::wire::Wire;
 use crate::state::counters::ListenerCounters;
@@ -71,6 +72,10 @@ pub(crate) struct Downstream {
     quiet_rounds: u8,
     /// Whether the answer under way is Pingora's own, to a head that no hook of ours has seen.
     is_engines: bool,
+    /// What has passed of an answer without an end.
+    follower: Option<Follower>,
+    /// Whether a last word of ours is on its way, which shall arrive.
+    has_last_word: bool,
     /// What is counted of HTTP/2.
     frames: Option<Box<Frames>>,
     /// Set once our side is closed.
@@ -108,6 +113,8 @@ impl Downstream {
             unflushed: false,
             quiet_rounds: 0,
             is_engines: false,
+            follower: None,
+            has_last_word: false,
             lingering: None,
             proxy_digest: Arc::new(proxy_digest),
             socket_digest: Arc::new(socket_digest),
@@ -132,6 +139,11 @@ impl Downstream {
             }
             // What an ended session has not got yet it shall not get.
             End::Session => self.gathered.clear(),
+            End::Stopping => {
+                let word = self.follower.take().and_then(|follower| follower.last_word());
+                self.gathered.extend_from_slice(word.unwrap_or_default());
+                self.has_last_word = word.is_some();
+            }
             _ => {}
         }
         if let Poll::Ready(Ok(())) = self.poll_empty(context) {
@@ -164,7 +176,20 @@ impl Downstream {
         }
         self.unflushed = true;
         self.quiet_rounds = 0;
+        if let Some(speech) = self.connection.speaking.take() {
+            self.follower = Some(Follower::new(speech));
+        }
         Ok(())
+    }
+
+    /// Notes that so much of these parts is on its way.
+    fn follow(&mut self, parts: &[IoSlice<'_>], mut written: usize) {
+        let Some(follower) = &mut self.follower else { return };
+        for part in parts {
+            let passed = part.get(..written).unwrap_or(part);
+            follower.follow(passed);
+            written -= passed.len();
+        }
     }
 
     /// Counts the frames in bytes that came or went. Gives whether the connection had to end for them.
@@ -322,6 +347,7 @@ impl AsyncWrite for Downstream {
                 done => ready!(done)?,
             }
         };
+        this.follow(parts, written);
         let mut left = written;
         for part in parts {
             let gone = part.get(..left.min(part.len())).unwrap_or_default();
@@ -357,7 +383,7 @@ impl AsyncWrite for Downstream {
         ready!(emptied)?;
         if this.lingering.is_none() {
             ready!(this.wire.poll_shutdown(context))?;
-            if this.ended.is_some() {
+            if this.ended.is_some() && !this.has_last_word {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -429,7 +455,8 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::proxy::connection::{Ties, Turns};
+    use crate::proxy::connection::{Closing, Speaking, Ties, Turns};
+    use crate::proxy::last_word::Speech;
 
     /// A connection with a request whose head is in.
     async fn pair() -> (Downstream, TcpStream) {
@@ -456,6 +483,7 @@ mod tests {
             tls: None,
             turns: Turns::default(),
             ties: Ties::default(),
+            speaking: Speaking::default(),
         });
         let minute = Duration::from_secs(60);
         let counters = Arc::new(ListenerCounters::default());
@@ -511,6 +539,26 @@ mod tests {
         let mut text = [0; 4];
         client.read_exact(&mut text).await.expect("read");
         assert_eq!(&text, b"head");
+    }
+
+    #[tokio::test]
+    async fn a_stream_without_an_end_gets_a_last_word_where_there_is_room_for_one() {
+        let head = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        for (frames, last) in [("\u{1}\u{2}hi", "\u{c}\u{3}"), ("\u{1}\u{9}hi", "")] {
+            let (mut stream, mut client) = pair().await;
+            stream.connection.speaks(Speech::WebSocket);
+            stream.write_all(head.as_bytes()).await.expect("written");
+            stream.write_all(frames.as_bytes()).await.expect("written");
+            stream.connection.turns.close(Closing::Now);
+            let mut text = Vec::new();
+            assert_eq!(stream.read(&mut [0]).await.expect("an end"), 0);
+            drop(stream);
+            client.read_to_end(&mut text).await.expect("read");
+            let told = text.strip_prefix(format!("{head}{frames}").as_bytes()).expect("what was written");
+            let told: String = told.iter().filter(|byte| **byte < 0x80).map(|byte| char::from(*byte)).collect();
+            let expected = if last.is_empty() { String::new() } else { format!("{last}going away") };
+            assert_eq!(told, expected);
+        }
     }
 
     #[tokio::test]

@@ -36,12 +36,16 @@ pub(super) const fn connection_limits(limits: &config::Limits) -> listener::Limi
 const MOST_STREAMS: u32 = 100;
 /// Streams of one HTTP/2 connection that end for a fault of the client's, before the connection does.
 const MOST_BAD_STREAMS: usize = 100;
+/// Requests that a client takes back before we have taken them up: all that `proxy::frames` lets pass at once, for they may come in
+/// one read.
+const MOST_TAKEN_BACK: usize = 1000;
 /// Bytes of one answer that wait for an HTTP/2 client which does not read: 100 times as much for all of its requests.
 const MOST_UNSENT: usize = 128 * 1024;
 
 /// Pingora's engine around our gateway.
 fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
-    let conf = ServerConf { max_retries: 1, ..ServerConf::default() };
+    // Pingora counts every try; how many there may be is each app's to say.
+    let conf = ServerConf { max_retries: 1 + config::MOST_RETRIES, ..ServerConf::default() };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = Some(config.server.limits.idle);
@@ -52,6 +56,7 @@ fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
     // Streams that a client makes us reset (CVE-2025-8671), and its own resets of what nobody has taken up yet; what comes
     // after that, `proxy::frames` counts.
     h2.max_local_error_reset_streams(Some(MOST_BAD_STREAMS));
+    h2.max_pending_accept_reset_streams(MOST_TAKEN_BACK);
     h2.max_send_buffer_size(MOST_UNSENT);
     proxy.h2_options = Some(h2);
     proxy.handle_init_modules();

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::listeners::hint;
+use super::sockets::SocketProblem;
 use crate::certificates::local_ca::LocalCaError;
 use crate::config::ConfigErrors;
 use crate::domains::acme::InvalidAcme;
@@ -69,6 +70,12 @@ pub enum ServerError {
     /// Several of these at once.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Several(Vec<Self>),
+    /// Sockets of the service manager cannot be used.
+    #[error(transparent)]
+    Sockets(#[from] SocketProblem),
+    /// What the predecessor passes on cannot be taken.
+    #[error("this process was started to succeed another, and cannot take over from it: {0}")]
+    Handover(io::Error),
     /// Signals cannot be caught.
     #[error("signals cannot be caught: {0}")]
     Signals(io::Error),

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::ServerError;
 use crate::config;
 use crate::proxy::Gateway as Proxy;
+use crate::proxy::drain::Drain;
 use crate::proxy::listener::{Listener, Serving, Tls};
 use crate::state::counters::ListenerCounters;
 
@@ -48,6 +49,8 @@ pub(super) struct Socket {
     pub(super) role: Role,
     /// Its address as the config has it: with port 0 the system chose another.
     pub(super) address: SocketAddr,
+    /// Whether the service manager opened it.
+    pub(super) is_given: bool,
     pub(super) socket: Arc<TcpListener>,
 }
 
@@ -65,6 +68,7 @@ pub(super) struct Listeners {
     servants: Servants,
     open: Mutex<Vec<Open>>,
     shutdown: watch::Sender<bool>,
+    drain: Arc<Drain>,
     tasks: TaskTracker,
 }
 
@@ -77,7 +81,7 @@ impl Listeners {
     /// Serves nothing yet.
     pub(super) fn new(servants: Servants) -> Self {
         let (shutdown, _) = watch::channel(false);
-        Self { servants, open: Mutex::default(), shutdown, tasks: TaskTracker::new() }
+        Self { servants, open: Mutex::default(), shutdown, drain: Arc::default(), tasks: TaskTracker::new() }
     }
 
     /// The sockets of a config: those that are open already, those among `handed`, and the rest newly bound.
@@ -96,9 +100,11 @@ impl Listeners {
             let Some(address) = address else { continue };
             let found = self.opened(role, address).or_else(|| find(handed.iter(), role, address));
             match found {
-                Some(socket) => sockets.push(Socket { role, address, socket }),
+                Some(found) => sockets.push(Socket { role, address, ..found }),
                 None => match TcpListener::bind(address).await {
-                    Ok(socket) => sockets.push(Socket { role, address, socket: Arc::new(socket) }),
+                    Ok(socket) => {
+                        sockets.push(Socket { role, address, is_given: false, socket: Arc::new(socket) });
+                    }
                     Err(cause) => errors.push(ServerError::Listen { listener: role.name(), address, cause }),
                 },
             }
@@ -126,23 +132,51 @@ impl Listeners {
     }
 
     /// The sockets that are served, for whoever hands them on.
-    #[expect(dead_code, reason = "the hand-over to a new binary takes them")]
     pub(super) fn sockets(&self) -> Vec<Socket> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.iter().map(|open| open.socket.clone()).collect()
     }
 
-    /// Takes no more connections in; resolves when those that are open have ended, or the time for that is over.
-    pub(super) async fn stop(&self) {
-        self.shutdown.send_replace(true);
-        // The admin listener tells to the end that we are stopping.
-        self.tasks.close();
-        self.tasks.wait().await;
-        let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
-        open.iter().for_each(|open| open.retired.cancel());
+    /// Where the admin listener is.
+    pub(super) fn admin(&self) -> Option<SocketAddr> {
+        self.sockets().iter().find(|socket| socket.role == Role::Admin)?.socket.local_addr().ok()
     }
 
-    fn opened(&self, role: Role, address: SocketAddr) -> Option<Arc<TcpListener>> {
+    /// Takes no more connections in; those without a request under way end, and the others finish. See [`Self::stopped`].
+    pub(super) fn stop(&self) {
+        self.close(|socket| socket.role != Role::Admin);
+    }
+
+    /// The same where a successor takes the connections in: it may take all of them, and nobody is turned away.
+    pub(super) fn give_way(&self) {
+        self.drain.be_patient();
+        self.close(|_| true);
+    }
+
+    /// Closes our side of the sockets: a connection that waits for nobody to accept it would wait to no end.
+    fn close(&self, is_meant: impl Fn(&Socket) -> bool) {
+        self.shutdown.send_replace(true);
+        self.tasks.close();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in open.extract_if(.., |open| is_meant(&open.socket)) {
+            gone.retired.cancel();
+        }
+    }
+
+    /// Resolves when the connections that were open have ended, or the time for that is over, or `hurry` resolves.
+    pub(super) async fn stopped(&self, hurry: impl Future<Output = ()>) {
+        tokio::select! {
+            () = self.tasks.wait() => {}
+            () = hurry => {
+                self.drain.hurry();
+                self.tasks.wait().await;
+            }
+        }
+        // The admin listener tells to the end that we are stopping.
+        self.close(|_| true);
+    }
+
+    fn opened(&self, role: Role, address: SocketAddr) -> Option<Socket> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         find(open.iter().map(|open| &open.socket), role, address)
     }
@@ -172,7 +206,8 @@ impl Listeners {
                 return Open { socket, retired };
             }
         };
-        self.tasks.spawn(listener.run(Arc::clone(serving), self.shutdown.subscribe(), retired.clone()));
+        let (serving, drain) = (Arc::clone(serving), Arc::clone(&self.drain));
+        self.tasks.spawn(listener.run(serving, self.shutdown.subscribe(), retired.clone(), drain));
         Open { socket, retired }
     }
 }
@@ -186,13 +221,9 @@ impl Socket {
 
 /// The socket of an address. One of another role will do: its address can be bound only once. Not so with port 0, which is another
 /// port each time.
-fn find<'a>(
-    mut sockets: impl Iterator<Item = &'a Socket>,
-    role: Role,
-    address: SocketAddr,
-) -> Option<Arc<TcpListener>> {
+fn find<'a>(mut sockets: impl Iterator<Item = &'a Socket>, role: Role, address: SocketAddr) -> Option<Socket> {
     let is_it = |socket: &&Socket| socket.address == address && (address.port() != 0 || socket.role == role);
-    sockets.find(is_it).map(|socket| Arc::clone(&socket.socket))
+    sockets.find(is_it).cloned()
 }
 
 /// The admin socket, for axum, which would have it for itself alone.

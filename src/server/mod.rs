@@ -6,13 +6,18 @@
 mod certificates;
 mod engine;
 mod error;
+mod handover;
+mod life;
 mod listeners;
 mod mailer;
 mod orders;
+mod program;
 mod reload;
+mod sockets;
+mod systemd;
 mod tables;
 
-use std::future::Future;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
@@ -22,22 +27,23 @@ use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub(crate) use self::certificates::NO_CERTIFICATE;
 use self::certificates::Seen;
 pub use self::error::ServerError;
+pub(crate) use self::handover::Outcome as UpgradeOutcome;
+pub use self::life::serve;
 use self::listeners::{Listeners, Servants, Socket};
 use self::mailer::CurrentMailer;
 use self::orders::{Orders, Ports};
 use self::reload::Reloader;
+pub use self::sockets::{Given, SocketProblem};
 use self::tables::TableDomains;
 use crate::config::{self, Config, Files};
 use crate::console::{self, ConsoleRoom};
 use crate::directory::TableDirectory;
 use crate::login::oidc::RelyingParty;
 use crate::login::{self, LoginRoom};
-use crate::mail::outbox;
 use crate::portal::{self, PortalRoom};
 use crate::proxy::listener::Tls;
 use crate::proxy::{Corridor, Gateway as Proxy, Upstreams};
@@ -109,27 +115,18 @@ pub struct Gateway {
     stopping: Arc<AtomicBool>,
     listeners: Arc<Listeners>,
     sockets: Vec<Socket>,
-    domains: tables::Prepared,
+    /// None once they run.
+    domains: Option<tables::Prepared>,
     orders: Orders,
     reloader: Reloader,
 }
 
-/// Runs the gateway of a config file until SIGTERM or Ctrl-C.
-///
-/// # Errors
-/// When it cannot start.
-pub async fn serve(path: &Path) -> Result<(), ServerError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Signals)?;
-    let gateway = Gateway::build(Loaded::read(path)?, Parts::default()).await?;
-    gateway
-        .run(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-        })
-        .await;
-    Ok(())
+/// What somebody before us has opened.
+#[derive(Default)]
+struct Inherited {
+    sockets: Vec<Socket>,
+    /// The lock of the data folder.
+    lock: Option<File>,
 }
 
 impl Gateway {
@@ -138,6 +135,10 @@ impl Gateway {
     /// # Errors
     /// [`ServerError`] tells what is wrong and, where that can be said, how to mend it.
     pub async fn build(loaded: Loaded, parts: Parts) -> Result<Self, ServerError> {
+        Self::build_on(loaded, parts, Inherited::default()).await
+    }
+
+    async fn build_on(loaded: Loaded, parts: Parts, inherited: Inherited) -> Result<Self, ServerError> {
         let config = &loaded.config;
         let clock = Clock;
         // From the first moment on: where nobody hears it, it ends the process.
@@ -145,7 +146,7 @@ impl Gateway {
         // Pingora would install another provider otherwise, without the post-quantum key exchange.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
-        let sqlite = Arc::new(store::open(&config.server.data).await?);
+        let sqlite = Arc::new(store::open_after(&config.server.data, inherited.lock).await?);
         let code_key = sqlite.code_key();
         let store: Arc<dyn Store> = Arc::clone(&sqlite) as _;
         let browser_key = store.secret("browser-seal", || Token::generate().bytes().to_vec()).await?;
@@ -158,15 +159,14 @@ impl Gateway {
             Some(mailer) => mailer,
             None => mailer::prepare(config, clock)?,
         }));
-        let upstreams = Arc::new(Upstreams::new());
-        upstreams.apply(upstreams.prepare(&config.apps)?);
-
         let current: Arc<Current> = Arc::new(Current::new(Snapshot::new(config)));
         let certificates = Arc::new(Certificates::new(clock, Arc::clone(&current), config.server.limits.certificates));
         let challenges = Arc::new(Challenges::default());
         let directory = Arc::new(TableDirectory::open(config, clock));
         let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
+        let upstreams = Arc::new(Upstreams::new(Arc::clone(&metrics)));
+        upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
         let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
         let sessions = Arc::new(Sessions::new(
@@ -214,10 +214,11 @@ impl Gateway {
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let console = {
-            let directory = Arc::clone(&directory);
+            let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             console::router(Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
+                upstreams: Box::new(move || upstreams.health()),
                 listeners: Arc::clone(&counters),
                 certificates: Arc::clone(&certificates),
                 mail: Arc::clone(&mail),
@@ -249,7 +250,7 @@ impl Gateway {
             counters,
             console,
         }));
-        let sockets = listeners.prepare(&config.server, &[]).await.map_err(ServerError::from_all)?;
+        let sockets = listeners.prepare(&config.server, &inherited.sockets).await.map_err(ServerError::from_all)?;
         let ports = Ports::of(&config.server, &sockets);
         https_port.store(ports.https, Ordering::Relaxed);
         orders.apply(orders.prepare(config, ports)?);
@@ -296,73 +297,10 @@ impl Gateway {
             stopping,
             listeners,
             sockets,
-            domains,
+            domains: Some(domains),
             orders,
             reloader,
         })
-    }
-
-    /// Serves until `stop` resolves; then takes no new connections, lets running requests end, and returns.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let halt = CancellationToken::new();
-        let rooms = TaskTracker::new();
-
-        // Whoever comes first should find the tables read; one that hangs keeps nobody of the others waiting.
-        const FIRST_LOOK: Duration = Duration::from_secs(5);
-        if tokio::time::timeout(FIRST_LOOK, self.directory.look()).await.is_err() {
-            tracing::warn!("some source has not answered yet; starting without it");
-        }
-
-        let store = Arc::clone(&self.store) as Arc<dyn Store>;
-        let mailed = Arc::clone(&self.login.mailed);
-        rooms.spawn({
-            let (directory, halt) = (Arc::clone(&self.directory), halt.clone());
-            async move { directory.run(halt).await }
-        });
-        rooms.spawn(login::answer::run(Arc::clone(&self.login), Arc::clone(&mailed), self.clock, halt.clone()));
-        rooms.spawn(outbox::run(
-            Arc::clone(&store) as _,
-            Arc::clone(&self.mailer) as Arc<dyn Mailer>,
-            mailed,
-            self.clock,
-            Arc::clone(&self.mail),
-            halt.clone(),
-        ));
-        rooms.spawn({
-            let (sessions, clock, halt) = (Arc::clone(&self.sessions), self.clock, halt.clone());
-            async move { sessions.run(clock, halt).await }
-        });
-        rooms.spawn({
-            let (providers, halt) = (Arc::clone(&self.login.providers), halt.clone());
-            async move { providers.run(halt).await }
-        });
-        let current = Arc::clone(&self.login.current);
-        rooms.spawn(sweep(Arc::clone(&store), Arc::clone(&self.limits), current, self.clock, halt.clone()));
-
-        self.domains.run(&rooms, &halt).await;
-        self.listeners.apply(self.sockets);
-        rooms.spawn(self.orders.run(halt.clone()));
-        let mut reloader = self.reloader;
-        reloader.remember();
-        tracing::info!("ready");
-
-        tokio::select! {
-            () = stop => {}
-            // A reload that is being prepared has changed nothing yet.
-            never = reloader.run() => match never {},
-        }
-        tracing::info!(grace = ?reloader.grace(), "stopping");
-        self.stopping.store(true, Ordering::Release);
-        self.listeners.stop().await;
-        halt.cancel();
-        rooms.close();
-        // Rooms end at once; a mail server that hangs does not keep the gateway up.
-        const ROOMS: Duration = Duration::from_secs(5);
-        if tokio::time::timeout(ROOMS, rooms.wait()).await.is_err() {
-            tracing::warn!("some background work did not end in time; it goes on at the next start");
-        }
-        self.store.close().await;
-        tracing::info!("stopped");
     }
 }
 

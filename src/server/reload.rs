@@ -8,6 +8,7 @@
 //! the others nothing, and what changed is looked up anew at its next request.
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -23,7 +24,7 @@ use super::certificates::{self, Seen};
 use super::listeners::{Listeners, Socket};
 use super::mailer::{self, CurrentMailer};
 use super::orders::{self, Orders, Ports};
-use super::{Loaded, ServerError, engine};
+use super::{Loaded, ServerError, engine, systemd};
 use crate::certificates::local_ca::OnDemand;
 use crate::config::{self, Config};
 use crate::directory::{Asked, PreparedTables, TableDirectory};
@@ -142,6 +143,11 @@ impl Reloader {
         self.loaded.config.server.grace
     }
 
+    /// The data folder.
+    pub(super) fn data(&self) -> &Path {
+        &self.loaded.config.server.data
+    }
+
     /// Keeps the config in force for `impact`.
     pub(super) fn remember(&self) {
         let Loaded { path, text, config, .. } = &self.loaded;
@@ -169,6 +175,7 @@ impl Reloader {
     }
 
     async fn reload(&mut self, cause: Cause) -> Outcome {
+        systemd::reloading();
         let (path, running) = (self.loaded.path.clone(), self.loaded.config.tls.certs.clone());
         let read = move || {
             let read = config::read_all(&path);
@@ -180,7 +187,7 @@ impl Reloader {
         let outcome = match tokio::task::spawn_blocking(read).await {
             Ok((read, watcher)) => {
                 self.watcher = Some(watcher);
-                let config = read.config.map(|config| self.adopt(config)).map_err(ServerError::from);
+                let config = read.config.map(|config| config.keeping(&self.loaded.config)).map_err(ServerError::from);
                 let prepared = match config {
                     Ok(config) => self.prepare(&config, cause).await.map(|prepared| (config, prepared)),
                     Err(error) => Err(error),
@@ -197,18 +204,11 @@ impl Reloader {
         };
         self.reloads.note(&outcome, &digest(&self.loaded.text), self.clock.now());
         tell(cause, &outcome);
+        systemd::ready(match outcome {
+            Outcome::Done(_) => "serving",
+            Outcome::Refused(_) => "serving; the last reload was refused",
+        });
         outcome
-    }
-
-    /// The same config, with what is equal to what runs in place of its own.
-    fn adopt(&self, mut config: Config) -> Config {
-        let running = &self.loaded.config;
-        for app in &mut config.apps {
-            if let Some(same) = running.apps.iter().find(|running| *running == app) {
-                *app = Arc::clone(same);
-            }
-        }
-        config
     }
 
     /// Makes every part ready. Nothing is in force yet, and nothing has changed but for sockets that were bound.
@@ -269,6 +269,9 @@ impl Reloader {
             prepared;
         let mut changed = changes(self.loaded.side(), loaded.side());
         let config = &loaded.config;
+        if config.server.limits.certificates != self.loaded.config.server.limits.certificates {
+            changed.push("`server.limits.certificates` counts at the next start".to_owned());
+        }
         // What requests ask of comes before the snapshot that sends them there, and certificates before the names that need them.
         self.upstreams.apply(upstreams);
         self.providers.apply(providers);

@@ -1,8 +1,8 @@
-//! How the sources of customer tables are, for `/readyz` and metrics.
+//! How the sources of customer tables and the origin servers are, for `/readyz` and metrics.
 
 use jiff::Timestamp;
 
-use crate::types::SourceName;
+use crate::types::{AppName, SourceName};
 
 /// How one source is.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,40 @@ impl SourceState {
             Self::Fresh => "fresh",
             Self::Stale { .. } => "stale",
             Self::Down { .. } => "down",
+        }
+    }
+}
+
+/// How the origin servers of one app are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamHealth {
+    /// Which app.
+    pub app: AppName,
+    /// Each server, by its URL.
+    pub servers: Vec<(String, ServerState)>,
+    /// How many requests wait for their turn, where their number is limited.
+    pub waiting: Option<usize>,
+}
+
+/// How one origin server is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ServerState {
+    /// It gets requests.
+    Up,
+    /// Requests to it failed in a row: it is left alone for a while.
+    Ejected,
+    /// It failed its health check.
+    Down,
+}
+
+impl ServerState {
+    /// The name in `/readyz`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Ejected => "ejected",
+            Self::Down => "down",
         }
     }
 }

@@ -4,6 +4,8 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge
 
 /// What can go wrong with an upstream.
 const UPSTREAM_ERRORS: [&str; 4] = ["connect-timeout", "response-timeout", "tls", "unreachable"];
+/// Why a request was not sent to any server.
+const UPSTREAM_REFUSALS: [&str; 3] = ["no-server", "queue-full", "queue-timeout"];
 
 /// Why an answer cannot be filtered, by the names that the filters give.
 const UNFILTERABLE: [&str; 10] = [
@@ -43,6 +45,16 @@ pub struct Metrics {
     pub logins: IntCounterVec,
     /// Errors with upstreams, by app and kind.
     pub upstream_errors: IntCounterVec,
+    /// Requests to origin servers, by app, server and outcome.
+    pub upstream_requests: IntCounterVec,
+    /// Requests that were sent to an upstream again, by app.
+    pub upstream_retries: IntCounterVec,
+    /// Requests that did not get their turn, by app and cause.
+    pub upstream_refused: IntCounterVec,
+    /// Whether an origin server gets requests, by app and server.
+    pub upstream_up: IntGaugeVec,
+    /// Requests that wait for their turn, by app.
+    pub upstream_queue: IntGaugeVec,
     /// Answers that could not be filtered, and so were refused or cut off, by app and cause.
     pub unfilterable: IntCounterVec,
     /// Whether a source can be read, by name.
@@ -117,6 +129,23 @@ impl Metrics {
             audit_events: counter("vestibule_audit_events_total", "Lines of the audit log, by event", &["event"]),
             logins: counter("vestibule_logins_total", "Log-ins by app and outcome", &["app", "outcome"]),
             upstream_errors: counter("vestibule_upstream_errors_total", "Errors with upstreams", &["app", "kind"]),
+            upstream_requests: counter(
+                "vestibule_upstream_requests_total",
+                "Requests to origin servers by outcome",
+                &["app", "server", "outcome"],
+            ),
+            upstream_retries: counter(
+                "vestibule_upstream_retries_total",
+                "Requests that were sent to an upstream again",
+                &["app"],
+            ),
+            upstream_refused: counter(
+                "vestibule_upstream_refused_total",
+                "Requests that no server could take, by cause",
+                &["app", "cause"],
+            ),
+            upstream_up: gauge("vestibule_upstream_up", "Whether an origin server gets requests", &["app", "server"]),
+            upstream_queue: gauge("vestibule_upstream_queue", "Requests that wait for their turn", &["app"]),
             unfilterable: counter(
                 "vestibule_unfilterable_total",
                 "Answers that could not be filtered, and so were refused or cut off, by cause",
@@ -187,6 +216,9 @@ impl Metrics {
         for app in apps {
             for kind in UPSTREAM_ERRORS {
                 self.upstream_errors.with_label_values(&[app, kind]);
+            }
+            for cause in UPSTREAM_REFUSALS {
+                self.upstream_refused.with_label_values(&[app, cause]);
             }
             for cause in UNFILTERABLE {
                 self.unfilterable.with_label_values(&[app, cause]);

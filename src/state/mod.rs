@@ -23,6 +23,7 @@ mod recheck;
 pub mod reloads;
 pub mod seldom;
 pub mod sessions;
+mod sharing;
 mod shares;
 pub mod snapshot;
 pub mod trust;

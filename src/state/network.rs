@@ -23,6 +23,12 @@ impl Network {
         Self::of(client, 24, 48)
     }
 
+    /// Its first address.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
     fn of(client: IpAddr, v4: u8, v6: u8) -> Self {
         match client.to_canonical() {
             IpAddr::V4(address) => {

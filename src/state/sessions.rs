@@ -18,6 +18,7 @@ use super::metrics::Metrics;
 use super::open_requests::{OpenRequest, OpenRequests};
 use super::ports::{Directory, Farewell, LinkTokens, Opening, Providers, Replaces, Store, StoreError, Unavailable};
 use super::recheck::{Checked, Recheck};
+use super::sharing::Sharing;
 use super::snapshot::{Current, Site, Snapshot};
 use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
@@ -109,6 +110,7 @@ pub struct Sessions {
     /// Sessions that ended just now: a look-up that began before must not bring one back.
     ended: moka::sync::Cache<SessionId, ()>,
     open: OpenRequests,
+    sharing: Sharing,
 }
 
 impl Sessions {
@@ -124,7 +126,8 @@ impl Sessions {
         let ended = moka::sync::Cache::builder().time_to_live(REMEMBER_ENDED).build();
         let cache = Cache::new(MOST_CACHED);
         let recheck = Recheck::new(providers);
-        Self { current, store, directory, recheck, metrics, cache, ended, open: OpenRequests::default() }
+        let (open, sharing) = (OpenRequests::default(), Sharing::default());
+        Self { current, store, directory, recheck, metrics, cache, ended, open, sharing }
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -155,6 +158,9 @@ impl Sessions {
             let cause = "the domain is being changed".to_owned();
             return Err(Unavailable { source_name: site.app.name.to_string(), cause }.into());
         }
+        if !self.is_still_there(id).await? {
+            return Ok(None);
+        }
         if self.ended.contains_key(&id) {
             self.cache.invalidate(&id).await;
             return Ok(None);
@@ -165,6 +171,24 @@ impl Sessions {
         }
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         Ok(Some(live))
+    }
+
+    /// From now on another process works on the same store and may end sessions there; or it does so no longer.
+    pub fn share_store(&self, is_shared: bool) {
+        self.sharing.set(is_shared);
+    }
+
+    /// Whether no other process has ended a session meanwhile.
+    async fn is_still_there(&self, id: SessionId) -> Result<bool, StoreError> {
+        if !self.sharing.is_due(id) {
+            return Ok(true);
+        }
+        let is_there = self.store.session(id).await?.is_some();
+        match is_there {
+            true => self.sharing.found(id),
+            false => self.forget(id).await,
+        }
+        Ok(is_there)
     }
 
     /// Asks again what a session may do; its requests under way end if that has changed.
@@ -523,9 +547,14 @@ impl Sessions {
         }
     }
 
-    /// Whether a session with a request under way is known to be good; those of its requests end that were let in with another
+    /// Whether a session with a request under way is known to be good, or to have ended with its requests; those of its requests end that were let in with another
     /// grant than it has now.
     async fn goes_on(&self, id: SessionId, current: &Snapshot, now: Timestamp) -> bool {
+        match self.is_still_there(id).await {
+            Ok(true) => {}
+            Ok(false) => return true,
+            Err(error) => tracing::warn!(%error, "open requests could not be checked"),
+        }
         let Some(live) = self.cache.get(&id).await else { return false };
         // A request under way is a use: only its age ends such a session.
         live.last_used.store(now.as_second(), Ordering::Relaxed);

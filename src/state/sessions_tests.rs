@@ -611,6 +611,31 @@ async fn attack_23_an_access_counts_only_under_the_config_and_the_tables_it_was_
 }
 
 #[tokio::test]
+async fn attack_21_what_another_process_ended_in_the_same_store_is_over_here_too() {
+    let house = House::new().await;
+    let ann = house.enter_by_mail(1, "ann@example.com", "orders.example").await;
+    house.good(&ann, "orders.example", 0).await;
+    let request = house.request(&ann, "orders.example").await;
+    // Past the sessions, as another process does it.
+    house.store.end_session(ann.hash()).await.expect("ended");
+    assert!(house.live(&ann, "orders.example", 0).await.expect("known").is_some(), "nobody else is there to end it");
+    house.sessions.share_store(true);
+    house.look(&Looks::default(), 0).await;
+    ends("a request under way", &request).await;
+    assert!(house.live(&ann, "orders.example", 0).await.expect("known").is_none());
+}
+
+#[tokio::test]
+async fn attack_21_a_request_finds_by_itself_what_another_process_ended() {
+    let house = House::new().await;
+    let ann = house.enter_by_mail(1, "ann@example.com", "orders.example").await;
+    house.good(&ann, "orders.example", 0).await;
+    house.sessions.share_store(true);
+    house.store.end_session(ann.hash()).await.expect("ended");
+    assert!(house.live(&ann, "orders.example", 0).await.expect("known").is_none());
+}
+
+#[tokio::test]
 async fn attack_29_a_session_of_the_last_owner_does_not_enter_for_the_next() {
     let house = House::new().await;
     let customer = |id: &str| Some(CustomerId::parse(id).expect("an id"));

@@ -26,5 +26,5 @@ mod suite_of_ends;
 #[cfg(test)]
 mod tests;
 
-pub use open::{OpenError, OpenProblem, open, open_beside};
+pub use open::{OpenError, OpenProblem, open, open_after, open_beside, running};
 pub use sqlite::SqliteStore;

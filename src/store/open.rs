@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt as _, MetadataExt as _, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ const MIGRATIONS: [&str; 3] = [
 /// Marks our files, `VSTB` (the first migration sets it).
 const APPLICATION_ID: i64 = 1_448_301_634;
 const READERS: u32 = 4;
+/// The file that the running gateway holds locked, and that says which process it is.
+const LOCK: &str = "lock";
 /// How long a call waits for a connection when many write at once.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long SQLite waits for another process's lock: a backup tool's, say.
@@ -135,8 +137,23 @@ impl OpenProblem {
 /// # Errors
 /// [`OpenError`] names the file, what is wrong, and how to mend it.
 pub async fn open(data: &Path) -> Result<SqliteStore, OpenError> {
+    open_after(data, None).await
+}
+
+/// Opens the store of a predecessor that still has it open, and has passed on its lock; with none, or that of another folder, this
+/// is [`open`]. The folder is theirs together.
+///
+/// A migration therefore changes what an older version is working with: each may only add, so that the version before it works on.
+///
+/// # Errors
+/// [`OpenError`] names the file, what is wrong, and how to mend it.
+pub async fn open_after(data: &Path, passed: Option<File>) -> Result<SqliteStore, OpenError> {
     make_folder(data).map_err(at(data, OpenProblem::Folder))?;
-    let lock = lock(&data.join("lock"))?;
+    let path = data.join(LOCK);
+    let lock = match passed.filter(|passed| is_at(passed, &path)) {
+        Some(passed) => passed,
+        None => lock(&path)?,
+    };
     let database = data.join("store.db");
     let key = read_or_make_key(&data.join("seal.key"), &database)?;
     make_database_file(&database).map_err(at(&database, OpenProblem::File))?;
@@ -219,6 +236,41 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         Err(fs::TryLockError::WouldBlock) => Err(OpenError { path: path.to_owned(), problem: OpenProblem::InUse }),
         Err(fs::TryLockError::Error(error)) => Err(at(path, OpenProblem::File)(error)),
     }
+}
+
+/// Whether an open file is the one at a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(one), Ok(other)) => one.dev() == other.dev() && one.ino() == other.ino(),
+        _ => false,
+    }
+}
+
+/// The process that runs on a data folder; `None` when none does.
+///
+/// # Errors
+/// When the lock cannot be read.
+pub fn running(data: &Path) -> io::Result<Option<u32>> {
+    let mut file = match File::open(data.join(LOCK)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock() {
+        Ok(()) => return Ok(None),
+        Err(fs::TryLockError::WouldBlock) => {}
+        Err(fs::TryLockError::Error(error)) => return Err(error),
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text.trim().parse().ok())
+}
+
+/// Writes into a lock which process holds it.
+pub(super) fn sign(lock: &File) -> io::Result<()> {
+    let text = format!("{}\n", std::process::id());
+    lock.write_all_at(text.as_bytes(), 0)?;
+    lock.set_len(text.len() as u64)
 }
 
 fn read_or_make_key(path: &Path, database: &Path) -> Result<SealKey, OpenError> {

@@ -3,6 +3,7 @@
 //! Here stands what each call is named when it fails; the statements are in the file of their subject.
 
 use std::fs::File;
+use std::io;
 
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
@@ -11,7 +12,7 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
-use super::{attempts, farewells, links, once, outbox, passkeys, secrets, sessions};
+use super::{attempts, farewells, links, once, open, outbox, passkeys, secrets, sessions};
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
@@ -27,18 +28,34 @@ pub struct SqliteStore {
     pub(super) readers: SqlitePool,
     pub(super) seal: SealKey,
     /// Held as long as the store lives; last, so that the connections go first. A command beside the gateway has none.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl SqliteStore {
     pub(super) const fn new(writer: SqlitePool, readers: SqlitePool, seal: SealKey, lock: Option<File>) -> Self {
-        Self { writer, readers, seal, _lock: lock }
+        Self { writer, readers, seal, lock }
     }
 
     /// The key under which log-in codes are sealed (`Code::seal`); derived from `seal.key`, which is not in the database.
     #[must_use]
     pub fn code_key(&self) -> hmac::Key {
         self.seal.code()
+    }
+
+    /// The lock of the folder, for a successor that shares it from then on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn lock(&self) -> io::Result<Option<File>> {
+        self.lock.as_ref().map(File::try_clone).transpose()
+    }
+
+    /// Notes in the folder that it is this process that serves it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sign(&self) -> io::Result<()> {
+        self.lock.as_ref().map_or(Ok(()), open::sign)
     }
 
     /// Ends the connections in order: what is in the write-ahead log goes into the database file. Nothing is lost without

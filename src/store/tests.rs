@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::suite::{AnyStore, after, answer, attempt, hash, opening, session, store_suite};
-use super::{OpenProblem, SqliteStore, open, open_beside};
+use super::{OpenProblem, SqliteStore, open, open_after, open_beside, running};
 use crate::session::{Asker, AttemptState, SessionRecord};
 use crate::state::ports::{MailQueue, Store};
 
@@ -111,6 +111,36 @@ async fn mails_secrets_and_tokens_are_not_on_disk_in_the_clear() {
     store.close().await;
     check("after");
     assert!(fs::metadata(folder.path().join("store.db")).expect("there").len() > 4096, "all is in the database now");
+}
+
+#[tokio::test]
+async fn a_successor_shares_folder_and_lock_until_the_last_of_both_is_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(running(folder.path()).expect("read"), None);
+    let old = opened(folder.path()).await;
+    old.sign().expect("written");
+    assert_eq!(running(folder.path()).expect("read"), Some(std::process::id()));
+    let lock = old.lock().expect("a copy");
+    let new = open_after(folder.path(), lock).await.expect("opens");
+    old.open_session(&opening(&session(1), None)).await.expect("stored");
+    assert_eq!(new.session(hash(1)).await.expect("read"), Some(session(1)));
+    new.end_session(hash(1)).await.expect("ended");
+    assert_eq!(old.session(hash(1)).await.expect("read"), None);
+    old.close().await;
+    drop(old);
+    assert!(matches!(check_refused(folder.path(), "lock", &[]).await, OpenProblem::InUse));
+    new.close().await;
+    drop(new);
+    assert_eq!(running(folder.path()).expect("read"), None, "what the lock says counts no more");
+    opened(folder.path()).await;
+}
+
+#[tokio::test]
+async fn the_lock_of_another_folder_opens_none() {
+    let (one, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (_one, there) = (opened(one.path()).await, opened(other.path()).await);
+    let refused = open_after(one.path(), there.lock().expect("a copy")).await.err().expect("does not open");
+    assert!(matches!(refused.problem, OpenProblem::InUse));
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn shown(house: &House, domain: &str) -> Option<Vec<u8>> {
 
 /// Waits longer than for other things: an authority takes its time.
 async fn in_time<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
-    const LIMIT: Duration = Duration::from_secs(90);
+    const LIMIT: Duration = Duration::from_secs(180);
     let begun = Instant::now();
     loop {
         if let Some(found) = probe().await {
@@ -112,7 +112,6 @@ async fn a_gateway_killed_in_the_middle_of_its_orders_goes_on_with_them() {
         in_time(domain, async || shown(&house, domain).await).await;
     }
     assert_eq!(issued(&ca), 8, "one certificate for each, however often it was killed");
-    assert_eq!(ca.log().matches("There are now 2 accounts").count(), 0);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use vestibule::config::{Acme, Challenge, Eab, MacKey};
 use vestibule::domains::acme::{Authority, OrderError};
-use vestibule::state::issuance::{CertificateStore as _, StoredCertificate};
+use vestibule::state::issuance::{CertificateStore as _, StoredCertificate, Times};
 
 use crate::acme_house::{Bench, Ca, name};
 
@@ -209,35 +209,36 @@ async fn cut<T>(future: impl Future<Output = T>, mut waits: usize) -> Option<T> 
     .await
 }
 
+/// Cuts an order off where it waits for the time of that number, and takes it up again if there is no certificate then. Tells whether
+/// there was one, and whether an order stood.
+async fn cut_at(bench: &Bench, times: &Times, point: usize) -> (bool, bool) {
+    let text = format!("cut{point}.test");
+    let this = name(&text);
+    let _gone = cut(bench.authority().obtain(&this), point).await;
+    // What was being written is written when a later change is.
+    bench.store.set_renewal(&name("nobody.test"), times).await.expect("the store");
+    let is_there = bench.store.certificate(&this).await.expect("the store").is_some();
+    let stands = bench.store.order(&this).await.expect("the store").is_some();
+    assert!(!(is_there && stands), "{text}");
+    if !is_there {
+        // As after a start: nothing is known but what is in the store.
+        obtain(&bench.authority(), &text).await;
+        assert!(bench.store.order(&this).await.expect("the store").is_none(), "{text}");
+    }
+    (is_there, stands)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_an_order_is_cut_off_it_goes_on_and_one_certificate_is_issued() {
     let bench = Bench::start().await;
     let first = obtain(&bench.authority(), "first.test").await;
-    let nobody = name("nobody.test");
-    let flush = || bench.store.set_renewal(&nobody, &first.times);
-    let (bench, flush) = (&bench, &flush);
     // How often an order waits depends on the weather: ever later steps are cut, until some orders came through before their cut.
     let (mut whole, mut cuts, mut standing, mut points) = (0, 0, 0, 0);
     while whole < 3 {
         let batch: Vec<usize> = (points..points + 8).collect();
         points += 8;
         let results: Vec<(bool, bool)> = futures_util::stream::iter(batch)
-            .map(|point| async move {
-                let text = format!("cut{point}.test");
-                let name = name(&text);
-                let _gone = cut(bench.authority().obtain(&name), point).await;
-                // What was being written is written now.
-                flush().await.expect("the store");
-                let is_there = bench.store.certificate(&name).await.expect("the store").is_some();
-                let stands = bench.store.order(&name).await.expect("the store").is_some();
-                assert!(!(is_there && stands), "{text}");
-                if !is_there {
-                    // As after a start: nothing is known but what is in the store.
-                    obtain(&bench.authority(), &text).await;
-                    assert!(bench.store.order(&name).await.expect("the store").is_none(), "{text}");
-                }
-                (is_there, stands)
-            })
+            .map(|point| cut_at(&bench, &first.times, point))
             .buffer_unordered(8)
             .collect()
             .await;

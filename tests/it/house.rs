@@ -282,7 +282,7 @@ impl Plan {
         if let Some(ca) = self.ca {
             door.ca.set(ca).expect("set once");
         }
-        House { dir, upstream, mail, door, config, gateway: None, log: Log::default() }
+        House { dir, upstream, mail, door, config, gateway: None, successors: Vec::new(), log: Log::default() }
     }
 
     /// Writes the files and starts the gateway.
@@ -335,6 +335,8 @@ pub(crate) struct House {
     pub(crate) log: Log,
     config: PathBuf,
     gateway: Option<Child>,
+    /// Processes that took over from the one that was started here.
+    successors: Vec<u32>,
 }
 
 impl House {
@@ -417,9 +419,13 @@ impl House {
 
     /// Starts the gateway on the same files; new ports.
     pub(crate) async fn start_again(&mut self) {
+        self.start_as(vestibule()).await;
+    }
+
+    /// The same by another command, to which the gateway's own arguments are added.
+    pub(crate) async fn start_as(&mut self, mut command: Command) {
         assert!(self.gateway.is_none(), "it still runs");
         let ready_before = self.log.named("ready").len();
-        let mut command = vestibule();
         command.args(["--log-format", "json", "serve", "--config"]).arg(&self.config);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the binary starts");
         self.log.follow(&mut child);
@@ -467,12 +473,6 @@ impl House {
         plain(self.admin_address(), request).await
     }
 
-    /// Sends the gateway a signal, without waiting.
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.gateway.as_ref().expect("it runs").id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().expect("kill exists").success());
-    }
-
     /// Ends the gateway at once, as a power cut would.
     pub(crate) fn kill9(&mut self) {
         let mut gateway = self.gateway.take().expect("it runs");
@@ -482,7 +482,33 @@ impl House {
 
     /// Asks the gateway to stop, without waiting.
     pub(crate) fn terminate(&self) {
-        self.signal("-TERM");
+        self.signal("TERM");
+    }
+
+    /// Sends the gateway that serves now a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// The process that serves now.
+    pub(crate) fn pid(&self) -> u32 {
+        let started = || self.gateway.as_ref().expect("it runs").id();
+        self.successors.last().copied().unwrap_or_else(started)
+    }
+
+    /// Lets the gateway hand over to a new process, as an operator does; what the command said when it does not.
+    pub(crate) fn upgrade(&mut self) -> Result<u32, String> {
+        let mut command = vestibule();
+        command.arg("upgrade").arg("--config").arg(&self.config);
+        let output = tokio::task::block_in_place(|| command.output()).expect("the binary starts");
+        let told = printed(&output);
+        if !output.status.success() {
+            return Err(told);
+        }
+        let pid = told.split(' ').nth(1).and_then(|word| word.parse().ok());
+        let pid = pid.unwrap_or_else(|| panic!("no process in {told:?}"));
+        self.successors.push(pid);
+        Ok(pid)
     }
 
     /// Waits until the gateway has ended by itself.
@@ -493,8 +519,7 @@ impl House {
 
     /// The memory that the gateway has in use, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let pid = self.gateway.as_ref().expect("it runs").id();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux tells");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux tells");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("every process has some");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
@@ -520,6 +545,9 @@ impl Drop for House {
         if self.gateway.is_some() {
             self.kill9();
         }
+        for pid in self.successors.drain(..).filter(|pid| is_alive(*pid)) {
+            signal(pid, "KILL");
+        }
         let text = self.log.text();
         if std::thread::panicking() {
             eprintln!("--- the gateway's log ---\n{text}\n---");
@@ -530,6 +558,18 @@ impl Drop for House {
             assert!(!text.contains(secret.as_str()), "the log holds {secret:?}:\n{text}");
         }
     }
+}
+
+/// Sends a process a signal.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status();
+    assert!(status.expect("kill exists").success());
+}
+
+/// Whether a process is still there, and no zombie.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
 /// The built binary, with nothing of this process's environment that could change it.

@@ -88,6 +88,20 @@ pub(crate) fn client(ca_pem: &str, alpn: &[&[u8]]) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
+/// A TLS server with this leaf that serves only who shows a certificate of this CA.
+pub(crate) fn server_for_clients(leaf: &Leaf, ca_pem: &str) -> Arc<ServerConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+        roots.add(certificate.expect("a PEM certificate")).expect("a usable root");
+    }
+    provider();
+    let verifier = rustls::server::WebPkiClientVerifier::builder(Arc::new(roots)).build().expect("a usable root");
+    let chain = CertificateDer::pem_slice_iter(leaf.certificate.as_bytes()).map(|c| c.expect("a PEM certificate"));
+    let key = PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).expect("a PEM key");
+    let config = ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(chain.collect(), key);
+    Arc::new(config.expect("the leaf and its key fit"))
+}
+
 /// A TLS server with this leaf.
 pub(crate) fn server(leaf: &Leaf) -> Arc<ServerConfig> {
     provider();

@@ -365,7 +365,7 @@ async fn the_data_folder_stays() {
 async fn sighup_reloads_and_the_command_does_too() {
     let house = House::plan(OPEN).server("watch = false\n").start().await;
     house.change("\"orders.test\"", "\"orders.test\", \"new.test\"");
-    house.signal("-HUP");
+    house.signal("HUP");
     taken_up(&house, 0).await;
     assert_eq!(house.log.named("config reloaded")[0]["fields"]["cause"], "signal");
     house.browser("new.test").fetch("/").await.expect(401);

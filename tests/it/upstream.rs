@@ -167,6 +167,11 @@ impl Upstream {
         Self::start_with(Some(tokio_rustls::TlsAcceptor::from(pki::server(leaf)))).await
     }
 
+    /// Starts it behind TLS that was set up with care.
+    pub(crate) async fn start_tls_as(config: Arc<rustls::ServerConfig>) -> Self {
+        Self::start_with(Some(tokio_rustls::TlsAcceptor::from(config))).await
+    }
+
     async fn start_with(tls: Option<tokio_rustls::TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");

@@ -80,6 +80,24 @@ impl Wire {
         tokio::time::timeout(PATIENCE, self.read_answer(true)).await.expect("an answer in time")
     }
 
+    /// The next whole answer behind any number of heads that only hint at it.
+    pub(crate) async fn answer_after_hints(&mut self) -> Option<Answer> {
+        let reading = async {
+            loop {
+                let answer = self.read_answer(true).await?;
+                if !(102..200).contains(&answer.status) {
+                    return Some(answer);
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, reading).await.expect("an answer in time")
+    }
+
+    /// Our own port of the connection.
+    pub(crate) fn port(&self) -> u16 {
+        self.stream.get_ref().get_ref().0.local_addr().expect("an open socket").port()
+    }
+
     /// The next answer to a HEAD request: no body follows whatever its length says.
     pub(crate) async fn answer_without_body(&mut self) -> Option<Answer> {
         tokio::time::timeout(PATIENCE, self.read_answer(false)).await.expect("an answer in time")
@@ -154,7 +172,7 @@ impl Wire {
         while answer.status == 100 {
             answer = self.read_answer_head().await?;
         }
-        if !body || matches!(answer.status, 101 | 204 | 304) {
+        if !body || matches!(answer.status, 101..200 | 204 | 304) {
             return Some(answer);
         }
         if answer.header("transfer-encoding").eq_ignore_ascii_case("chunked") {

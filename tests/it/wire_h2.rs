@@ -139,6 +139,24 @@ impl WireH2 {
         }
     }
 
+    /// Reads to the end of the connection, answering pings. Gives the last streams that GOAWAY frames named, and the streams whose
+    /// answer came to its end.
+    pub(crate) async fn farewell(&mut self) -> (Vec<u32>, Vec<u32>) {
+        let (mut last_streams, mut ended) = (Vec::new(), Vec::new());
+        while let Some(frame) = self.next_frame().await {
+            match frame.kind {
+                PING if frame.flags & ACK == 0 => self.frame(PING, ACK, 0, &frame.payload).await,
+                GOAWAY => {
+                    assert_eq!(frame.number_at(4), 0, "no error");
+                    last_streams.push(frame.number_at(0));
+                }
+                HEADERS | DATA if frame.flags & END_STREAM != 0 => ended.push(frame.stream),
+                _ => {}
+            }
+        }
+        (last_streams, ended)
+    }
+
     /// How the request on a stream ends.
     pub(crate) async fn outcome(&mut self, wanted: u32) -> Outcome {
         while let Some(frame) = self.next_frame().await {

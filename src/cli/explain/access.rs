@@ -112,8 +112,16 @@ fn decision(app: &App, access: &Arc<Access>, request: &Request<'_>) -> (RequestF
         |place: &str| format!("add `{rule}` {place} `[app.{}.role.{role}]`, or give the person another role", app.name);
     match decide(&Standing::Access(Arc::clone(access)), request) {
         Decision::Allow(permit) => {
+            let prefix = &app.upstream.prefix;
+            let Some(moved) = prefix.to_upstream(permit.path().as_str()) else {
+                told.reason = Some("outside-prefix".to_owned());
+                told.why.push_str(&format!(", but the app has only what is below `{}`: 404", prefix.strip));
+                told.advice =
+                    Some(format!("ask for a path below it, or change `strip_prefix` in `[app.{}.upstream]`", app.name));
+                return (told, None);
+            };
             told.outcome = RequestOutcome::Allow;
-            told.upstream = Some(upstream(permit.path().as_str(), request.query, permit.filters()));
+            told.upstream = Some(upstream(&moved, request.query, permit.filters()));
             return (told, Some(Answers(permit.filters().cloned())));
         }
         Decision::Deny(reason) => {

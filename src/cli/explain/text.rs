@@ -312,7 +312,10 @@ impl Story {
             self.line(2, format!("to let it pass: {}", tame(advice)));
         }
         let is_narrowed = access.rules.iter().any(|rule| rule.matches_first && rule.filters.is_some());
-        if let Some(upstream) = request.upstream.as_ref().filter(|_| is_narrowed || request.query.is_some()) {
+        if let Some(upstream) = request.upstream.as_ref().filter(|upstream| {
+            // Where a prefix moves the path, the app sees another one.
+            is_narrowed || request.query.is_some() || !upstream.starts_with(&request.path)
+        }) {
             self.line(2, format!("the app is asked for {}", tame(upstream)));
         }
     }

@@ -145,3 +145,6 @@ impl Preflight {
         Here { target: self.target.clone(), addresses }
     }
 }
+
+#[cfg(test)]
+mod tests;

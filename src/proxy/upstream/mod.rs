@@ -1,98 +1,199 @@
 //! Station 7: a permit becomes a peer.
+//!
+//! [`Upstreams`] knows the origin servers of every app, in long-lived [`Pool`]s: a reload that leaves a server as it is leaves what is
+//! known of it. `balance` chooses a server, `health` says which may be chosen, `resolve` finds its addresses, `peer` makes the
+//! connection, `attempt` is one request's way through all of these, and `queue` lets it begin.
 
+mod attempt;
+mod balance;
+mod check;
 mod connect;
+mod health;
 mod peer;
 mod proxy_protocol_out;
+mod queue;
+mod resolve;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorType};
+use prometheus::IntCounter;
+use tokio::sync::watch;
 
+pub(super) use self::attempt::{Attempts, Sent};
+use self::balance::{Set, Wheel};
+use self::health::Health;
 pub use self::peer::InvalidTlsFile;
 pub(super) use self::peer::UseAs;
-use self::peer::{Address, Wiring};
+use self::peer::Wiring;
 pub(super) use self::proxy_protocol_out::Client;
-use crate::config::{App, Place};
-use crate::policy::Permit;
+use self::queue::Gate;
+use self::resolve::Addresses;
+use crate::config::{App, UpstreamServer};
+use crate::state::health::{ServerState, UpstreamHealth};
+use crate::state::metrics::Metrics;
 use crate::types::AppName;
 
-/// How long a resolved name is used.
-const RESOLVED_FOR: Duration = Duration::from_secs(10);
+type Pools = HashMap<AppName, Arc<Pool>>;
 
 /// The upstreams of all apps.
+#[derive(Debug)]
 pub struct Upstreams {
-    wirings: ArcSwap<HashMap<AppName, Arc<Wiring>>>,
-    resolved: moka::future::Cache<(String, u16), SocketAddr>,
+    pools: ArcSwap<Pools>,
+    /// Pools of apps that the last reload took away: requests that had begun find them here.
+    former: ArcSwap<Pools>,
+    metrics: Arc<Metrics>,
+    changes: watch::Sender<u64>,
 }
 
-/// Upstreams of a config that is not in force yet.
-pub struct PreparedUpstreams(HashMap<AppName, Arc<Wiring>>);
+/// Upstreams that are ready to take over; see [`Upstreams::prepare`].
+#[derive(Debug)]
+pub struct PreparedUpstreams(Pools);
+
+/// The servers of one app.
+#[derive(Debug)]
+pub(super) struct Pool {
+    app: Arc<App>,
+    wiring: Wiring,
+    servers: Box<[Arc<Server>]>,
+    wheel: Wheel,
+    gate: Option<Arc<Gate>>,
+    retries: IntCounter,
+}
+
+/// One origin server and what is known of it.
+#[derive(Debug)]
+struct Server {
+    config: UpstreamServer,
+    url: String,
+    addresses: Addresses,
+    health: Health,
+    /// Requests under way.
+    busy: AtomicUsize,
+    answered: IntCounter,
+    failed: IntCounter,
+}
 
 impl Upstreams {
-    /// None yet; see [`Self::prepare`] and [`Self::apply`].
+    /// Of no app yet.
     #[must_use]
-    pub fn new() -> Self {
-        let resolved = moka::future::Cache::builder().max_capacity(10_000).time_to_live(RESOLVED_FOR).build();
-        Self { wirings: ArcSwap::default(), resolved }
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        let changes = watch::Sender::new(0);
+        Self { pools: ArcSwap::default(), former: ArcSwap::default(), metrics, changes }
     }
 
-    /// Puts what was prepared in force.
-    pub fn apply(&self, prepared: PreparedUpstreams) {
-        self.wirings.store(Arc::new(prepared.0));
-    }
-
-    /// Reads the apps' private CAs and client certificates.
+    /// Reads all that these apps' upstreams need. What is in force stays in force.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// When a file that the config names cannot be used.
     pub fn prepare(&self, apps: &[Arc<App>]) -> Result<PreparedUpstreams, InvalidTlsFile> {
-        let wirings = apps.iter().map(|app| Ok((app.name.clone(), Arc::new(Wiring::read(app)?))));
-        wirings.collect::<Result<_, _>>().map(PreparedUpstreams)
+        let old = self.pools.load();
+        let pools = apps.iter().map(|app| {
+            let pool = Pool::new(app, old.get(&app.name).map(|pool| &**pool), &self.metrics)?;
+            Ok((app.name.clone(), Arc::new(pool)))
+        });
+        Ok(PreparedUpstreams(pools.collect::<Result<_, _>>()?))
     }
 
-    /// The peer of an app. Asks for the permit, so that what was not allowed has nowhere to go.
-    pub(super) async fn peer(
-        &self,
-        _: &Permit,
-        app: &App,
-        use_as: UseAs,
-        client: Client,
-    ) -> pingora::Result<Box<HttpPeer>> {
-        let no_server = || Error::explain(ErrorType::HTTPStatus(502), "no server");
-        let server = app.upstream.servers.first().ok_or_else(no_server)?;
-        let address = match &server.place {
-            Place::Unix(path) => Address::Unix(path.clone()),
-            Place::Network { host, port } => {
-                Address::Network(self.resolve(host, *port, app.upstream.connect_timeout).await?)
+    /// Puts what was prepared in force. Do so before a snapshot with new apps is, so that no request finds its app without.
+    pub fn apply(&self, prepared: PreparedUpstreams) {
+        for pool in prepared.0.values() {
+            if let (Some(gate), Some(limit)) = (&pool.gate, pool.app.upstream.limit) {
+                gate.set_most(limit.requests);
             }
-        };
-        let wiring = self.wirings.load().get(&app.name).cloned().ok_or_else(no_server)?;
-        wiring.peer(server, &address, use_as, Some(client))
+            if pool.app.upstream.health.is_none() {
+                pool.servers.iter().for_each(|server| server.health.forget_checks());
+            }
+        }
+        let old = self.pools.swap(Arc::new(prepared.0));
+        self.former.store(old);
+        self.changes.send_modify(|number| *number = number.wrapping_add(1));
     }
 
-    async fn resolve(&self, host: &str, port: u16, patience: Duration) -> pingora::Result<SocketAddr> {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(SocketAddr::new(address, port));
-        }
-        let look_up = async {
-            let mut found = tokio::net::lookup_host((host, port)).await?;
-            found.next().ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"))
+    /// How all servers are.
+    #[must_use]
+    pub fn health(&self) -> Vec<UpstreamHealth> {
+        let pools = self.pools.load();
+        let of = |pool: &Arc<Pool>| UpstreamHealth {
+            app: pool.app.name.clone(),
+            servers: pool.servers.iter().map(|server| (server.url.clone(), server.state())).collect(),
+            waiting: pool.gate.as_ref().map(|gate| gate.waiting()),
         };
-        let timed = async {
-            tokio::time::timeout(patience, look_up)
-                .await
-                .unwrap_or_else(|_| Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "resolving took too long")))
+        let mut all: Vec<_> = pools.values().map(of).collect();
+        all.sort_by(|one, other| one.app.cmp(&other.app));
+        all
+    }
+
+    /// The servers of an app.
+    pub(super) fn pool(&self, app: &AppName) -> pingora::Result<Arc<Pool>> {
+        let pool = self.pools.load().get(app).map(Arc::clone);
+        let pool = pool.or_else(|| self.former.load().get(app).map(Arc::clone));
+        pool.ok_or_else(|| Error::explain(ErrorType::HTTPStatus(503), "the app is gone"))
+    }
+}
+
+impl Pool {
+    /// The servers of an app. What `old` knows of a server, of the places and of the turns goes on.
+    fn new(app: &Arc<App>, old: Option<&Self>, metrics: &Metrics) -> Result<Self, InvalidTlsFile> {
+        let upstream = &app.upstream;
+        let server = |config: &UpstreamServer| {
+            let url = config.url();
+            // Whoever stands there twice has two bits, but is one server.
+            if let Some(known) = old.and_then(|old| old.servers.iter().find(|server| server.url == url)) {
+                return Arc::clone(known);
+            }
+            let counter = |outcome| metrics.upstream_requests.with_label_values(&[app.name.as_str(), &url, outcome]);
+            Arc::new(Server {
+                config: config.clone(),
+                addresses: Addresses::of(&config.place),
+                health: Health::new(),
+                busy: AtomicUsize::new(0),
+                answered: counter("answered"),
+                failed: counter("failed"),
+                url,
+            })
         };
-        self.resolved.try_get_with((host.to_owned(), port), timed).await.map_err(|error| {
-            let mut error = Error::explain(ErrorType::ConnectError, format!("resolving {host}: {error}"));
-            error.esource = ErrorSource::Upstream;
-            error
+        let servers: Box<[_]> = upstream.servers.iter().map(server).collect();
+        let weights = upstream.servers.iter().map(|server| server.weight);
+        let wheel = Wheel::new(servers.iter().map(|server| server.url.as_str()).zip(weights));
+        let gate = upstream.limit.map(|limit| {
+            let known = old.and_then(|old| old.gate.as_ref());
+            known.map_or_else(|| Arc::new(Gate::new(limit.requests)), Arc::clone)
+        });
+        Ok(Self {
+            wiring: Wiring::read(app)?,
+            servers,
+            wheel,
+            gate,
+            retries: metrics.upstream_retries.with_label_values(&[app.name.as_str()]),
+            app: Arc::clone(app),
         })
+    }
+
+    /// The servers that may be chosen. One that failed its check is out; one that was ejected is out as long as there are others.
+    fn usable(&self) -> Set {
+        let (mut up, mut ejected) = (Set::default(), Set::default());
+        for (index, server) in self.servers.iter().enumerate() {
+            match server.state() {
+                ServerState::Up => up.insert(index),
+                ServerState::Ejected => ejected.insert(index),
+                ServerState::Down => {}
+            }
+        }
+        if up.is_empty() { ejected } else { up }
+    }
+}
+
+impl Server {
+    fn state(&self) -> ServerState {
+        self.health.state(self.health.now())
+    }
+
+    fn busy(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
     }
 }
 

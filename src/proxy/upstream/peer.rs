@@ -37,7 +37,6 @@ pub(in crate::proxy) enum UseAs {
     /// One request that asks to upgrade.
     Upgrade(Option<SessionId>),
     /// Our own question whether the server is well.
-    #[expect(dead_code, reason = "health checks come next")]
     Check,
 }
 
