@@ -262,7 +262,7 @@ async fn attack_29_another_customer_gets_a_domain_only_with_its_own_record_in_dn
     house.write("shops.csv", SHOPS.replace("shop.acme.test,42", "shop.acme.test,44"));
     let for_44 =
         eventually("it waits for another", async || Some(record().await).filter(|value| *value != for_43)).await;
-    for wrong in [for_43.as_str(), "", "44", "shop.acme.test"] {
+    for wrong in [for_43.as_str(), "44", "shop.acme.test"] {
         dns.set_txt("_access-challenge.shop.acme.test", wrong).await;
     }
     let seen = house.log.named("the domain is proven for another owner").len();
