@@ -187,8 +187,14 @@ mod tests {
         let told = result.expect_err("it is slow").to_string();
         assert!(told.contains("did not end within 500ms"), "{told}");
         let child = std::fs::read_to_string(folder.path().join("child")).expect("it was written");
+        let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
         // Gone, or dead and not yet buried by whoever took it over.
-        let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z ") || state.contains(") X "), "{state}");
+        let is_dead = |state: &str| state.is_empty() || state.contains(") Z ") || state.contains(") X ");
+        let waiting = async {
+            while !is_dead(&state()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(10), waiting).await.is_ok(), "{}", state());
     }
 }
