@@ -85,7 +85,9 @@ mod tests {
         let gone = folder.path().join("gone");
         let look = || {
             let mut files = Files::default();
-            [&kept, &changed, &gone].map(|path| files.note(path));
+            for path in [&kept, &changed, &gone] {
+                files.note(path);
+            }
             files
         };
         std::fs::write(&kept, "a").and_then(|()| std::fs::write(&changed, "a")).expect("files");

@@ -147,11 +147,8 @@ impl<'a> Reading<'a> {
 
     fn named(&self, row: &Row, text: Option<&str>) -> Result<NamedRow, Refused> {
         let fault = |what: &str| Refused::Fault(what.to_owned());
-        let customer = match &self.table.columns.customer {
-            None => None,
-            // A domain that should be one customer's and is nobody's would be everybody's.
-            Some(column) => Some(row.text(column.as_str())),
-        };
+        // A domain that should be one customer's and is nobody's would be everybody's.
+        let customer = self.table.columns.customer.as_ref().map(|column| row.text(column.as_str()));
         let id = match customer {
             None => Ok(None),
             Some(None) => Err(fault("the customer is empty")),

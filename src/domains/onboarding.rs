@@ -207,7 +207,7 @@ impl Onboarding {
                     let now = self.parts.clock.now();
                     ticks = ticks.wrapping_add(1);
                     self.write_down().await;
-                    if ticks % 2 == 0 {
+                    if ticks.is_multiple_of(2) {
                         self.take_up_wishes(&mut wishes, &mut taken_up).await;
                     }
                     if about < now {

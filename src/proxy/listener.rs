@@ -192,23 +192,30 @@ impl Listener {
 /// The connections past their handshake, to tell them that we stop.
 #[derive(Debug, Default)]
 struct Open {
-    connections: Mutex<(Option<Closing>, HashMap<u64, Weak<Connection>>)>,
+    connections: Mutex<Connections>,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    /// How they are being closed, once they are.
+    closing: Option<Closing>,
+    by_id: HashMap<u64, Weak<Connection>>,
 }
 
 impl Open {
     fn list(self: &Arc<Self>, connection: &Arc<Connection>) -> Listed {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(closing) = connections.0 {
+        if let Some(closing) = connections.closing {
             connection.turns.close(closing);
         }
-        connections.1.insert(connection.id, Arc::downgrade(connection));
+        connections.by_id.insert(connection.id, Arc::downgrade(connection));
         Listed { open: Arc::clone(self), id: connection.id }
     }
 
     fn close(&self, closing: Closing) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.0 = Some(closing);
-        for connection in connections.1.values().filter_map(Weak::upgrade) {
+        connections.closing = Some(closing);
+        for connection in connections.by_id.values().filter_map(Weak::upgrade) {
             connection.turns.close(closing);
         }
     }
@@ -222,7 +229,7 @@ struct Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.open.connections.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&self.id);
+        self.open.connections.lock().unwrap_or_else(PoisonError::into_inner).by_id.remove(&self.id);
     }
 }
 

@@ -113,7 +113,6 @@ fn describe(connection: &Connection) -> String {
 
 /// A running listener.
 pub(super) struct House {
-    pub(super) retired: CancellationToken,
     pub(super) address: SocketAddr,
     pub(super) counters: Arc<ListenerCounters>,
     pub(super) challenges: Arc<Challenges>,
@@ -178,22 +177,8 @@ pub(super) async fn house_with(scheme: Scheme, limits: Limits, upstream: SocketA
     let proxies = proxies.map(|network| [network.parse().expect("a network")].into());
     let serving = Serving { app: proxy, limits, proxies, grace: PATIENCE * 2 };
     let serving = Arc::new(ArcSwap::from_pointee(serving));
-    let retired = CancellationToken::new();
-    let running = tokio::spawn(listener.run(serving, watching, retired.clone(), Arc::default()));
-    House {
-        retired,
-        address,
-        counters,
-        challenges,
-        certificates,
-        ca,
-        session_ended,
-        release,
-        news,
-        shutdown,
-        running,
-        roots,
-    }
+    let running = tokio::spawn(listener.run(serving, watching, CancellationToken::new(), Arc::default()));
+    House { address, counters, challenges, certificates, ca, session_ended, release, news, shutdown, running, roots }
 }
 
 /// A snapshot that serves our names.

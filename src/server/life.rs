@@ -107,7 +107,7 @@ impl Signals {
 /// Why a gateway serves no longer.
 enum Ending {
     Stopped,
-    Succeeded(Successor),
+    Succeeded(Box<Successor>),
 }
 
 /// The rooms that must not run in two processes at once.
@@ -308,7 +308,7 @@ impl Gateway {
             let failure = tokio::select! {
                 () = stop.cancelled() => return Ending::Stopped,
                 succession = succession => match succession {
-                    Ok(successor) => return Ending::Succeeded(successor),
+                    Ok(successor) => return Ending::Succeeded(Box::new(successor)),
                     Err(failure) => failure,
                 },
             };

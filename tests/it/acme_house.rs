@@ -322,7 +322,7 @@ impl Bench {
         static COUNT: AtomicU8 = AtomicU8::new(1);
         let [_, high, low, _] = std::process::id().to_be_bytes().map(|byte| byte % 250 + 2);
         let [.., last] = std::process::id().to_be_bytes();
-        let address = format!("127.{}.{}.{}", high ^ last % 100 + 1, low, COUNT.fetch_add(1, Ordering::SeqCst) + 1);
+        let address = format!("127.{}.{}.{}", high ^ (last % 100 + 1), low, COUNT.fetch_add(1, Ordering::SeqCst) + 1);
         let responder = Responder::start_at(&address, (80, 443)).await;
         Self::of(Ca::other(kind, &address), responder).await
     }

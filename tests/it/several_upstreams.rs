@@ -380,10 +380,8 @@ async fn a_server_that_fails_is_left_alone_and_comes_back() {
     })
     .await;
     assert_eq!(house.log.named("an upstream server is left alone for a while").len(), 1);
-    eventually("it is told", async || {
-        (house.log.named("the upstream server answers again").len() == 1).then_some(())
-    })
-    .await;
+    eventually("it is told", async || (house.log.named("the upstream server answers again").len() == 1).then_some(()))
+        .await;
 }
 
 #[tokio::test]

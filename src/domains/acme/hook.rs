@@ -187,15 +187,14 @@ mod tests {
         let told = result.expect_err("it is slow").to_string();
         assert!(told.contains("did not end within 500ms"), "{told}");
         let child = std::fs::read_to_string(folder.path().join("child")).expect("it was written");
-        // Gone, or dead and not yet buried by whoever took it over. On a busy machine the signal takes a moment to be felt.
-        let begun = std::time::Instant::now();
-        loop {
-            let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
-            if state.is_empty() || state.contains(") Z ") || state.contains(") X ") {
-                break;
+        let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+        // Gone, or dead and not yet buried by whoever took it over.
+        let is_dead = |state: &str| state.is_empty() || state.contains(") Z ") || state.contains(") X ");
+        let waiting = async {
+            while !is_dead(&state()) {
+                tokio::task::yield_now().await;
             }
-            assert!(begun.elapsed() < Duration::from_secs(10), "{state}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(10), waiting).await.is_ok(), "{}", state());
     }
 }

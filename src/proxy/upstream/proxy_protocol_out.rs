@@ -3,7 +3,7 @@
 //! Both versions as their specification has them (HAProxy, "The PROXY protocol", sections 2.1 and 2.2). What a connection
 //! has told about its customer holds for all that comes on it, so it serves nobody else: see `peer`.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::config::ProxyProtocol;
 
@@ -76,7 +76,7 @@ fn binary(client: Option<Client>) -> Vec<u8> {
 fn of_one_family(client: IpAddr, own: IpAddr) -> IpAddr {
     match (client, own.to_canonical()) {
         (IpAddr::V4(_), IpAddr::V6(_)) => IpAddr::from([0, 0, 0, 0]),
-        (IpAddr::V6(_), IpAddr::V4(own)) => IpAddr::V6(Ipv6Addr::from(own.to_ipv6_mapped())),
+        (IpAddr::V6(_), IpAddr::V4(own)) => IpAddr::V6(own.to_ipv6_mapped()),
         (_, own) => own,
     }
 }
