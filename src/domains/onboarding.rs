@@ -481,7 +481,8 @@ impl Onboarding {
                 let sight = match wish {
                     Wish::Retry => {
                         this.press(&name);
-                        Some(Sight::default())
+                        let orders_wait = this.schedule().orders_wait(this.parts.clock.now());
+                        Some(Sight { orders_wait, ..Sight::default() })
                     }
                     Wish::Look => this.see(&name).await,
                 };
@@ -516,6 +517,7 @@ impl Onboarding {
             visits: report.visits.into_iter().map(|(address, visit)| (address, visit.name().to_owned())).collect(),
             problem: report.trouble.as_ref().map(|trouble| trouble.problem.to_string()),
             sentence: report.trouble.map(|trouble| trouble.sentence),
+            orders_wait: self.schedule().orders_wait(self.parts.clock.now()),
         })
     }
 

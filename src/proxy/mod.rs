@@ -183,6 +183,10 @@ impl ProxyHttp for Gateway {
         ctx: &mut RequestCtx,
     ) -> Result<Option<Duration>> {
         filtering::piece(session, body, is_end, ctx)?.map_err(|cause| self.unfilterable(ctx, &cause))?;
+        if let (true, Some(attempts)) = (is_end, &mut ctx.attempts) {
+            // The server has done its part. The client has not got the end yet, and may ask again as soon as it does.
+            attempts.over();
+        }
         Ok(None)
     }
 

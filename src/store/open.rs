@@ -231,7 +231,8 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(at(path, OpenProblem::File))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        // Whose number stands there has ended, and by now it may be that of any process: nobody shall signal it for ours.
+        Ok(()) => file.set_len(0).map(|()| file).map_err(at(path, OpenProblem::File)),
         Err(fs::TryLockError::WouldBlock) => Err(OpenError { path: path.to_owned(), problem: OpenProblem::InUse }),
         Err(fs::TryLockError::Error(error)) => Err(at(path, OpenProblem::File)(error)),
     }

@@ -119,6 +119,7 @@ async fn what_is_missing_is_told_with_the_record_to_set_and_what_is_mended_is_fo
     assert_eq!((&after["since"], &after["problem"]), (&before["since"], &before["problem"]));
 
     // Somebody mends the DNS, and says so.
+    dns(&ca, "clear-a", json!({ "host": "astray.test." })).await;
     ca.place("astray.test", "127.0.0.1").await;
     ca.place("nowhere.test", "127.0.0.1").await;
     dns(&ca, "clear-aaaa", json!({ "host": "stale.test." })).await;

@@ -49,6 +49,7 @@ mod filters_on_requests;
 mod filters_on_the_wire;
 mod filters_that_refuse;
 mod graceful_stop;
+mod grpc;
 mod headers_by_preset;
 mod http2_upstreams;
 mod http2_upstreams_in_trouble;

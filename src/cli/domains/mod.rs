@@ -260,7 +260,12 @@ async fn look(config: &Config, store: &SqliteStore, name: &CertificateName) -> R
 async fn retry(config: &Config, store: &SqliteStore, host: &HostName) -> Result<ExitCode, Failure> {
     find(config, store, host).await?;
     match ask(store, &name_of(config, host), Wish::Retry, TAKEN_UP).await? {
-        Some(_) => print(&format!("{host} is looked at now; `vestibule domains {host}` tells what comes of it\n")),
+        Some(answer) => {
+            let sight = serde_json::from_str::<Option<Sight>>(&answer).ok().flatten().unwrap_or_default();
+            let waits = sight.orders_wait.map(|waits| format!("{}\n", tame(&waits))).unwrap_or_default();
+            let told = format!("{host} is looked at now; `vestibule domains {host}` tells what comes of it\n{waits}");
+            print(&told)
+        }
         None => Err(Failure::Other(
             "the gateway does not answer\n  help: start it; it looks at all domains then".to_owned(),
         )),
