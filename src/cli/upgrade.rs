@@ -29,7 +29,7 @@ pub(super) async fn run(args: &ConfigArgs) -> Result<ExitCode, Failure> {
     })?;
     let Some(pid) = running else {
         return Err(Failure::Other(format!(
-            "no gateway runs on {}\n  help: start one: `vestibule serve`",
+            "no gateway runs with the data folder `{}`\n  help: start one: `vestibule serve`",
             data.display()
         )));
     };

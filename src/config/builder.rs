@@ -84,7 +84,7 @@ impl Builder<'_> {
             return Some(path);
         }
         let what = format!("`{}` is not a readable PEM file with a certificate", path.display());
-        self.problem(&text.span, what, "name the CA's certificate file, relative to this file");
+        self.problem(&text.span, what, "name a PEM file that the gateway's user may read, relative to this file");
         None
     }
 

@@ -93,7 +93,7 @@ async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Re
 }
 
 /// 503 when requests cannot be served rightly: the store fails, a source lets nobody in, or the gateway is stopping. A source
-/// that is stale, a mail server or an origin server that is down is told too, but the gateway serves on: sent elsewhere, nobody would
+/// that is stale, a mail server, an origin server or a certificate authority that is down is told too, but the gateway serves on: sent elsewhere, nobody would
 /// be better off.
 async fn ready(State(room): Room) -> Response {
     let mut problems = Vec::new();
@@ -124,9 +124,13 @@ async fn ready(State(room): Room) -> Response {
             problems.push(json!({"part": part, "server": server, "state": state.name(), "problem": problem}));
         }
     }
+    if let Some(problem) = room.domains.authority_trouble() {
+        problems.push(json!({"part": "certificates", "problem": problem}));
+    }
     if let Some((since, what)) = room.reloads.standing().failed {
-        let problem = format!("config reload failed since {since}, the one from before goes on: {}", what.join("; "));
-        problems.push(json!({"part": "config", "problem": problem, "since": since.to_string()}));
+        let problem =
+            format!("config reload failed since {since:.0}, the one from before goes on: {}", what.join("; "));
+        problems.push(json!({"part": "config", "problem": problem, "since": format!("{since:.0}")}));
     }
     if let Some(failing) = room.mail.failing() {
         let since = failing.since.to_string();

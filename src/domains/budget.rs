@@ -72,7 +72,6 @@ impl Budget {
     }
 
     /// When the hour has room again.
-    #[cfg(test)]
     pub(super) fn frees_at(&self, now: Timestamp) -> Timestamp {
         frees_at(&self.hour, self.per_hour, HOUR, now)
     }

@@ -100,6 +100,11 @@ impl Domains for Onboarding {
         Some(self.with_provided(row).await)
     }
 
+    fn authority_trouble(&self) -> Option<String> {
+        self.settings()?;
+        self.schedule().authority_trouble()
+    }
+
     async fn numbers(&self) -> Numbers {
         let snapshot = self.parts.current.load_full();
         let waiting = self.parts.waiting.all();

@@ -539,7 +539,7 @@ impl Schedule {
         };
         let until = next_probe(failures + 1, now, retry_after);
         if failures == 0 {
-            tracing::warn!(%cause, %until, "the certificate authority cannot be used; orders wait");
+            tracing::warn!(%cause, until = %format_args!("{until:.0}"), "the certificate authority cannot be used; orders wait");
         }
         self.authority = Authority::Down { failures: failures + 1, until, cause };
     }
@@ -550,10 +550,14 @@ impl Schedule {
         let old = entry.trouble.as_ref().map(|trouble| trouble.problem.as_ref());
         if (entry.phase, old) != (phase, problem) {
             match (&trouble, phase) {
+                (Some(trouble), Phase::Failing) => {
+                    tracing::warn!(%name, problem = %trouble.problem, what = %trouble.sentence, "a certificate cannot be renewed yet");
+                }
                 (Some(trouble), _) => {
                     tracing::warn!(%name, state = phase.name(), problem = %trouble.problem, what = %trouble.sentence, "a domain has no way to its certificate yet");
                 }
-                (None, Phase::Issued) => tracing::info!(%name, "a domain has its certificate"),
+                // The order itself told at info that the certificate is there.
+                (None, Phase::Issued) => tracing::debug!(%name, "a domain has its certificate"),
                 (None, _) => tracing::debug!(%name, state = phase.name(), "a domain goes on"),
             }
         }
@@ -563,6 +567,22 @@ impl Schedule {
         }
         entry.trouble = trouble.map(Box::new);
         self.changed.insert(name.clone());
+    }
+
+    /// Why the authority cannot be used, and until when nothing is asked of it.
+    pub(super) fn authority_trouble(&self) -> Option<String> {
+        let Authority::Down { until, cause, .. } = &self.authority else { return None };
+        Some(format!("the certificate authority cannot be used, and orders wait until {until:.0}: {cause}"))
+    }
+
+    /// Why no orders go out at all now.
+    pub(super) fn orders_wait(&mut self, now: Timestamp) -> Option<String> {
+        let trouble = self.authority_trouble();
+        if trouble.is_some() || self.budget.left(now) > 0 {
+            return trouble;
+        }
+        let until = self.budget.frees_at(now);
+        Some(format!("the orders of this hour (`acme.orders_per_hour`) are used up; there are more from {until:.0} on"))
     }
 
     fn begin(&mut self, name: CertificateName, task: Task) -> Job {

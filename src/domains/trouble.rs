@@ -90,6 +90,14 @@ impl Here {
         (!lines.is_empty()).then_some(lines)
     }
 
+    /// What is there already has to go: beside a CNAME nothing may stand, and of several addresses each is tried.
+    fn set_instead(&self, host: &HostName) -> String {
+        match self.records(host) {
+            Some(lines) => format!("Please set in the DNS, in place of that:{lines}"),
+            None => self.set_these(host),
+        }
+    }
+
     fn set_these(&self, host: &HostName) -> String {
         match self.records(host) {
             Some(lines) => format!("Please set in the DNS:{lines}"),
@@ -129,7 +137,7 @@ impl Trouble {
     pub(super) fn elsewhere(host: &HostName, alias: Option<&str>, visits: &[(IpAddr, Visit)], here: &Here) -> Self {
         let by = alias.map(|alias| format!(" (by the CNAME {alias})")).unwrap_or_default();
         let found = list(visits.iter().map(|(address, visit)| format!("{address}, where {}", strip(visit.says()))));
-        Self::new("elsewhere", format!("{host} points{by} to {found}. {}", here.set_these(host)))
+        Self::new("elsewhere", format!("{host} points{by} to {found}. {}", here.set_instead(host)))
     }
 
     /// Some of its addresses lead here, others do not: a certificate authority may come to any of them.

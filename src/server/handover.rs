@@ -174,7 +174,9 @@ impl Successor {
                 _ => "it answers like another program".to_owned(),
             }),
             None => Err(match timeout(UNTIL_ENDED, self.child.wait()).await {
-                Ok(Ok(status)) => format!("it ended before it was {word} ({status}); what it said stands above"),
+                Ok(Ok(status)) => {
+                    format!("it ended before it was {word} ({status}); what it said is in the log of the gateway")
+                }
                 _ => format!("it went silent before it was {word}"),
             }),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::certificates::CertificateName;
@@ -11,6 +11,9 @@ use super::domains::{Phase, Progress};
 use super::issuance::Times;
 use super::proof::Waiting;
 use crate::types::{AppName, CustomerId, HostName};
+
+/// What is left of a certificate's life when it ends soon.
+const SOON: SignedDuration = SignedDuration::from_hours(72);
 
 /// One domain.
 #[derive(Clone, Debug)]
@@ -23,7 +26,7 @@ pub struct DomainRow {
     pub customer: Option<CustomerId>,
     /// Who names it.
     pub named_by: NamedBy,
-    /// The name of its certificate, where that is a wildcard's.
+    /// The name of the certificate that was ordered for it, which may be a wildcard.
     pub certificate: Option<String>,
     /// How it stands.
     pub state: Standing,
@@ -31,6 +34,8 @@ pub struct DomainRow {
     pub since: Option<Timestamp>,
     /// When its certificate ends.
     pub until: Option<Timestamp>,
+    /// From when on that is soon. Left out, it is three days before.
+    pub ends_soon_from: Option<Timestamp>,
     /// When something happens next.
     pub next_try: Option<Timestamp>,
     /// Orders that failed since the last that did not.
@@ -118,6 +123,7 @@ impl DomainRow {
             state: Standing::Uncertified,
             since: None,
             until: None,
+            ends_soon_from: None,
             next_try: None,
             failures: 0,
             problem: None,
@@ -128,15 +134,21 @@ impl DomainRow {
     /// With how far the name is that its certificate has.
     #[must_use]
     pub fn on_its_way(self, name: &CertificateName, progress: Option<Progress>, times: Option<&Times>) -> Self {
-        let certificate = matches!(name, CertificateName::Wildcard(_)).then(|| name.to_string());
+        let certificate = times.map(|_| name.to_string());
         let until = times.map(|times| times.not_after);
+        // One of six days is renewed when two thirds of them are over, and nothing is wrong with it until then.
+        let ends_soon_from = times.map(|times| {
+            let quarter = times.not_after.duration_since(times.not_before) / 4;
+            times.not_after.saturating_sub(quarter.min(SOON)).unwrap_or(times.not_after)
+        });
         let Some(progress) = progress else {
             let phase = if times.is_some() { Phase::Issued } else { Phase::Pending };
-            return Self { certificate, until, state: Standing::Phase(phase), ..self };
+            return Self { certificate, until, ends_soon_from, state: Standing::Phase(phase), ..self };
         };
         Self {
             certificate,
             until,
+            ends_soon_from,
             state: Standing::Phase(progress.phase),
             since: Some(progress.since),
             next_try: progress.next_try,
@@ -191,11 +203,14 @@ impl DomainRow {
         }
     }
 
-    /// Whether its certificate has ended, or ends within three days.
+    /// Whether its certificate has ended, or ends within three days; with one of few days, within a quarter of its life.
     #[must_use]
     pub fn ends_soon(&self, now: Timestamp) -> bool {
-        const SOON: jiff::SignedDuration = jiff::SignedDuration::from_hours(72);
-        self.until.is_some_and(|until| until.duration_since(now) < SOON)
+        match (self.until, self.ends_soon_from) {
+            (None, _) => false,
+            (Some(_), Some(from)) => now > from,
+            (Some(until), None) => until.duration_since(now) < SOON,
+        }
     }
 
     /// Where it stands in a list that shows trouble first.
@@ -237,6 +252,8 @@ pub trait Domains: Send + Sync {
     async fn one(&self, host: &HostName) -> Option<DomainRow>;
     /// How things stand, in numbers.
     async fn numbers(&self) -> Numbers;
+    /// Why the authority cannot be used, and until when nothing is asked of it; `None` while it can.
+    fn authority_trouble(&self) -> Option<String>;
 }
 
 /// What somebody beside the gateway wants of it for a name.
@@ -278,4 +295,46 @@ pub struct Sight {
     pub problem: Option<String>,
     /// What whoever keeps its DNS has to do.
     pub sentence: Option<String>,
+    /// Why no orders go out at all now, whatever the domain looks like.
+    #[serde(default)]
+    pub orders_wait: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issued(life: SignedDuration) -> DomainRow {
+        let host = HostName::parse("shop.example.com").expect("a host");
+        let name = CertificateName::Exact(host.clone());
+        let times = Times {
+            not_before: Timestamp::UNIX_EPOCH,
+            not_after: Timestamp::UNIX_EPOCH + life,
+            renew_at: Timestamp::UNIX_EPOCH + life / 3 * 2,
+            ask_again: Timestamp::UNIX_EPOCH,
+        };
+        DomainRow::new(host, None, None, NamedBy::Config).on_its_way(&name, None, Some(&times))
+    }
+
+    #[test]
+    fn a_certificate_of_few_days_is_fine_until_it_should_have_been_renewed() {
+        for life in
+            [SignedDuration::from_mins(10), SignedDuration::from_hours(160), SignedDuration::from_hours(90 * 24)]
+        {
+            let row = issued(life);
+            assert!(!row.is_in_trouble(Timestamp::UNIX_EPOCH), "{life:#}");
+            assert!(!row.is_in_trouble(Timestamp::UNIX_EPOCH + life / 10 * 7), "{life:#}");
+            assert!(row.is_in_trouble(Timestamp::UNIX_EPOCH + life / 50 * 49), "{life:#}");
+            assert!(row.is_in_trouble(Timestamp::UNIX_EPOCH + life + life), "{life:#}");
+        }
+    }
+
+    #[test]
+    fn a_row_names_its_certificate_once_there_is_one() {
+        let row = issued(SignedDuration::from_hours(24));
+        assert_eq!(row.certificate.as_deref(), Some("shop.example.com"));
+        let name = CertificateName::Exact(row.host.clone());
+        let row = DomainRow::new(row.host, None, None, NamedBy::Config).on_its_way(&name, None, None);
+        assert_eq!(row.certificate, None);
+    }
 }

@@ -68,7 +68,7 @@ impl Proof {
     #[must_use]
     pub fn sentence(&self, host: &HostName) -> String {
         format!(
-            "{host} served for somebody else before: set a TXT record at {} with the text {}, or have the platform's team approve it with `vestibule domains approve {host}`",
+            "{host} served for somebody else before. Please set in the DNS:\n{}. TXT \"{}\"\nOr ask the operator of this service to approve it.",
             self.record, self.value
         )
     }

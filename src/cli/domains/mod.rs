@@ -116,15 +116,16 @@ async fn named(config: &Config, store: &SqliteStore) -> Result<Vec<DomainRow>, F
 
 /// A domain of a table; one that waits to be proven stands so already.
 fn row_of(claim: Claim, key: &ProofKey) -> DomainRow {
+    let (app, customer) = (Some(claim.owner.app.clone()), claim.owner.customer.clone());
     if claim.is_proven() {
-        return DomainRow::new(claim.host, Some(claim.owner.app), claim.owner.customer, NamedBy::Table);
+        return DomainRow::new(claim.host, app, customer, NamedBy::Table);
     }
     let proof = key.proof(&claim.host, &claim.owner);
     DomainRow {
         state: Standing::Phase(Phase::Missing),
         problem: Some(UNPROVEN.to_owned()),
         sentence: Some(proof.sentence(&claim.host)),
-        ..DomainRow::new(claim.host, Some(claim.owner.app), claim.owner.customer, NamedBy::Table)
+        ..DomainRow::new(claim.host, app, customer, NamedBy::Table)
     }
 }
 
@@ -259,7 +260,12 @@ async fn look(config: &Config, store: &SqliteStore, name: &CertificateName) -> R
 async fn retry(config: &Config, store: &SqliteStore, host: &HostName) -> Result<ExitCode, Failure> {
     find(config, store, host).await?;
     match ask(store, &name_of(config, host), Wish::Retry, TAKEN_UP).await? {
-        Some(_) => print(&format!("{host} is looked at now; `vestibule domains {host}` tells what comes of it\n")),
+        Some(answer) => {
+            let sight = serde_json::from_str::<Option<Sight>>(&answer).ok().flatten().unwrap_or_default();
+            let waits = sight.orders_wait.map(|waits| format!("{}\n", tame(&waits))).unwrap_or_default();
+            let told = format!("{host} is looked at now; `vestibule domains {host}` tells what comes of it\n{waits}");
+            print(&told)
+        }
         None => Err(Failure::Other(
             "the gateway does not answer\n  help: start it; it looks at all domains then".to_owned(),
         )),

@@ -10,6 +10,7 @@ use crate::state::certificates::CertificateName;
 use crate::state::domains::Phase;
 use crate::state::issuance::Times;
 use crate::state::onboarding::{DomainRow, Sight, Standing};
+use crate::state::proof::UNPROVEN;
 
 /// The widest a host or a customer is shown in the table.
 const WIDEST: usize = 48;
@@ -101,6 +102,9 @@ pub(super) fn one(
     if let Some(sentence) = &row.sentence {
         write_sentence(&mut text, sentence);
     }
+    if row.problem.as_deref() == Some(UNPROVEN) {
+        let _ = writeln!(text, "  you approve it with: vestibule domains approve {}", row.host);
+    }
     if row.failures > 0 {
         let _ = writeln!(text, "  orders that failed: {}", row.failures);
     }
@@ -144,6 +148,9 @@ pub(super) fn one(
             (None, _) => {
                 let _ = writeln!(text, "    {}", paint.good("nothing is missing"));
             }
+        }
+        if let Some(waits) = &sight.orders_wait {
+            let _ = writeln!(text, "    but {}", tame(waits));
         }
     }
     text

@@ -216,6 +216,9 @@ pub(super) fn cause(error: &Error) -> String {
             | ErrorType::InvalidCert
             | ErrorType::SocketError
     );
+    if error.etype == ErrorType::H2Error {
+        return format!("{kind} (does it speak HTTP/2, as `protocol` says?)");
+    }
     if !is_of_connecting {
         return kind.to_owned();
     }
