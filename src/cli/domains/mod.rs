@@ -231,7 +231,7 @@ async fn one(args: &DomainsArgs, config: &Config, store: &SqliteStore, host: &Ho
 
 async fn find(config: &Config, store: &SqliteStore, host: &HostName) -> Result<DomainRow, Failure> {
     named(config, store).await?.into_iter().find(|row| row.host == *host).ok_or_else(|| {
-        let help = "`vestibule domains` lists those that the config and the tables name";
+        let help = "`vestibule domains` lists those that the config and the tables name; `check --data` tells of rows that do not count";
         Failure::Usage(format!("no app has the domain `{host}`\n  help: {help}"))
     })
 }
