@@ -1,6 +1,6 @@
 //! Keeps an eye on all tables of domains, and publishes what they say together.
 //!
-//! A table that cannot be read goes on with what it said last: at a start, with what the store remembers. Reading is done apart
+//! A table that cannot be read goes on with what it said last: at a start, with what is remembered from before. Reading is done apart
 //! from the threads that serve, for a table may be long.
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,16 +18,16 @@ use super::source::Source;
 use super::standing::{after, age};
 use super::{TableDirectory, Tables};
 use crate::config::{App, Config};
-use crate::state::domains::DomainStore;
+use crate::state::domains::{Claim, Owner};
 use crate::state::nominated::{Named, Nominations, Nominee};
-use crate::types::AppName;
+use crate::types::{AppName, HostName};
 
 /// How often it is asked whether a source has something new.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A table that could not be read is read again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// A store that could not be read is read again after this.
-const RECALL_AFTER: Duration = Duration::from_secs(5);
+/// A start does not wait longer for tables whose domains are known from before.
+const PATIENCE_IF_KNOWN: Duration = Duration::from_millis(500);
 /// A table is read this much before `refresh` is over, so that a change has its effect in time; at most a fifth of it.
 const AHEAD: Duration = Duration::from_secs(2);
 
@@ -35,7 +35,6 @@ const AHEAD: Duration = Duration::from_secs(2);
 pub struct DomainWatch {
     directory: Arc<TableDirectory>,
     nominations: Arc<Nominations>,
-    store: Arc<dyn DomainStore>,
     /// The tables that it looks after are these.
     seen: Arc<Tables>,
     tables: Vec<Table>,
@@ -43,8 +42,6 @@ pub struct DomainWatch {
     round: u64,
     /// What apps had when their tables were not read yet.
     recalled: HashMap<AppName, Vec<Nominee>>,
-    /// Whether that was found out. Before, nothing is published: what nobody recalls would count as gone.
-    is_recalled: bool,
     reads: JoinSet<Done>,
     halt: CancellationToken,
 }
@@ -72,16 +69,14 @@ struct Done {
 impl DomainWatch {
     /// Watches the tables of a directory.
     #[must_use]
-    pub fn new(directory: Arc<TableDirectory>, nominations: Arc<Nominations>, store: Arc<dyn DomainStore>) -> Self {
+    pub fn new(directory: Arc<TableDirectory>, nominations: Arc<Nominations>) -> Self {
         let mut this = Self {
             directory,
             nominations,
-            store,
             seen: Arc::default(),
             tables: Vec::new(),
             round: 0,
             recalled: HashMap::new(),
-            is_recalled: false,
             reads: JoinSet::new(),
             halt: CancellationToken::new(),
         };
@@ -113,15 +108,34 @@ impl DomainWatch {
         }
         self.seen = tables;
         self.round += 1;
-        self.is_recalled = false;
         true
     }
 
-    /// Reads every table once, for at most so long, and publishes what they say. What cannot be read in time is recalled from the
-    /// store.
-    pub async fn first(&mut self, patience: Duration) {
+    /// Reads every table once, for at most so long, and publishes what they say. Those that cannot be read in time are as they are
+    /// known from before; what nobody knows would count as gone.
+    pub async fn first(&mut self, patience: Duration, known: impl Fn() -> Vec<Claim> + Send) {
+        self.begin_due();
+        self.read_begun(PATIENCE_IF_KNOWN).await;
+        if !self.unread().is_empty() {
+            let claims = known();
+            for (name, app) in self.unread() {
+                self.recalled.insert(name, recalled(&app, &claims));
+            }
+            if self.recalled.values().any(Vec::is_empty) {
+                self.read_begun(patience.saturating_sub(PATIENCE_IF_KNOWN)).await;
+            }
+            for app in self.unread().keys() {
+                let domains = self.recalled.get(app).map_or(0, Vec::len);
+                let limit = "a table of domains cannot be read yet; its domains are as the store knows them";
+                tracing::warn!(%app, domains, "{limit}");
+            }
+        }
+        self.publish();
+    }
+
+    /// Waits for what is being read, for at most so long.
+    async fn read_begun(&mut self, patience: Duration) {
         let _ = tokio::time::timeout(patience, async {
-            self.begin_due();
             while let Some(done) = self.reads.join_next().await {
                 if let Ok(done) = done {
                     self.take(done);
@@ -129,7 +143,12 @@ impl DomainWatch {
             }
         })
         .await;
-        self.publish().await;
+    }
+
+    /// The apps that have a table which was not read yet.
+    fn unread(&self) -> BTreeMap<AppName, Arc<App>> {
+        let unread = self.tables.iter().filter(|table| table.last.is_none());
+        unread.map(|table| (table.app.name.clone(), Arc::clone(&table.app))).collect()
     }
 
     /// Reads every table again whenever it may have changed, until it is told to stop.
@@ -137,20 +156,18 @@ impl DomainWatch {
         let _halt = self.halt.clone().drop_guard();
         let mut every = tokio::time::interval(LOOK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut recall = tokio::time::interval(RECALL_AFTER);
-        recall.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = recall.tick(), if !self.is_recalled => self.publish().await,
                 Some(done) = self.reads.join_next() => {
                     if let Ok(done) = done && self.take(done) {
-                        self.publish().await;
+                        self.publish();
                     }
                 }
                 _ = every.tick() => {
                     if self.adopt() {
-                        self.publish().await;
+                        self.recall();
+                        self.publish();
                     }
                     self.begin_due();
                 }
@@ -217,52 +234,27 @@ impl DomainWatch {
         }
     }
 
-    /// Finds out what apps had whose tables cannot be read yet.
-    async fn recall(&mut self) {
-        let unread = self.tables.iter().filter(|table| table.last.is_none());
-        let apps: BTreeMap<AppName, Arc<App>> =
-            unread.map(|table| (table.app.name.clone(), Arc::clone(&table.app))).collect();
+    /// Keeps what apps had whose tables another config changed, until those are read.
+    fn recall(&mut self) {
+        let apps = self.unread();
         self.recalled.retain(|app, _| apps.contains_key(app));
-        self.is_recalled = true;
-        if apps.is_empty() {
-            return;
-        }
-        if let Some(named) = self.nominations.latest() {
-            for app in apps.into_keys() {
-                let of_app = named.nominees.iter().filter(|nominee| nominee.owner.app == app);
-                let of_app = of_app.cloned().collect();
-                self.recalled.insert(app, of_app);
-            }
-            return;
-        }
-        let claims = match self.store.claims().await {
-            Ok(claims) => claims,
-            Err(error) => {
-                self.is_recalled = false;
-                return tracing::error!(%error, "the domains of tables cannot be recalled");
-            }
-        };
-        for (name, app) in apps {
-            let domains = recalled(&app, &claims);
-            let limit = "a table of domains cannot be read yet; its domains are as the store knows them";
-            tracing::warn!(app = %name, domains = domains.len(), "{limit}");
-            self.recalled.insert(name, domains);
+        let Some(named) = self.nominations.latest().filter(|_| !apps.is_empty()) else { return };
+        for app in apps.into_keys() {
+            let of_app = named.nominees.iter().filter(|nominee| nominee.owner.app == app).cloned().collect();
+            self.recalled.insert(app, of_app);
         }
     }
 
     /// Publishes what all tables say together.
-    async fn publish(&mut self) {
-        if !self.is_recalled {
-            self.recall().await;
-        }
-        if !self.is_recalled {
-            return;
-        }
+    fn publish(&mut self) {
         let tables = &self.tables;
         let is_unread = |app: &AppName| tables.iter().any(|table| table.app.name == *app && table.last.is_none());
         self.recalled.retain(|app, _| is_unread(app));
         let mut refused_rows: BTreeMap<AppName, u64> = BTreeMap::new();
-        let mut nominees: Vec<Nominee> = Vec::new();
+        let read = self.tables.iter().filter_map(|table| table.last.as_ref());
+        let many = read.map(|reading| reading.domains.len()).sum::<usize>();
+        let many = many + self.recalled.values().map(Vec::len).sum::<usize>();
+        let mut nominees: Vec<Nominee> = Vec::with_capacity(many);
         for table in &self.tables {
             let Some(reading) = &table.last else { continue };
             *refused_rows.entry(table.app.name.clone()).or_default() += reading.report.fault_count;
@@ -272,14 +264,20 @@ impl DomainWatch {
         nominees.extend(self.recalled.values().flatten().cloned());
         // Stable: of two that say the same, the first table counts.
         nominees.sort_by(|one, other| one.host.cmp(&other.host));
-        let mut unique: Vec<Nominee> = Vec::with_capacity(nominees.len());
-        for nominee in nominees {
-            let same = unique.iter().rev().take_while(|other| other.host == nominee.host);
-            if !same.into_iter().any(|other| other.owner == nominee.owner) {
-                unique.push(nominee);
+        let mut same: Vec<Arc<Owner>> = Vec::new();
+        let mut host: Option<HostName> = None;
+        nominees.retain(|nominee| {
+            if host.as_ref() != Some(&nominee.host) {
+                host = Some(nominee.host.clone());
+                same.clear();
             }
-        }
-        self.nominations.publish(Named { nominees: unique, refused_rows });
+            let is_new = !same.contains(&nominee.owner);
+            if is_new {
+                same.push(Arc::clone(&nominee.owner));
+            }
+            is_new
+        });
+        self.nominations.publish(Named { nominees, refused_rows });
     }
 }
 

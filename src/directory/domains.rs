@@ -10,7 +10,7 @@ use super::report::ListReport;
 use super::source::{Place, Source, Step, View};
 use crate::config::{App, Config, DomainTable};
 use crate::policy::{ConditionFacts, Customer, Row, Subject, Verdict};
-use crate::state::domains::Owner;
+use crate::state::domains::{Claim, Owner};
 use crate::state::nominated::{Face, Nominee};
 use crate::types::{CustomerId, HostName};
 
@@ -28,18 +28,18 @@ pub struct DomainReading {
 
 /// Whose a host name is already, without any table.
 #[derive(Debug, Default)]
-pub struct Taken(HashMap<HostName, String>);
+pub struct Taken(HashMap<HostName, Arc<str>>);
 
 impl Taken {
     /// The names that a config has: tables do not change those.
     #[must_use]
     pub fn by(config: &Config) -> Self {
-        let of_app = |app: &Arc<App>| {
-            let by = format!("app `{}` has it in the config", app.name);
-            app.domains.iter().map(move |domain| (domain.host.clone(), by.clone())).collect::<Vec<_>>()
-        };
-        let mut taken: HashMap<HostName, String> = config.apps.iter().flat_map(of_app).collect();
-        taken.extend(config.login.hub.clone().map(|hub| (hub, "it is `login.hub`".to_owned())));
+        let mut taken: HashMap<HostName, Arc<str>> = HashMap::new();
+        for app in &config.apps {
+            let by: Arc<str> = format!("app `{}` has it in the config", app.name).into();
+            taken.extend(app.domains.iter().map(|domain| (domain.host.clone(), Arc::clone(&by))));
+        }
+        taken.extend(config.login.hub.clone().map(|hub| (hub, "it is `login.hub`".into())));
         Self(taken)
     }
 }
@@ -84,7 +84,7 @@ struct Reading<'a> {
     now: Timestamp,
     faces: Faces<'a>,
     /// The same one for all domains of a customer.
-    owners: HashMap<Owner, Arc<Owner>>,
+    owners: HashSet<Arc<Owner>>,
     domains: Vec<(Place, Nominee)>,
     report: ListReport,
     noted: HashSet<String>,
@@ -99,7 +99,7 @@ impl<'a> Reading<'a> {
             taken,
             now,
             faces: Faces::new(app, logos),
-            owners: HashMap::new(),
+            owners: HashSet::new(),
             domains: Vec::new(),
             report: ListReport::default(),
             noted: HashSet::new(),
@@ -137,8 +137,8 @@ impl<'a> Reading<'a> {
         let owner = match self.owners.get(&named.owner) {
             Some(owner) => Arc::clone(owner),
             None => {
-                let owner = Arc::new(named.owner.clone());
-                self.owners.insert(named.owner, Arc::clone(&owner));
+                let owner = Arc::new(named.owner);
+                self.owners.insert(Arc::clone(&owner));
                 owner
             }
         };
@@ -199,21 +199,21 @@ impl<'a> Reading<'a> {
             return Err(format!("the table names more than {MOST_DOMAINS} domains"));
         }
         self.domains.sort_by(|one, other| (&one.1.host, one.0).cmp(&(&other.1.host, other.0)));
-        let mut domains: Vec<(Place, Nominee)> = Vec::with_capacity(self.domains.len());
-        // Where those of the host at hand begin.
-        let mut first = 0;
-        for (place, nominee) in self.domains {
-            if domains.get(first).is_none_or(|(_, other)| other.host != nominee.host) {
-                first = domains.len();
+        let mut domains = self.domains;
+        // Those of the host at hand, so far.
+        let mut same: Vec<(Place, Nominee)> = Vec::new();
+        domains.retain(|(place, nominee)| {
+            if same.first().is_some_and(|(_, other)| other.host != nominee.host) {
+                same.clear();
             }
-            let same = domains.get(first..).unwrap_or_default();
             if let Some((other, _)) = same.iter().find(|(_, other)| other.owner == nominee.owner) {
                 let what = format!("the domain stands twice: {other} counts");
-                self.report.fault(place, Some(nominee.host.to_string()), what);
-                continue;
+                self.report.fault(*place, Some(nominee.host.to_string()), what);
+                return false;
             }
-            domains.push((place, nominee));
-        }
+            same.push((*place, nominee.clone()));
+            true
+        });
         for group in domains.chunk_by(|one, other| one.1.host == other.1.host).filter(|group| group.len() > 1) {
             for (place, nominee) in group {
                 let others = group.iter().filter(|(other, _)| other != place);
@@ -249,16 +249,14 @@ fn brief(text: String) -> String {
     if text.chars().count() <= MOST { text } else { text.chars().take(MOST).collect() }
 }
 
-/// What the store remembers of an app's domains, for as long as their table cannot be read.
-pub(super) fn recalled(app: &App, claims: &[crate::state::domains::Claim]) -> Vec<Nominee> {
+/// What is remembered of an app's domains, for as long as their table cannot be read.
+pub(super) fn recalled(app: &App, claims: &[Claim]) -> Vec<Nominee> {
     let mut logos = app.domain_tables.iter().map(Logos::of).find(Logos::is_there).unwrap_or_default();
     let mut faces = Faces::new(app, &mut logos);
-    // What the config named has no face, and is the config's to name again.
-    let named =
-        claims.iter().filter(|claim| claim.owner.app == app.name && claim.left.is_none() && !claim.brand.is_empty());
-    let nominee = |claim: &crate::state::domains::Claim| -> Nominee {
+    let named = claims.iter().filter(|claim| claim.owner.app == app.name);
+    let nominee = |claim: &Claim| -> Nominee {
         let (face, _): (Arc<Face>, _) = faces.face(FaceColumns::of_text(&claim.brand));
-        Nominee { host: claim.host.clone(), owner: Arc::new(claim.owner.clone()), face }
+        Nominee { host: claim.host.clone(), owner: Arc::clone(&claim.owner), face }
     };
     named.map(nominee).collect()
 }

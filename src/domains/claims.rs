@@ -15,11 +15,11 @@ use super::settle::{Changes, Claims, Sources};
 use super::txt::Txt;
 use crate::config::Domain;
 use crate::state::clock::Clock;
-use crate::state::domains::{DomainStore, Owner};
+use crate::state::domains::{Claim, DomainStore, Owner};
 use crate::state::nominated::{Named, Nominations, Nominee};
 use crate::state::ports::StoreError;
 use crate::state::proof::{Proof, ProofKey, Waiting, WaitingFor, WaitingRoom};
-use crate::state::snapshot::{Current, Snapshot};
+use crate::state::snapshot::{Current, Site, Snapshot};
 use crate::types::HostName;
 
 /// How often it is looked whether an operator has approved something, and whose turn it is to be asked for.
@@ -101,13 +101,20 @@ impl ClaimsKeeper {
         })
     }
 
+    /// What the tables named when they were read last, be it before a restart.
+    #[must_use]
+    pub fn known(&self) -> Vec<Claim> {
+        self.claims.named_by_tables()
+    }
+
     /// Puts in force what the tables say now.
     pub async fn settle(&mut self) {
         let Some(named) = self.room.nominations.latest() else { return };
         self.look_at_config();
         let now = self.room.clock.now();
         let changes = self.claims.changes(self.sources(&named), now);
-        self.is_behind = !self.write(changes, &named).await;
+        self.is_behind = !self.write(changes).await;
+        self.claims.share(&named.nominees);
         let before = self.room.waiting.all();
         let standing = self.claims.standing(self.sources(&named), &self.room.key, &before, now);
         tell_waiting(&before, &standing.waiting);
@@ -115,7 +122,9 @@ impl ClaimsKeeper {
         self.room.waiting.publish(standing.waiting);
         if self.served.as_ref() != Some(&standing.served) {
             self.put_in_force(&standing.served);
-            self.served = Some(standing.served);
+            let mut served = standing.served;
+            served.shrink_to_fit();
+            self.served = Some(served);
         }
     }
 
@@ -178,11 +187,17 @@ impl ClaimsKeeper {
         }
         let current = self.room.current.load_full();
         self.dns = None;
-        let owner = |site: &crate::state::snapshot::Site| Owner {
-            app: site.app.name.clone(),
-            customer: site.domain.customer.clone(),
+        let mut owners: HashSet<Arc<Owner>> = HashSet::new();
+        let mut owner = |site: &Site| {
+            let owner = Owner { app: site.app.name.clone(), customer: site.domain.customer.clone() };
+            if let Some(known) = owners.get(&owner) {
+                return Arc::clone(known);
+            }
+            let owner = Arc::new(owner);
+            owners.insert(Arc::clone(&owner));
+            owner
         };
-        let domains = current.configured().map(|site| (site.domain.host.clone(), Arc::new(owner(site)))).collect();
+        let domains = current.configured().map(|site| (site.domain.host.clone(), owner(site))).collect();
         let reserved = current.login.hub.iter().cloned().collect();
         self.config = Some((current, Configured { domains, reserved }));
         // Domains of an app that was away have to be put in force again.
@@ -190,7 +205,7 @@ impl ClaimsKeeper {
     }
 
     /// Writes what has changed; answers whether that is done.
-    async fn write(&mut self, changes: Changes, named: &Named) -> bool {
+    async fn write(&mut self, changes: Changes) -> bool {
         let store = &self.room.store;
         let written = async {
             if !changes.put.is_empty() {
@@ -203,7 +218,7 @@ impl ClaimsKeeper {
         };
         match written.await {
             Ok(()) => {
-                self.claims.apply(changes, &named.nominees);
+                self.claims.apply(changes);
                 true
             }
             Err(error) => {
@@ -303,9 +318,8 @@ impl ClaimsKeeper {
         let Some(claim) = self.claims.proven(host, owner, now).filter(|_| self.waits(host, owner)) else {
             return false;
         };
-        let named = self.room.nominations.latest().unwrap_or_default();
         let changes = Changes { put: vec![claim], forget: Vec::new() };
-        let is_written = self.write(changes, &named).await;
+        let is_written = self.write(changes).await;
         if is_written {
             let customer = owner.customer.as_ref().map_or("", |customer| customer.as_str());
             tracing::info!(%host, app = %owner.app, customer, by, "the domain is proven for another owner");

@@ -108,9 +108,11 @@ impl Settings {
 }
 
 /// What was written down of names that nobody has wanted yet.
+#[derive(Default)]
 struct Remembered {
-    names: HashMap<CertificateName, (Option<Progress>, Option<Times>)>,
-    until: Timestamp,
+    names: HashMap<CertificateName, (Option<Box<Progress>>, Option<Times>)>,
+    /// None as long as nobody asked for it: where nothing is ordered, it would be of no use.
+    until: Option<Timestamp>,
 }
 
 /// What came of a job.
@@ -172,7 +174,7 @@ impl Onboarding {
 
     async fn work(self: Arc<Self>) {
         let mut changes = self.parts.current.changes();
-        let mut remembered = self.remember().await;
+        let mut remembered = Remembered::default();
         let mut jobs: JoinSet<(Job, Ended)> = JoinSet::new();
         let mut wishes: JoinSet<CertificateName> = JoinSet::new();
         // A wish stays in the store until it is answered.
@@ -225,14 +227,14 @@ impl Onboarding {
     /// What was written down before.
     async fn remember(&self) -> Remembered {
         let until = later(self.parts.clock.now(), REMEMBER);
-        let mut names: HashMap<CertificateName, (Option<Progress>, Option<Times>)> = HashMap::new();
+        let mut names: HashMap<CertificateName, (Option<Box<Progress>>, Option<Times>)> = HashMap::new();
         let mut failures = 0;
         loop {
             match futures_util::try_join!(self.parts.store.progress(), self.parts.certificate_store.certificate_times())
             {
                 Ok((progress, times)) => {
                     for (name, progress) in progress {
-                        names.entry(name).or_default().0 = Some(progress);
+                        names.entry(name).or_default().0 = Some(Box::new(progress));
                     }
                     let now = self.parts.clock.now();
                     let mut schedule = self.schedule();
@@ -243,7 +245,7 @@ impl Onboarding {
                         }
                         names.entry(name).or_default().1 = Some(times);
                     }
-                    return Remembered { names, until };
+                    return Remembered { names, until: Some(until) };
                 }
                 Err(error) => {
                     failures += 1;
@@ -259,6 +261,9 @@ impl Onboarding {
     async fn take_stock(&self, remembered: &mut Remembered) {
         let snapshot = self.parts.current.load_full();
         let settings = self.settings();
+        if settings.is_some() && remembered.until.is_none() {
+            *remembered = self.remember().await;
+        }
         let wanted = settings.as_ref().map(|settings| wanted(&snapshot, &settings.acme)).unwrap_or_default();
         let (mut gone, new) = {
             let schedule = self.schedule();
@@ -294,6 +299,7 @@ impl Onboarding {
             self.add(adding, remembered, &known);
             tokio::task::yield_now().await;
         }
+        remembered.names.shrink_to_fit();
         if !gone.is_empty() {
             self.forget(&gone).await;
         }
@@ -305,7 +311,7 @@ impl Onboarding {
         for name in names {
             let (progress, times) = remembered.names.remove(&name).unwrap_or_default();
             let times = times.or_else(|| known.get(&name).copied());
-            schedule.add(name, progress, times, now);
+            schedule.add(name, progress.map(|progress| *progress), times, now);
         }
     }
 
@@ -522,7 +528,7 @@ impl Onboarding {
         if let Err(error) = self.parts.store.forget_wishes(now - WISH_LASTS).await {
             tracing::warn!(%error, "old wishes cannot be forgotten");
         }
-        if now < remembered.until {
+        if remembered.until.is_some_and(|until| now < until) {
             return;
         }
         let unwanted: Vec<_> = remembered.names.drain().map(|(name, _)| name).collect();

@@ -22,7 +22,7 @@ pub(super) struct Claims {
     all: HashMap<HostName, Kept>,
 }
 
-/// A claim, in as little memory as it takes: owners and texts are shared.
+/// A claim without its host. Owners and texts are shared.
 #[derive(Clone, Debug)]
 struct Kept {
     owner: Arc<Owner>,
@@ -60,34 +60,37 @@ pub(super) struct Standing {
 impl Claims {
     /// Takes what the store has kept.
     pub(super) fn new(kept: Vec<Claim>) -> Self {
-        let mut claims = Self::default();
-        let mut owners: HashMap<Owner, Arc<Owner>> = HashMap::new();
-        let mut brands: HashSet<Arc<str>> = HashSet::new();
-        claims.all.reserve(kept.len());
-        for claim in kept {
-            let mut shared = |owner: Owner| Arc::clone(owners.entry(owner.clone()).or_insert_with(|| Arc::new(owner)));
-            let brand = match brands.get(claim.brand.as_str()) {
-                Some(brand) => Arc::clone(brand),
-                None => {
-                    let brand: Arc<str> = claim.brand.into();
-                    brands.insert(Arc::clone(&brand));
-                    brand
+        Self { all: kept.into_iter().map(Kept::of).collect() }
+    }
+
+    /// What is proven or waits to be, as the tables named it last: for as long as one of them cannot be read.
+    pub(super) fn named_by_tables(&self) -> Vec<Claim> {
+        // What the config named has no brand, and is the config's to name again.
+        let named = self.all.iter().filter(|(_, kept)| kept.left.is_none() && !kept.brand.is_empty());
+        named.map(|(host, kept)| claim(host, &kept.owner, &kept.brand, kept.proven.as_ref())).collect()
+    }
+
+    /// Lets go of texts that what is named has too.
+    pub(super) fn share(&mut self, named: &[Nominee]) {
+        for nominee in named {
+            let Some((host, mut kept)) = self.all.remove_entry(&nominee.host) else { continue };
+            drop(host);
+            for owner in [Some(&mut kept.owner), kept.proven.as_mut().map(|(owner, _)| owner)].into_iter().flatten() {
+                if **owner == *nominee.owner {
+                    *owner = Arc::clone(&nominee.owner);
                 }
-            };
-            let kept = Kept {
-                owner: shared(claim.owner),
-                brand,
-                proven: claim.proven.map(|(owner, since)| (shared(owner), since)),
-                left: claim.left,
-            };
-            claims.all.insert(claim.host, kept);
+            }
+            if *kept.brand == *nominee.face.text {
+                kept.brand = Arc::clone(&nominee.face.text);
+            }
+            self.all.insert(nominee.host.clone(), kept);
         }
-        claims
     }
 
     /// What has to be written so that the claims are as the sources say now.
     pub(super) fn changes(&self, sources: Sources<'_>, now: Timestamp) -> Changes {
         let mut changes = Changes::default();
+        let nothing: Arc<str> = "".into();
         let mut named: HashSet<&HostName> = HashSet::with_capacity(sources.named.len());
         for (host, owner) in sources.configured {
             named.insert(host);
@@ -96,7 +99,7 @@ impl Claims {
             if !old.is_some_and(|old| old.is_as(owner, "") && is_proven) {
                 let proven = old.and_then(|old| old.proven.clone()).filter(|_| is_proven);
                 let proven = proven.unwrap_or_else(|| (Arc::clone(owner), now));
-                changes.put.push(claim(host, owner, "", Some(&proven)));
+                changes.put.push(claim(host, owner, &nothing, Some(&proven)));
             }
         }
         for group in groups(sources) {
@@ -138,29 +141,11 @@ impl Claims {
     }
 
     /// Takes what has been written.
-    pub(super) fn apply(&mut self, changes: Changes, named: &[Nominee]) {
+    pub(super) fn apply(&mut self, changes: Changes) {
         for host in changes.forget {
             self.all.remove(&host);
         }
-        for claim in changes.put {
-            // What the nominee says is there already.
-            let nominees = named.binary_search_by(|nominee| nominee.host.cmp(&claim.host)).ok();
-            let near = nominees.and_then(|at| named.get(at));
-            let shared = |owner: Owner| match near {
-                Some(nominee) if *nominee.owner == owner => Arc::clone(&nominee.owner),
-                _ => Arc::new(owner),
-            };
-            let brand = match near {
-                Some(nominee) if *nominee.face.text == *claim.brand => Arc::clone(&nominee.face.text),
-                _ => claim.brand.into(),
-            };
-            let owner = shared(claim.owner);
-            let proven = claim.proven.map(|(proven, since)| {
-                let proven = if proven == *owner { Arc::clone(&owner) } else { Arc::new(proven) };
-                (proven, since)
-            });
-            self.all.insert(claim.host, Kept { owner, brand, proven, left: claim.left });
-        }
+        self.all.extend(changes.put.into_iter().map(Kept::of));
     }
 
     /// What may be served by what has been written, and who waits. `before` tells since when.
@@ -214,6 +199,11 @@ impl Claims {
 }
 
 impl Kept {
+    fn of(claim: Claim) -> (HostName, Self) {
+        let Claim { host, owner, brand, proven, left } = claim;
+        (host, Self { owner, brand, proven, left })
+    }
+
     fn is_as(&self, owner: &Owner, brand: &str) -> bool {
         *self.owner == *owner && *self.brand == *brand && self.left.is_none()
     }
@@ -236,9 +226,14 @@ fn since(before: &BTreeMap<HostName, Waiting>, host: &HostName, cause: &WaitingF
     before.get(host).filter(|waiting| waiting.cause == *cause).map_or(now, |waiting| waiting.since)
 }
 
-fn claim(host: &HostName, owner: &Owner, brand: &str, proven: Option<&(Arc<Owner>, Timestamp)>) -> Claim {
-    let proven = proven.map(|(owner, since)| (Owner::clone(owner), *since));
-    Claim { host: host.clone(), owner: owner.clone(), brand: brand.to_owned(), proven, left: None }
+fn claim(host: &HostName, owner: &Arc<Owner>, brand: &Arc<str>, proven: Option<&(Arc<Owner>, Timestamp)>) -> Claim {
+    Claim {
+        host: host.clone(),
+        owner: Arc::clone(owner),
+        brand: Arc::clone(brand),
+        proven: proven.cloned(),
+        left: None,
+    }
 }
 
 #[cfg(test)]

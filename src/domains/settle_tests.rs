@@ -48,7 +48,8 @@ impl Play {
         let named = named(tables);
         let sources = Sources { configured: &self.configured, reserved: &reserved, named: &named };
         let changes = self.claims.changes(sources, at(day));
-        self.claims.apply(changes, &named);
+        self.claims.apply(changes);
+        self.claims.share(&named);
         let again = self.claims.changes(sources, at(day));
         assert!(again.put.is_empty() && again.forget.is_empty(), "once written, there is nothing more: {again:?}");
         let standing = self.claims.standing(sources, &ProofKey::new(&[1; 32]), &self.waiting, at(day));
@@ -71,7 +72,7 @@ impl Play {
 
     fn prove(&mut self, name: &str, of: &str, day: i64) -> bool {
         let Some(claim) = self.claims.proven(&host(name), &owner(of), at(day)) else { return false };
-        self.claims.apply(Changes { put: vec![claim], forget: Vec::new() }, &[]);
+        self.claims.apply(Changes { put: vec![claim], forget: Vec::new() });
         true
     }
 

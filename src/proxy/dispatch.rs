@@ -21,7 +21,7 @@ impl Gateway {
         ctx: &mut RequestCtx,
         facts: &Facts,
     ) -> Result<Option<Reply>> {
-        let mut attempts = Attempts::new(self.upstreams.pool(&facts.site.app.name)?);
+        let mut attempts = Attempts::new(self.upstreams.pool(&facts.site.app)?);
         let ended = ctx.open.as_ref().map(|open| open.ended().clone());
         let over = async {
             match ended {

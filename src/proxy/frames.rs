@@ -19,6 +19,7 @@ const PREFACE: usize = 24;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 
@@ -32,7 +33,8 @@ pub(super) struct Frames {
     read: Heads,
     written: Heads,
     left: u32,
-    /// `WINDOW_UPDATE` frames that answer what we wrote: they cost nothing.
+    /// Frames that go with what we wrote: `WINDOW_UPDATE`, and the `PING` by which gRPC's clients find out how fast a download may be,
+    /// one for each round trip. They cost nothing.
     paid_updates: u64,
     counted_at: Instant,
 }
@@ -49,7 +51,7 @@ impl Frames {
         self.read.pass(bytes, |head| match head.kind {
             HEADERS => {}
             DATA if head.length > 0 || head.flags & END_STREAM != 0 => {}
-            WINDOW_UPDATE if *paid > 0 => *paid -= 1,
+            WINDOW_UPDATE | PING if *paid > 0 => *paid -= 1,
             _ => idle += 1,
         });
         self.spend(idle, now)
@@ -195,6 +197,17 @@ mod tests {
             for _ in 0..2 {
                 frames.read(&frame(WINDOW_UPDATE, 0, 4), now).expect("paid");
             }
+        }
+        assert_eq!(frames.left, AT_ONCE);
+    }
+
+    #[test]
+    fn a_download_that_measures_its_way_is_no_flood() {
+        let (mut frames, now) = fresh();
+        for _ in 0..AT_ONCE * 5 {
+            frames.written(&frame(DATA, 0, 200), now).expect("data");
+            frames.read(&frame(WINDOW_UPDATE, 0, 4), now).expect("paid");
+            frames.read(&frame(PING, 0, 8), now).expect("paid");
         }
         assert_eq!(frames.left, AT_ONCE);
     }

@@ -53,7 +53,7 @@ pub(super) fn relocate(
 
 /// The place where the customer finds what the app calls `value`, where that differs.
 fn location(value: &str, prefix: &Prefix, outer: &str, inner: Option<&str>) -> Option<String> {
-    let (origin, rest) = match value.strip_prefix("//").or_else(|| value.split_once("://").map(|(_, rest)| rest)) {
+    let (origin, rest) = match value.strip_prefix("//").or_else(|| after_scheme(value)) {
         Some(rest) => {
             let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
             if inner.is_some_and(|inner| inner.eq_ignore_ascii_case(authority)) {
@@ -71,7 +71,21 @@ fn location(value: &str, prefix: &Prefix, outer: &str, inner: Option<&str>) -> O
     };
     let (path, tail) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
     let path = prefix.to_customer(if path.is_empty() { "/" } else { path })?;
-    Some(format!("{}{path}{tail}", origin.unwrap_or_default()))
+    let origin = origin.unwrap_or_else(|| if is_plain(&path) { String::new() } else { format!("https://{outer}") });
+    Some(format!("{origin}{path}{tail}"))
+}
+
+/// What follows the scheme of an absolute URL. A path may hold `://` too, in its query say.
+fn after_scheme(value: &str) -> Option<&str> {
+    let (scheme, rest) = value.split_once("://")?;
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    scheme.bytes().all(is_scheme).then_some(rest)
+}
+
+/// Whether browsers take a path by itself for a path of this host. Of `/base//elsewhere.test` without `/base` they would not: nor with
+/// a backslash there, or with white space, which they drop before they look.
+fn is_plain(path: &str) -> bool {
+    !path.as_bytes().get(1).is_some_and(|byte| matches!(byte, b'/' | b'\\' | 0..=b' '))
 }
 
 /// The cookie with its path as the customer has it. What names no path gets the customer's own by itself.
@@ -139,6 +153,31 @@ mod tests {
             location("http://app.internal", &Prefix::default(), "orders.test", Some("app.internal")).as_deref(),
             Some("https://orders.test/")
         );
+    }
+
+    #[test]
+    fn attack_15_a_path_that_loses_its_prefix_does_not_become_another_host() {
+        let check = |value: &str, expected: &str| {
+            let new = location(value, &prefix("", "/base"), "orders.test", None);
+            assert_eq!(new.as_deref(), Some(expected), "{value:?}");
+        };
+        check("/base//elsewhere.test/x", "https://orders.test//elsewhere.test/x");
+        check("/base/\\elsewhere.test/x", "https://orders.test/\\elsewhere.test/x");
+        check("/base/\t/elsewhere.test/x", "https://orders.test/\t/elsewhere.test/x");
+        check("/base/cart", "/cart");
+        check("https://orders.test/base//elsewhere.test", "https://orders.test//elsewhere.test");
+    }
+
+    #[test]
+    fn an_address_in_a_query_is_no_host() {
+        let both = prefix("/shop", "/base");
+        let check = |value: &str, expected: &str| {
+            let new = location(value, &both, "orders.test", Some("app.internal"));
+            assert_eq!(new.as_deref(), Some(expected), "{value:?}");
+        };
+        check("/base/login?next=https://orders.test/base/x", "/shop/login?next=https://orders.test/base/x");
+        check("/base/login?next=http://app.internal/base/x", "/shop/login?next=http://app.internal/base/x");
+        check("/base/login?next=https://elsewhere.test/", "/shop/login?next=https://elsewhere.test/");
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl TableDomains {
             key: ProofKey::of(&*store).await?,
             clock,
         };
-        let watch = DomainWatch::new(directory, Arc::clone(&self.nominations), store);
+        let watch = DomainWatch::new(directory, Arc::clone(&self.nominations));
         Ok(Prepared { watch, keeper: ClaimsKeeper::open(room).await? })
     }
 }
@@ -61,7 +61,7 @@ impl TableDomains {
 impl Prepared {
     /// Puts in force what the tables say now, so that whoever comes first is served; then goes on in the background.
     pub(super) async fn run(mut self, rooms: &TaskTracker, halt: &CancellationToken) {
-        self.watch.first(FIRST_READING).await;
+        self.watch.first(FIRST_READING, || self.keeper.known()).await;
         self.keeper.settle().await;
         rooms.spawn(self.watch.run(halt.clone()));
         rooms.spawn(self.keeper.run(halt.clone()));

@@ -1,5 +1,7 @@
 //! Domains as people ask about them: which there are, whose, and what each still lacks.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -62,18 +64,19 @@ pub struct Progress {
     pub next_try: Option<Timestamp>,
 }
 
-/// A domain that a table or the config named, and whose it was proven to be.
+/// A domain that a table or the config named, and whose it was proven to be. There may be very many, so what several have in common
+/// is there once.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claim {
     /// The domain.
     pub host: HostName,
     /// Who has it: as the table, or the config, said last.
-    pub owner: Owner,
+    pub owner: Arc<Owner>,
     /// How it presents itself, as the table said last; the room that reads tables knows the form. Empty for a domain that the
     /// config names.
-    pub brand: String,
+    pub brand: Arc<str>,
     /// Whose it was proven to be, and since when.
-    pub proven: Option<(Owner, Timestamp)>,
+    pub proven: Option<(Arc<Owner>, Timestamp)>,
     /// Since when the table does not name it any more.
     pub left: Option<Timestamp>,
 }

@@ -1,5 +1,8 @@
 //! Domains: how far each is on its way to a certificate, and whose those are that tables named.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -34,11 +37,39 @@ fn read_owner(app: &str, customer: Option<String>) -> sqlx::Result<Owner> {
     Ok(Owner { app, customer })
 }
 
-fn read_claim(row: &SqliteRow) -> sqlx::Result<Claim> {
+/// What claims have in common, each once.
+#[derive(Default)]
+struct Common {
+    owners: HashSet<Arc<Owner>>,
+    brands: HashSet<Arc<str>>,
+}
+
+impl Common {
+    fn owner(&mut self, app: &str, customer: Option<String>) -> sqlx::Result<Arc<Owner>> {
+        let owner = read_owner(app, customer)?;
+        if let Some(known) = self.owners.get(&owner) {
+            return Ok(Arc::clone(known));
+        }
+        let owner = Arc::new(owner);
+        self.owners.insert(Arc::clone(&owner));
+        Ok(owner)
+    }
+
+    fn brand(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.brands.get(text) {
+            return Arc::clone(known);
+        }
+        let brand: Arc<str> = text.into();
+        self.brands.insert(Arc::clone(&brand));
+        brand
+    }
+}
+
+fn read_claim(row: &SqliteRow, common: &mut Common) -> sqlx::Result<Claim> {
     let proven: Option<i64> = row.try_get("proven")?;
     let proven = match proven {
         Some(since) => {
-            let owner = read_owner(row.try_get("proven_app")?, row.try_get("proven_customer")?)?;
+            let owner = common.owner(row.try_get("proven_app")?, row.try_get("proven_customer")?)?;
             Some((owner, moment(since)?))
         }
         None => None,
@@ -46,8 +77,8 @@ fn read_claim(row: &SqliteRow) -> sqlx::Result<Claim> {
     let departed: Option<i64> = row.try_get("departed")?;
     Ok(Claim {
         host: HostName::parse(row.try_get("host")?).map_err(|_| malformed("host"))?,
-        owner: read_owner(row.try_get("app")?, row.try_get("customer")?)?,
-        brand: row.try_get("brand")?,
+        owner: common.owner(row.try_get("app")?, row.try_get("customer")?)?,
+        brand: common.brand(row.try_get("brand")?),
         proven,
         left: departed.map(moment).transpose()?,
     })
@@ -178,7 +209,8 @@ impl DomainStore for SqliteStore {
 
     async fn claims(&self) -> Result<Vec<Claim>, StoreError> {
         let rows = query("SELECT * FROM claim").fetch(&self.readers);
-        readable_of_many(rows, read_claim).await.map_err(failed("read the domains of tables"))
+        let mut common = Common::default();
+        readable_of_many(rows, |row| read_claim(row, &mut common)).await.map_err(failed("read the domains of tables"))
     }
 
     async fn put_claims(&self, claims: &[Claim]) -> Result<(), StoreError> {

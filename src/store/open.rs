@@ -162,8 +162,7 @@ pub async fn open_after(data: &Path, passed: Option<File>) -> Result<SqliteStore
     let failed = |error: sqlx::Error| OpenError { path: database.clone(), problem: problem(&error) };
     let writer = pool(1).connect_with(options(&database)).await.map_err(failed)?;
     migrate(&writer, &database).await?;
-    let damage: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&writer).await.map_err(failed)?;
-    if damage != "ok" {
+    if let Some(damage) = damage(&writer).await.map_err(failed)? {
         return Err(OpenError { path: database, problem: OpenProblem::Corrupt(damage) });
     }
     let readers = pool(READERS).connect_with(options(&database).read_only(true)).await.map_err(failed)?;
@@ -232,7 +231,8 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(at(path, OpenProblem::File))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        // Whose number stands there has ended, and by now it may be that of any process: nobody shall signal it for ours.
+        Ok(()) => file.set_len(0).map(|()| file).map_err(at(path, OpenProblem::File)),
         Err(fs::TryLockError::WouldBlock) => Err(OpenError { path: path.to_owned(), problem: OpenProblem::InUse }),
         Err(fs::TryLockError::Error(error)) => Err(at(path, OpenProblem::File)(error)),
     }
@@ -352,6 +352,20 @@ fn options(database: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
         .pragma("journal_size_limit", WAL_BYTES)
+}
+
+/// What is wrong with the database, if anything. Of a large one, the certificates are left out: they are most of it, to read them all
+/// would take longer than the rest of a start, and each has to fit its sealed key when it is used.
+async fn damage(writer: &SqlitePool) -> sqlx::Result<Option<String>> {
+    /// 64 MiB, as long as nobody makes its pages larger.
+    const SMALL: i64 = 16 * 1024;
+    const ALL: &str = "PRAGMA quick_check(1)";
+    const BUT_CERTIFICATES: &str = "SELECT found.quick_check FROM sqlite_schema, pragma_quick_check(sqlite_schema.name) AS found
+         WHERE sqlite_schema.type = 'table' AND sqlite_schema.name <> 'certificate' AND found.quick_check <> 'ok' LIMIT 1";
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writer).await?;
+    let check = if pages <= SMALL { ALL } else { BUT_CERTIFICATES };
+    let found: Option<String> = sqlx::query_scalar(check).fetch_optional(writer).await?;
+    Ok(found.filter(|found| found != "ok"))
 }
 
 /// Brings the database to our version, or finds out why not.

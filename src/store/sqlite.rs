@@ -302,7 +302,7 @@ pub(super) fn readable<Row, Value>(rows: &[Row], read: impl Fn(&Row) -> sqlx::Re
 /// read from them.
 pub(super) async fn readable_of_many<Value>(
     rows: impl Stream<Item = sqlx::Result<SqliteRow>> + Send,
-    read: impl Fn(&SqliteRow) -> sqlx::Result<Value> + Send,
+    mut read: impl FnMut(&SqliteRow) -> sqlx::Result<Value> + Send,
 ) -> sqlx::Result<Vec<Value>> {
     let mut rows = std::pin::pin!(rows);
     let mut values = Vec::new();

@@ -1,5 +1,7 @@
 //! What every store must do with certificates and domains.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::tests::opened;
@@ -96,13 +98,13 @@ async fn progress_and_claims_come_back_as_they_were_kept() {
     assert_eq!(store.progress_of(&name("a.test")).await.expect("read"), None);
 
     let app = AppName::parse("shop").expect("a name");
-    let owner = Owner { app: app.clone(), customer: Some(CustomerId::parse("42").expect("an id")) };
+    let owner = Arc::new(Owner { app: app.clone(), customer: Some(CustomerId::parse("42").expect("an id")) });
     let host = HostName::parse("a.test").expect("a host");
     let claim = Claim {
         host: host.clone(),
         owner: owner.clone(),
-        brand: "{}".to_owned(),
-        proven: Some((Owner { app, customer: None }, at(3))),
+        brand: "{}".into(),
+        proven: Some((Arc::new(Owner { app, customer: None }), at(3))),
         left: Some(at(9)),
     };
     let plain = Claim { proven: None, left: None, host: HostName::parse("b.test").expect("a host"), ..claim.clone() };
@@ -134,14 +136,14 @@ async fn an_approval_is_for_one_owner_and_is_taken_up_once() {
 async fn claims_of_any_number_and_any_text_are_kept_in_one_step() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = opened(folder.path()).await;
-    let owner = Owner {
+    let owner = Arc::new(Owner {
         app: AppName::parse("shop").expect("a name"),
         customer: Some(CustomerId::parse("O'Neil \"& Söhne\" \\ 0042").expect("an id")),
-    };
+    });
     let claim = |number: i64| Claim {
         host: HostName::parse(&format!("h{number:05}.test")).expect("a host"),
         owner: owner.clone(),
-        brand: format!("{{\"title\":\"№ {number}\"}}"),
+        brand: format!("{{\"title\":\"№ {number}\"}}").into(),
         proven: (number % 2 == 0).then(|| (owner.clone(), at(number))),
         left: (number % 3 == 0).then(|| at(number)),
     };

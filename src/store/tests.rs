@@ -136,6 +136,16 @@ async fn a_successor_shares_folder_and_lock_until_the_last_of_both_is_gone() {
 }
 
 #[tokio::test]
+async fn a_number_that_a_gateway_left_behind_is_no_process_to_signal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("lock"), "1\n").expect("written");
+    let store = opened(folder.path()).await;
+    assert_eq!(running(folder.path()).expect("read"), None, "it has not said yet who it is");
+    store.sign().expect("written");
+    assert_eq!(running(folder.path()).expect("read"), Some(std::process::id()));
+}
+
+#[tokio::test]
 async fn the_lock_of_another_folder_opens_none() {
     let (one, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let (_one, there) = (opened(one.path()).await, opened(other.path()).await);

@@ -1,6 +1,7 @@
 //! Names that config and tables give to things.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A text that may not be the name it should become.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -14,8 +15,10 @@ pub struct InvalidName {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $most:literal, $is_valid:path, $rule:literal) => {
         $(#[$doc])*
+        ///
+        /// Copies share their text.
         #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             #[doc = concat!("Parses a ", $what, ".")]
@@ -27,7 +30,7 @@ macro_rules! name {
                     let text = text.chars().take(80).collect();
                     return Err(InvalidName { what: $what, rule: $rule, text });
                 }
-                Ok(Self(text.to_owned()))
+                Ok(Self(text.into()))
             }
 
             /// The name as text.
@@ -88,7 +91,7 @@ impl CustomerId {
     /// The key for a log at info level: without a customer column it is the person's address, and then masked as that is.
     #[must_use]
     pub fn masked(&self) -> String {
-        super::Email::parse(&self.0).map_or_else(|_| self.0.clone(), |email| email.masked())
+        super::Email::parse(&self.0).map_or_else(|_| self.to_string(), |email| email.masked())
     }
 }
 

@@ -116,15 +116,16 @@ async fn named(config: &Config, store: &SqliteStore) -> Result<Vec<DomainRow>, F
 
 /// A domain of a table; one that waits to be proven stands so already.
 fn row_of(claim: Claim, key: &ProofKey) -> DomainRow {
+    let (app, customer) = (Some(claim.owner.app.clone()), claim.owner.customer.clone());
     if claim.is_proven() {
-        return DomainRow::new(claim.host, Some(claim.owner.app), claim.owner.customer, NamedBy::Table);
+        return DomainRow::new(claim.host, app, customer, NamedBy::Table);
     }
     let proof = key.proof(&claim.host, &claim.owner);
     DomainRow {
         state: Standing::Phase(Phase::Missing),
         problem: Some(UNPROVEN.to_owned()),
         sentence: Some(proof.sentence(&claim.host)),
-        ..DomainRow::new(claim.host, Some(claim.owner.app), claim.owner.customer, NamedBy::Table)
+        ..DomainRow::new(claim.host, app, customer, NamedBy::Table)
     }
 }
 

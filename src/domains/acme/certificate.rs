@@ -1,6 +1,6 @@
 //! Keys, requests and what an authority gave for them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -39,6 +39,9 @@ pub(super) fn first(chain: &str) -> Option<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(chain.as_bytes()).next()?.ok()
 }
 
+/// How far two clocks may be apart.
+const MOST_SKEW: SignedDuration = SignedDuration::from_hours(1);
+
 /// Whether a chain is what was asked for.
 pub(super) fn check(chain: &str, name: &CertificateName, key: &Secret, now: Timestamp) -> Result<Leaf, &'static str> {
     let all: Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
@@ -66,6 +69,10 @@ pub(super) fn check(chain: &str, name: &CertificateName, key: &Secret, now: Time
     let time = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp());
     let not_before = time(leaf.validity().not_before).map_err(|_| "its times cannot be read")?;
     let not_after = time(leaf.validity().not_after).map_err(|_| "its times cannot be read")?;
+    // Authorities date them back. One from a later time would take the place of one that still is good, and be good for nobody.
+    if not_before > now + MOST_SKEW || not_before >= not_after {
+        return Err("it is not valid yet; is this machine's clock right?");
+    }
     if not_after <= now {
         return Err("it has ended already; is this machine's clock right?");
     }
@@ -110,6 +117,8 @@ mod tests {
             told(&good, at("2026-04-01T00:00:00Z")),
             Err("it has ended already; is this machine's clock right?")
         );
+        assert_eq!(told(&good, at("2025-12-31T23:30:00Z")), Ok(at("2026-04-01T00:00:00Z")));
+        assert_eq!(told(&good, at("2025-12-31T12:00:00Z")), Err("it is not valid yet; is this machine's clock right?"));
         assert_eq!(told(&chain("x.a.test", &key), now), Err("it is for other names"));
         assert_eq!(told(&chain("*.a.test", &new_key().expect("a key")), now), Err("it is for another key"));
         assert_eq!(told(&format!("{good}{good}"), now), Err("its chain does not hold together"));

@@ -117,8 +117,9 @@ impl Authority {
         let (account, is_new_account) = self.account(settings).await?;
         let work = Work { authority: self, settings, name, account, is_new_account };
         let mut failed = Vec::new();
-        // Each lost order has added a failed challenge, and there are not many to fail.
-        loop {
+        // Each lost order should have added a failed challenge. An authority that gives no reason gets no more orders than one that does:
+        // they would follow one another without a pause, and without an end.
+        for _ in 0..=work.ours().len() {
             let (key, mut order) = match work.resume().await? {
                 Some(standing) => standing,
                 None => work.begin().await?,
@@ -137,6 +138,11 @@ impl Authority {
             }
             return work.finish(&mut order, key).await;
         }
+        if !failed.is_empty() {
+            return Err(OrderError::Validation(failed).into());
+        }
+        let detail = "it takes one order after the other, and drops each without a reason".to_owned();
+        Err(OrderError::Refused { kind: "unknown".to_owned(), detail }.into())
     }
 }
 

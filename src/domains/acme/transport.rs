@@ -23,6 +23,10 @@ const MOST_BYTES: usize = 1024 * 1024;
 const MOST_TIME: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// The longest time that an authority may put us off for. One that says more, by mistake or in malice, is asked again all the same; and
+/// the ACME client counts in a type that more would overflow.
+const MOST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
 /// When to ask for renewal information again where the authority does not say (RFC 9773, section 4.3.3).
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("21600");
 
@@ -98,8 +102,14 @@ impl Transport {
             body.extend_from_slice(&chunk);
         }
         self.refuse(status, &fields, &body)?;
-        if is_plain_get && !fields.contains_key(RETRY_AFTER) {
-            fields.insert(RETRY_AFTER, ASK_AGAIN);
+        match fields.remove(RETRY_AFTER).map(|field| field.to_str().ok().and_then(|text| self.duration(text))) {
+            Some(Some(wait)) => {
+                fields.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+            }
+            _ if is_plain_get => {
+                fields.insert(RETRY_AFTER, ASK_AGAIN);
+            }
+            _ => {}
         }
         let (mut parts, ()) = http::Response::new(()).into_parts();
         parts.status = status;
@@ -134,11 +144,13 @@ impl Transport {
 
 fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // What has more digits than a number has here is longer than any patience.
+        let seconds = text.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(MOST_PATIENCE));
     }
     let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default().min(MOST_PATIENCE))
 }
 
 fn failed(error: &reqwest::Error) -> NoAnswer {
@@ -168,6 +180,17 @@ mod tests {
         assert_eq!(seconds("Mon, 01 Jun 2026 00:01:00 GMT"), Some(60));
         assert_eq!(seconds("Sun, 31 May 2026 00:01:00 GMT"), Some(0), "what has passed is now");
         assert_eq!(seconds("soon"), None);
+        assert_eq!(seconds(""), None);
         assert_eq!(seconds("-1"), None);
+    }
+
+    #[test]
+    fn attack_29_no_authority_puts_us_off_for_ever() {
+        let now: Timestamp = "2026-06-01T00:00:00Z".parse().expect("a time");
+        let far = ["18446744073709551615", "99999999999999999999999", "31536000", "Fri, 01 Jan 2100 00:00:00 GMT"];
+        for text in far {
+            assert_eq!(retry_after(text, now), Some(MOST_PATIENCE), "{text}");
+        }
+        assert_eq!(retry_after("3600", now), Some(Duration::from_secs(3600)));
     }
 }

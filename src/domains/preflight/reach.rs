@@ -61,9 +61,17 @@ pub(in crate::domains) async fn visit(
             futures_util::future::join_all(visits).await
         }
         Door::Tls(port) => {
-            let Some(shown) = a_certificate(host) else { return Vec::new() };
+            // One of an order under way is as good, and the authority may come for it any moment: it must not find ours.
+            let (shown, published) = match challenges.tls_alpn(host) {
+                Some(standing) => (standing, None),
+                None => {
+                    let Some(own) = a_certificate(host).map(Arc::new) else { return Vec::new() };
+                    let published = challenges.publish_tls_alpn(host.clone(), Arc::clone(&own));
+                    (own, Some(published))
+                }
+            };
+            let _published = published;
             let expected = shown.cert.first().cloned();
-            let _published = challenges.publish_tls_alpn(host.clone(), Arc::new(shown));
             let visits = addresses.map(|address| {
                 let expected = expected.as_ref();
                 async move { (*address, by_tls(host, SocketAddr::new(*address, port), expected).await) }
@@ -263,6 +271,25 @@ mod tests {
         let visits = visit(&challenges, &host, &addresses, Door::Http(port)).await;
         assert_eq!(visits, addresses.map(|address| (address, Visit::Refused)));
         assert_eq!(visit(&challenges, &host, &addresses, Door::Tls(port)).await[0].1, Visit::Refused);
+    }
+
+    #[tokio::test]
+    async fn a_look_leaves_the_certificate_of_an_order_where_it_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let host = HostName::parse("a.test").expect("a host");
+        let challenges = Arc::new(Challenges::default());
+        let of_order = Arc::new(a_certificate(&host).expect("a certificate"));
+        let _published = challenges.publish_tls_alpn(host.clone(), Arc::clone(&of_order));
+        let is_there = || challenges.tls_alpn(&host).is_some_and(|shown| Arc::ptr_eq(&shown, &of_order));
+        let addresses = ["127.0.0.1".parse().expect("an address")];
+        let came = async {
+            let visitor = listener.accept().await.expect("a visit");
+            assert!(is_there(), "while somebody looks");
+            drop(visitor);
+        };
+        tokio::join!(visit(&challenges, &host, &addresses, Door::Tls(port)), came);
+        assert!(is_there(), "afterwards");
     }
 
     #[tokio::test]

@@ -43,7 +43,7 @@ type Pools = HashMap<AppName, Arc<Pool>>;
 #[derive(Debug)]
 pub struct Upstreams {
     pools: ArcSwap<Pools>,
-    /// Pools of apps that the last reload took away: requests that had begun find them here.
+    /// Pools from before the last reload: requests that had begun find those of their own config here.
     former: ArcSwap<Pools>,
     metrics: Arc<Metrics>,
     changes: watch::Sender<u64>,
@@ -127,10 +127,14 @@ impl Upstreams {
         all
     }
 
-    /// The servers of an app.
-    pub(super) fn pool(&self, app: &AppName) -> pingora::Result<Arc<Pool>> {
-        let pool = self.pools.load().get(app).map(Arc::clone);
-        let pool = pool.or_else(|| self.former.load().get(app).map(Arc::clone));
+    /// The servers of an app, as its config has them by which the request was decided: what an old config let pass is not for the
+    /// servers that a new one names, perhaps with other rules.
+    pub(super) fn pool(&self, app: &Arc<App>) -> pingora::Result<Arc<Pool>> {
+        let of = |pools: &ArcSwap<Pools>| pools.load().get(&app.name).map(Arc::clone);
+        let (now, before) = (of(&self.pools), of(&self.former));
+        let is_its_own = |pool: &&Arc<Pool>| Arc::ptr_eq(&pool.app, app);
+        let own = [&now, &before].into_iter().flatten().find(is_its_own).map(Arc::clone);
+        let pool = own.or(now).or(before);
         pool.ok_or_else(|| Error::explain(ErrorType::HTTPStatus(503), "the app is gone"))
     }
 }
@@ -238,4 +242,37 @@ fn remedy(text: &str) -> &'static str {
         ("InvalidContentType", " (it does not speak TLS: `http://` instead of `https://`?)"),
     ];
     REMEDIES.iter().find(|(part, _)| text.contains(part)).map_or("", |(_, remedy)| remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apps(upstream: &str) -> Vec<Arc<App>> {
+        let text = format!(
+            "[server]\nhttps = '127.0.0.1:0'\ndata = 'd'\n[tls]\nlocal_ca = true\n\
+             [mail]\nsmtp = 'smtp+starttls://user:word@smtp.example.com:587'\nfrom = 'Example <login@example.com>'\n\
+             [source.crm]\nurl = 'csv:people.csv'\n\
+             [app.orders]\nupstream = '{upstream}'\ndomains = ['orders.example.com']\nroles_default = 'basic'\n\
+             [[app.orders.customers]]\nsource = 'crm'\nemail = 'email'\n\
+             [app.orders.role.basic]\nrules = [{{ allow = 'GET /**' }}]\n"
+        );
+        crate::config::parse(std::path::Path::new("t.toml"), &text, &|_| None)
+            .unwrap_or_else(|errors| panic!("{errors}"))
+            .apps
+    }
+
+    #[test]
+    fn attack_23_what_an_old_config_let_pass_does_not_go_to_the_servers_of_a_new_one() {
+        let upstreams = Upstreams::new(Arc::new(Metrics::new()));
+        let (old, new) = (apps("http://127.0.0.1:1"), apps("http://127.0.0.1:2"));
+        upstreams.apply(upstreams.prepare(&old).expect("usable"));
+        upstreams.apply(upstreams.prepare(&new).expect("usable"));
+        let goes_to = |app: &Arc<App>| {
+            let pool = upstreams.pool(app).expect("it is there");
+            pool.servers.iter().map(|server| server.url.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(goes_to(&old[0]), ["http://127.0.0.1:1"]);
+        assert_eq!(goes_to(&new[0]), ["http://127.0.0.1:2"]);
+    }
 }
