@@ -22,6 +22,9 @@ const RST_STREAM: u8 = 3;
 const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
+const PADDED: u8 = 8;
+/// The most of a frame that may be padding: its length in a byte, and so much of it.
+const MOST_PADDING: usize = 256;
 
 /// A connection sent more than may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,7 +53,7 @@ impl Frames {
         let (mut idle, paid) = (0_u32, &mut self.paid_updates);
         self.read.pass(bytes, |head| match head.kind {
             HEADERS => {}
-            DATA if head.length > 0 || head.flags & END_STREAM != 0 => {}
+            DATA if head.carries_data() || head.flags & END_STREAM != 0 => {}
             WINDOW_UPDATE | PING if *paid > 0 => *paid -= 1,
             _ => idle += 1,
         });
@@ -103,6 +106,14 @@ struct Head {
     length: usize,
     kind: u8,
     flags: u8,
+}
+
+impl Head {
+    /// Whether some of the frame must be data, and not padding alone. No browser pads, so how much of a short one is padding is
+    /// not worth a look.
+    const fn carries_data(&self) -> bool {
+        self.length > if self.flags & PADDED == 0 { 0 } else { MOST_PADDING }
+    }
 }
 
 impl Heads {
@@ -171,6 +182,7 @@ mod tests {
             ("continuation", frame(9, 0, 1), AT_ONCE),
             ("unknown", frame(0xfa, 0, 0), AT_ONCE),
             ("empty data", frame(DATA, 0, 0), AT_ONCE),
+            ("padding alone", frame(DATA, PADDED, 255), AT_ONCE),
             ("data", frame(DATA, 0, 1), AT_ONCE * 3),
             ("last data", frame(DATA, END_STREAM, 0), AT_ONCE * 3),
             ("request", frame(HEADERS, END_STREAM, 20), AT_ONCE * 3),

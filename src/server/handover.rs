@@ -43,6 +43,8 @@ const SUCCEEDS: &str = "VESTIBULE_SUCCEEDS";
 const UNTIL_READY: Duration = Duration::from_secs(60);
 /// How long each may take to answer the other where there is nothing to do in between.
 const UNTIL_ANSWERED: Duration = Duration::from_secs(10);
+/// How long a successor waits to be told that it is alone; much longer than its predecessor gives itself.
+const UNTIL_YOURS: Duration = Duration::from_secs(60);
 /// How long one that has gone wrong may take to end by itself.
 const UNTIL_ENDED: Duration = Duration::from_secs(2);
 /// How much is passed at most: three listeners and a lock; a later version may have more.
@@ -250,9 +252,14 @@ impl Predecessor {
         let _ = self.talk.say("serving").await;
     }
 
-    /// Resolves when the predecessor has ended what must not run twice, or is gone.
+    /// Resolves when the predecessor has ended what must not run twice, or is gone, or says nothing for so long that it must hang.
     pub(super) async fn yours(&mut self) {
-        let _ = self.talk.hear().await;
+        if timeout(UNTIL_YOURS, self.talk.hear()).await.is_err() {
+            tracing::warn!(
+                waited = ?UNTIL_YOURS,
+                "the process before does not say that its mail and orders have ended; going on without its word"
+            );
+        }
     }
 
     /// Resolves when the predecessor is gone.

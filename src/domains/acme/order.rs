@@ -438,3 +438,7 @@ fn name_of(kind: &ChallengeType) -> Option<&str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "order_tests.rs"]
+mod tests;
