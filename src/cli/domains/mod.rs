@@ -232,7 +232,7 @@ async fn one(args: &DomainsArgs, config: &Config, store: &SqliteStore, host: &Ho
 
 async fn find(config: &Config, store: &SqliteStore, host: &HostName) -> Result<DomainRow, Failure> {
     named(config, store).await?.into_iter().find(|row| row.host == *host).ok_or_else(|| {
-        let help = "`vestibule domains` lists those that the config and the tables name";
+        let help = "`vestibule domains` lists those that the config and the tables name; `check --data` tells of rows that do not count";
         Failure::Usage(format!("no app has the domain `{host}`\n  help: {help}"))
     })
 }
@@ -259,6 +259,12 @@ async fn look(config: &Config, store: &SqliteStore, name: &CertificateName) -> R
 
 async fn retry(config: &Config, store: &SqliteStore, host: &HostName) -> Result<ExitCode, Failure> {
     find(config, store, host).await?;
+    if config.acme.is_none() {
+        let help = "add `[acme]`, or put its certificate into the folder `tls.certs`";
+        return Err(Failure::Usage(format!(
+            "nothing is ordered for it, so there is nothing to try again\n  help: {help}"
+        )));
+    }
     match ask(store, &name_of(config, host), Wish::Retry, TAKEN_UP).await? {
         Some(answer) => {
             let sight = serde_json::from_str::<Option<Sight>>(&answer).ok().flatten().unwrap_or_default();

@@ -112,7 +112,8 @@ pub(super) fn one(
         let what = if row.state == Standing::Phase(Phase::Issued) { "renewed from" } else { "looked at again" };
         let _ = writeln!(text, "  {what}: {next:.0}");
     }
-    match times {
+    // One that was ordered before the folder had its own may still be in the store, and is not the one that is shown.
+    match times.filter(|_| row.state != Standing::Provided) {
         Some(times) => {
             let ended = if times.not_after < now { " (ended)" } else { "" };
             let _ =

@@ -232,7 +232,7 @@ pub(super) fn cause(error: &Error) -> String {
 
 fn remedy(text: &str) -> &'static str {
     const REMEDIES: [(&str, &str); 5] = [
-        ("UnknownIssuer", " (`upstream_ca` names a private CA to trust)"),
+        ("UnknownIssuer", " (`upstream_ca`, or `ca` in the table `upstream`, names a private CA to trust)"),
         ("CaUsedAsEndEntity", " (the upstream shows a CA's certificate as its own: give it one with `CA:FALSE`)"),
         (
             "not valid for name",
