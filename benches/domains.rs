@@ -11,7 +11,14 @@
 //! TLS 1.3, on a connection of its own from this machine; four are under way at a time, so a core is shared with the client.
 //!
 //! usage: `cargo bench --bench domains [-- --domains 100000 --hot 10000 --in table|config --acme]`
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "it prints, and whatever fails ends it")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::zombie_processes,
+    reason = "it prints, goes by the clock, and whatever fails ends it"
+)]
 
 use std::fmt::Write as _;
 use std::fs;

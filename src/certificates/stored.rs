@@ -25,7 +25,7 @@ impl Stored {
 impl CertificateSource for Stored {
     async fn fetch(&self, name: &CertificateName) -> Result<Option<Certificate>, FetchError> {
         let stored = self.store.certificate(name).await.map_err(|error| FetchError(error.to_string()))?;
-        // Here and not on another thread: it is less work than the handshake that waits for it. The bench `domains` tells how long it takes.
+        // Here and not on another thread; the bench `domains` tells how long it takes.
         stored.map(|stored| certificate(&stored)).transpose()
     }
 }

@@ -26,6 +26,8 @@ const READERS: u32 = 4;
 const LOCK: &str = "lock";
 /// How long a call waits for a connection when many write at once.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A store of up to so many pages is looked through whole for damage: 64 MiB, as long as nobody makes its pages larger.
+const MOST_PAGES_READ: i64 = 16 * 1024;
 /// How long SQLite waits for another process's lock: a backup tool's, say.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The write-ahead log shrinks back to this after a burst.
@@ -162,7 +164,7 @@ pub async fn open_after(data: &Path, passed: Option<File>) -> Result<SqliteStore
     let failed = |error: sqlx::Error| OpenError { path: database.clone(), problem: problem(&error) };
     let writer = pool(1).connect_with(options(&database)).await.map_err(failed)?;
     migrate(&writer, &database).await?;
-    if let Some(damage) = damage(&writer).await.map_err(failed)? {
+    if let Some(damage) = damage(&writer, MOST_PAGES_READ).await.map_err(failed)? {
         return Err(OpenError { path: database, problem: OpenProblem::Corrupt(damage) });
     }
     let readers = pool(READERS).connect_with(options(&database).read_only(true)).await.map_err(failed)?;
@@ -356,14 +358,13 @@ fn options(database: &Path) -> SqliteConnectOptions {
 
 /// What is wrong with the database, if anything. Of a large one, the certificates are left out: they are most of it, to read them all
 /// would take longer than the rest of a start, and each has to fit its sealed key when it is used.
-async fn damage(writer: &SqlitePool) -> sqlx::Result<Option<String>> {
-    /// 64 MiB, as long as nobody makes its pages larger.
-    const SMALL: i64 = 16 * 1024;
+pub(super) async fn damage(writer: &SqlitePool, most_pages: i64) -> sqlx::Result<Option<String>> {
     const ALL: &str = "PRAGMA quick_check(1)";
-    const BUT_CERTIFICATES: &str = "SELECT found.quick_check FROM sqlite_schema, pragma_quick_check(sqlite_schema.name) AS found
-         WHERE sqlite_schema.type = 'table' AND sqlite_schema.name <> 'certificate' AND found.quick_check <> 'ok' LIMIT 1";
+    const BUT_CERTIFICATES: &str =
+        "SELECT found.quick_check FROM sqlite_schema AS entry, pragma_quick_check(entry.name) AS found
+         WHERE entry.type = 'table' AND entry.name <> 'certificate' AND found.quick_check <> 'ok' LIMIT 1";
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writer).await?;
-    let check = if pages <= SMALL { ALL } else { BUT_CERTIFICATES };
+    let check = if pages <= most_pages { ALL } else { BUT_CERTIFICATES };
     let found: Option<String> = sqlx::query_scalar(check).fetch_optional(writer).await?;
     Ok(found.filter(|found| found != "ok"))
 }

@@ -72,6 +72,37 @@ async fn a_copy_taken_at_any_moment_holds_what_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn damage_is_found_in_a_small_store_and_in_what_is_looked_at_of_a_large_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    for number in 0..50 {
+        store.open_session(&opening(&session(number), None)).await.expect("stored");
+    }
+    for most_pages in [i64::MAX, 0] {
+        let damage = super::open::damage(&store.writer, most_pages).await.expect("it can be looked at");
+        assert_eq!(damage, None, "{most_pages}");
+    }
+    let root: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_schema WHERE name = 'session'")
+        .fetch_one(&store.writer)
+        .await
+        .expect("read");
+    let size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&store.writer).await.expect("read");
+    store.close().await;
+    drop(store);
+    let database = folder.path().join("store.db");
+    let mut bytes = fs::read(&database).expect("read");
+    let start = usize::try_from((root - 1) * size).expect("a place");
+    // The head of a page stays, so that it is read as one; what it holds is gone.
+    bytes[start + 12..start + usize::try_from(size).expect("a size")].fill(0xa5);
+    fs::write(&database, bytes).expect("written");
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", database.display())).await.expect("it opens");
+    for most_pages in [i64::MAX, 0] {
+        let damage = super::open::damage(&pool, most_pages).await;
+        assert!(!matches!(damage, Ok(None)), "{most_pages}: {damage:?}");
+    }
+}
+
+#[tokio::test]
 async fn commits_are_on_disk_before_they_are_acknowledged() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = opened(folder.path()).await;
