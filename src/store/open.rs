@@ -14,10 +14,15 @@ use super::SqliteStore;
 use super::seal::{KEY_BYTES, SealKey};
 
 /// Each takes the store from the version that is its place in this list to the next.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001_begin.sql"),
     include_str!("migrations/0002_ways_in.sql"),
     include_str!("migrations/0003_domains.sql"),
+    include_str!("migrations/0004_people.sql"),
+    include_str!("migrations/0005_preview.sql"),
+    include_str!("migrations/0006_audit.sql"),
+    include_str!("migrations/0007_notify.sql"),
+    include_str!("migrations/0008_language.sql"),
 ];
 /// Marks our files, `VSTB` (the first migration sets it).
 const APPLICATION_ID: i64 = 1_448_301_634;

@@ -1,0 +1,3 @@
+-- 0004_people
+
+PRAGMA user_version = 4;

@@ -1,0 +1,3 @@
+-- 0005_preview
+
+PRAGMA user_version = 5;

@@ -1,0 +1,3 @@
+-- 0006_audit
+
+PRAGMA user_version = 6;

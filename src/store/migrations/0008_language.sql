@@ -1,0 +1,3 @@
+-- 0008_language
+
+PRAGMA user_version = 8;
