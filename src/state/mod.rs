@@ -11,6 +11,7 @@ pub mod health;
 pub mod issuance;
 pub mod known_browsers;
 pub mod mail_counters;
+pub mod members;
 pub mod metrics;
 pub mod network;
 pub mod nominated;
