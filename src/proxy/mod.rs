@@ -336,6 +336,7 @@ impl Gateway {
                     path: facts.path.as_str(),
                     query: facts.query.as_deref(),
                     visit: admit::hub_visit(&facts, &ctx.id, now),
+                    journal: &self.corridor.journal,
                     id: &ctx.id,
                 };
                 let error = |status| decision::error_of(None, facts.asks_for, status, &ctx.id);
@@ -369,6 +370,7 @@ impl Gateway {
                     path: facts.path.as_str(),
                     query: facts.query.as_deref(),
                     visit: *visit,
+                    journal: &self.corridor.journal,
                     id: &ctx.id,
                 };
                 let error = |status| decision::error(&facts, status, &ctx.id);
