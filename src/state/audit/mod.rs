@@ -17,7 +17,7 @@ use crate::policy::Origin;
 use crate::types::{AppName, Email, HostName};
 
 pub use entry::{AuditStore, Entry, Who};
-pub use event::{EVENTS, Event};
+pub use event::{Deed, EVENTS, Event};
 pub use journal::{Journal, Unsettled};
 
 /// Where and when something happened, by whom, and from where it was asked for.
