@@ -89,11 +89,14 @@ pub enum RecordState {
 }
 
 impl RecordState {
+    /// The name of the first one.
+    pub const INVITED: &'static str = "invited";
+
     /// The name in lines, answers and the database.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Invited { .. } => "invited",
+            Self::Invited { .. } => Self::INVITED,
             Self::Active => "active",
             Self::Suspended => "suspended",
         }
@@ -107,6 +110,8 @@ pub enum Maker {
     Staff(String),
     /// Somebody of the customer.
     Colleague(Email),
+    /// Somebody whose data was erased.
+    Erased,
 }
 
 /// A customer whose name somebody gave, or that somebody founded.
@@ -246,7 +251,7 @@ pub trait RecordStore: Send + Sync {
     async fn record_changes(&self, since: i64) -> Result<(i64, Vec<(AppName, Email)>), StoreError>;
     /// Removes everything that records hold of a person; answers how many records there were. What the person made for others
     /// stays, and no longer says by whom.
-    async fn erase_records(&self, email: &Email, now: Timestamp) -> Result<u64, StoreError>;
+    async fn erase_records(&self, email: &Email) -> Result<u64, StoreError>;
 }
 
 /// What the tables say, for those who put records beside it.

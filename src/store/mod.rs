@@ -14,6 +14,7 @@ mod once;
 mod open;
 mod outbox;
 mod passkeys;
+mod records;
 mod seal;
 mod secrets;
 mod sessions;

@@ -69,7 +69,7 @@ impl People {
         };
         let inviter = match &record.made_by {
             Maker::Colleague(email) => Some(email.clone()),
-            Maker::Staff(_) => None,
+            Maker::Staff(_) | Maker::Erased => None,
         };
         Ok(Some(InvitationShown {
             name: record.entry.name(),

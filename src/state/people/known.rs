@@ -208,7 +208,12 @@ impl People {
         if expires <= now || app.policy.roles.role(&record.entry.role).is_none() {
             return Ok(None);
         }
-        let Maker::Colleague(inviter) = &record.made_by else { return Ok(Some(Ground(None))) };
+        let inviter = match &record.made_by {
+            Maker::Staff(_) => return Ok(Some(Ground(None))),
+            // Nobody answers for it any more.
+            Maker::Erased => return Ok(None),
+            Maker::Colleague(inviter) => inviter,
+        };
         let Some(plan) = &app.policy.team else { return Ok(None) };
         let customer = &record.entry.customer;
         // Read first: a change of it after this makes what rests on it fail.

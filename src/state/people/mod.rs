@@ -218,8 +218,8 @@ impl People {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn erase(&self, email: &Email, now: jiff::Timestamp) -> Result<u64, StoreError> {
-        let erased = self.store.erase_records(email, now).await?;
+    pub async fn erase(&self, email: &Email) -> Result<u64, StoreError> {
+        let erased = self.store.erase_records(email).await?;
         let apps: Vec<AppName> = self.current.load().apps().map(|app| app.name.clone()).collect();
         for app in &apps {
             self.generations.changed(app, email);
