@@ -8,6 +8,7 @@
 pub mod console;
 pub mod mail;
 pub mod texts;
+pub mod when;
 mod contrast;
 mod login_views;
 mod passkeys;
