@@ -9,6 +9,7 @@ mod explain;
 mod impact;
 mod paint;
 mod person;
+mod records;
 mod register;
 mod reload;
 mod serve;

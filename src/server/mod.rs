@@ -51,7 +51,7 @@ use crate::reload::Side;
 use crate::reload::watch::Watcher;
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
-use crate::state::audit::{self, Journal};
+use crate::state::audit::{self, AuditStore as _, Journal};
 use crate::state::certificates::Certificates;
 use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
@@ -60,7 +60,8 @@ use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
-use crate::state::ports::{Directory, Mailer, Store};
+use crate::state::people::{self, People};
+use crate::state::ports::{Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
@@ -108,6 +109,7 @@ pub struct Gateway {
     store: Arc<SqliteStore>,
     directory: Arc<TableDirectory>,
     sessions: Arc<Sessions>,
+    people: Arc<People>,
     journal: Arc<Journal>,
     login: Arc<LoginRoom>,
     limits: Arc<RateLimits>,
@@ -164,9 +166,25 @@ impl Gateway {
         let certificates = Arc::new(Certificates::new(clock, Arc::clone(&current), config.server.limits.certificates));
         let challenges = Arc::new(Challenges::default());
         let directory = Arc::new(TableDirectory::open(config, clock));
-        let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
         let journal = Arc::new(Journal::new(Arc::clone(&metrics), Arc::clone(&sqlite) as _));
+        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
+        let mailed = Arc::new(Notify::new());
+        let people = {
+            let port = Arc::clone(&https_port);
+            Arc::new(People::new(people::Parts {
+                current: Arc::clone(&current),
+                tables: Arc::clone(&directory) as _,
+                store: Arc::clone(&sqlite) as _,
+                journal: Arc::clone(&journal),
+                mailed: Arc::clone(&mailed),
+                origin_of: Box::new(move |host| match port.load(Ordering::Relaxed) {
+                    443 => format!("https://{host}"),
+                    port => format!("https://{host}:{port}"),
+                }),
+                clock,
+            }))
+        };
         let upstreams = Arc::new(Upstreams::new(Arc::clone(&metrics)));
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
@@ -174,7 +192,7 @@ impl Gateway {
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&current),
             Arc::clone(&store),
-            Arc::clone(&as_port),
+            Arc::clone(&people) as _,
             Arc::clone(&providers) as _,
             Arc::clone(&journal),
         ));
@@ -185,14 +203,14 @@ impl Gateway {
         let login = Arc::new(LoginRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
-            directory: as_port,
+            people: Arc::clone(&people),
             sessions: Arc::clone(&sessions),
             limits: Arc::clone(&limits),
             providers: Arc::clone(&providers),
             code_key,
             seal: Arc::clone(&seal),
             asked: Arc::new(Notify::new()),
-            mailed: Arc::new(Notify::new()),
+            mailed,
             metrics: Arc::clone(&metrics),
             journal: Arc::clone(&journal),
         });
@@ -216,9 +234,9 @@ impl Gateway {
         let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
-        let console = {
+        let (console, staff) = {
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
-            console::router(Arc::new(ConsoleRoom {
+            let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
                 upstreams: Box::new(move || upstreams.health()),
@@ -232,11 +250,18 @@ impl Gateway {
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
-            }))
+            });
+            (console::router(Arc::clone(&room)), console::staff::router(room))
         };
 
-        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), journal: Arc::clone(&journal), pages, hub };
+        let corridor = Corridor {
+            clock,
+            sessions: Arc::clone(&sessions),
+            journal: Arc::clone(&journal),
+            pages,
+            hub,
+            console: staff,
+        };
         let gateway = Proxy {
             current: Arc::clone(&current),
             corridor,
@@ -283,6 +308,7 @@ impl Gateway {
             gateway,
             serving,
             listeners: Arc::clone(&listeners),
+            journal: Arc::clone(&journal),
             orders: orders.clone(),
             https_port,
             metrics,
@@ -293,6 +319,7 @@ impl Gateway {
             store: sqlite,
             directory,
             sessions,
+            people,
             journal,
             login,
             limits,
@@ -310,7 +337,7 @@ impl Gateway {
 
 /// Clears out what is over: sessions, attempts, counts of strangers.
 async fn sweep(
-    store: Arc<dyn Store>,
+    store: Arc<SqliteStore>,
     limits: Arc<RateLimits>,
     current: Arc<Current>,
     clock: Clock,
@@ -320,8 +347,15 @@ async fn sweep(
     let mut every = tokio::time::interval(EVERY);
     while halt.run_until_cancelled(every.tick()).await.is_some() {
         limits.sweep();
-        let session = current.load().session;
-        match store.sweep(session, clock.now()).await {
+        let (session, audit) = (current.load().session, current.load().audit);
+        let now = clock.now();
+        let oldest = now.checked_sub(audit.keep).unwrap_or(jiff::Timestamp::MIN);
+        match store.prune(oldest).await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, "old entries of the audit log were removed"),
+            Err(error) => tracing::warn!(%error, "old entries of the audit log could not be removed"),
+        }
+        match store.sweep(session, now).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "what is over was cleared out"),
             Err(error) => tracing::warn!(%error, "what is over could not be cleared out"),

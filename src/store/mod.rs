@@ -15,16 +15,20 @@ mod open;
 mod outbox;
 mod passkeys;
 mod records;
+mod personal;
 mod seal;
 mod secrets;
 mod sessions;
 mod sqlite;
+mod tokens;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]
 mod suite_of_domains;
 #[cfg(test)]
 mod suite_of_ends;
+#[cfg(test)]
+mod suite_of_records;
 #[cfg(test)]
 mod tests;
 

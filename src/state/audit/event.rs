@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::super::network::Network;
-use super::{Actor, Scene};
+use super::{Actor, Deed, Scene};
 use crate::session::SessionId;
 use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Way};
 
@@ -172,6 +172,40 @@ pub enum Event<'a> {
         /// Why, in a short fixed word such as `nonce`.
         reason: &'static str,
     },
+    /// The gateway serves; of this version.
+    Started(&'a str),
+    /// The gateway serves no longer.
+    Stopped,
+    /// The gateway handed over to a new process.
+    HandedOver,
+    /// Somebody asked for a reload of the config.
+    ReloadAsked,
+    /// The config was reloaded: why, the digest of its text, and how much changed.
+    Reloaded(&'a str),
+    /// The config was not reloaded: why, and how many problems it has.
+    ReloadRefused(&'a str),
+    /// A token of the API was made; its name and what it may do.
+    TokenMade(&'a str),
+    /// A token of the API was revoked; its name.
+    TokenRevoked(&'a str),
+    /// The workspace's own people ended a session of somebody.
+    SessionEndedByStaff {
+        /// Whose.
+        email: &'a Email,
+        /// Which.
+        session: SessionId,
+    },
+    /// The workspace's own people ended all sessions of somebody.
+    SessionsEndedByStaff {
+        /// Whose.
+        email: &'a Email,
+        /// How many.
+        sessions: usize,
+    },
+    /// All that is held of a person was given out.
+    PersonExported(&'a Email),
+    /// All that is held of a person was erased.
+    PersonErased(&'a Email),
     /// Something became of a person's record.
     Record {
         /// What.
@@ -183,67 +217,6 @@ pub enum Event<'a> {
         /// What it says or what is other than before: roles, days and states, and nobody's name.
         detail: Option<&'a str>,
     },
-}
-
-/// What became of a record.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Deed {
-    /// It was made, and counts at once.
-    Made,
-    /// It was changed.
-    Changed,
-    /// It was removed, with the access that it gave.
-    Removed,
-    /// The person was invited.
-    Invited,
-    /// The invitation was sent again.
-    Resent,
-    /// The invitation was withdrawn.
-    Withdrawn,
-    /// The person accepted the invitation.
-    Accepted,
-    /// The person left.
-    Left,
-    /// The person left to be an organisation of their own.
-    Parted,
-    /// The person is the owner of a new organisation.
-    Founded,
-    /// It went over to the organisation that somebody founded.
-    HandedOver,
-}
-
-impl Deed {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Made => "record_made",
-            Self::Changed => "record_changed",
-            Self::Removed => "record_removed",
-            Self::Invited => "invited",
-            Self::Resent => "invitation_resent",
-            Self::Withdrawn => "invitation_withdrawn",
-            Self::Accepted => "invitation_accepted",
-            Self::Left => "member_left",
-            Self::Parted => "member_parted",
-            Self::Founded => "organisation_founded",
-            Self::HandedOver => "record_handed_over",
-        }
-    }
-
-    const fn sentence(self) -> &'static str {
-        match self {
-            Self::Made => "access given by a record",
-            Self::Changed => "a record of somebody's access was changed",
-            Self::Removed => "access by a record was taken away",
-            Self::Invited => "invited",
-            Self::Resent => "invitation sent again",
-            Self::Withdrawn => "invitation withdrawn",
-            Self::Accepted => "invitation accepted",
-            Self::Left => "left a customer",
-            Self::Parted => "left a customer to be an organisation of their own",
-            Self::Founded => "an organisation was founded",
-            Self::HandedOver => "a record went over to a new organisation",
-        }
-    }
 }
 
 /// What a line may tell beside its scene.
@@ -266,7 +239,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 36] = [
+pub const EVENTS: [&str; 48] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -303,6 +276,18 @@ pub const EVENTS: [&str; 36] = [
     "member_parted",
     "organisation_founded",
     "record_handed_over",
+    "started",
+    "stopped",
+    "handed_over",
+    "reload_asked",
+    "reloaded",
+    "reload_refused",
+    "token_made",
+    "token_revoked",
+    "session_ended_by_staff",
+    "sessions_ended_by_staff",
+    "person_exported",
+    "person_erased",
 ];
 
 /// Writes an event's line.
@@ -365,6 +350,18 @@ impl<'a> Event<'a> {
             Self::IdentityConflict { .. } => "identity_conflict",
             Self::ProviderRefused { .. } => "provider_refused",
             Self::Record { deed, .. } => deed.name(),
+            Self::Started(_) => "started",
+            Self::Stopped => "stopped",
+            Self::HandedOver => "handed_over",
+            Self::ReloadAsked => "reload_asked",
+            Self::Reloaded(_) => "reloaded",
+            Self::ReloadRefused(_) => "reload_refused",
+            Self::TokenMade(_) => "token_made",
+            Self::TokenRevoked(_) => "token_revoked",
+            Self::SessionEndedByStaff { .. } => "session_ended_by_staff",
+            Self::SessionsEndedByStaff { .. } => "sessions_ended_by_staff",
+            Self::PersonExported(_) => "person_exported",
+            Self::PersonErased(_) => "person_erased",
         }
     }
 
@@ -397,6 +394,18 @@ impl<'a> Event<'a> {
             Self::IdentityConflict { .. } => "the address is another person's at the provider",
             Self::ProviderRefused { .. } => "a provider's answer was not believed",
             Self::Record { deed, .. } => deed.sentence(),
+            Self::Started(_) => "the gateway serves",
+            Self::Stopped => "the gateway serves no longer",
+            Self::HandedOver => "the gateway handed over to a new process",
+            Self::ReloadAsked => "a reload was asked for",
+            Self::Reloaded(_) => "the config was reloaded",
+            Self::ReloadRefused(_) => "the config was not reloaded",
+            Self::TokenMade(_) => "a token was made",
+            Self::TokenRevoked(_) => "a token was revoked",
+            Self::SessionEndedByStaff { .. } => "session ended by staff",
+            Self::SessionsEndedByStaff { .. } => "sessions ended by staff",
+            Self::PersonExported(_) => "what is held of a person was given out",
+            Self::PersonErased(_) => "what is held of a person was erased",
         }
     }
 
@@ -425,7 +434,9 @@ impl<'a> Event<'a> {
             | Self::LoginMailed(email)
             | Self::LoginUnknown(email)
             | Self::BrowserKnown(email)
-            | Self::PasskeyUsed(email) => Facts { email: Some(email), ..none },
+            | Self::PasskeyUsed(email)
+            | Self::PersonExported(email)
+            | Self::PersonErased(email) => Facts { email: Some(email), ..none },
             Self::WrongCode { email, left } => Facts { email: Some(email), left: Some(left), ..none },
             Self::LoggedIn { email, session, way } | Self::SteppedUp { email, session, way } => {
                 Facts { email: Some(email), session: Some(session), way: Some(way), ..none }
@@ -439,13 +450,14 @@ impl<'a> Event<'a> {
             Self::StepUpAsked { email, session }
             | Self::LoggedOut { email, session }
             | Self::SessionEnded { email, session }
+            | Self::SessionEndedByStaff { email, session }
             | Self::PasskeyAdded { email, session }
             | Self::PasskeyRenamed { email, session }
             | Self::PasskeyRemoved { email, session } => Facts { email: Some(email), session: Some(session), ..none },
             Self::CustomerChosen { email, session, customer } => {
                 Facts { email: Some(email), session: Some(session), customer: Some(customer), ..none }
             }
-            Self::LoggedOutEverywhere { email, sessions } => {
+            Self::LoggedOutEverywhere { email, sessions } | Self::SessionsEndedByStaff { email, sessions } => {
                 Facts { email: Some(email), sessions: Some(sessions), ..none }
             }
             Self::BackchannelLogout { provider, sessions } => {
@@ -465,6 +477,12 @@ impl<'a> Event<'a> {
             Self::Record { email, customer, detail, .. } => {
                 Facts { email: Some(email), customer: Some(customer), detail, ..none }
             }
+            Self::Started(detail)
+            | Self::Reloaded(detail)
+            | Self::ReloadRefused(detail)
+            | Self::TokenMade(detail)
+            | Self::TokenRevoked(detail) => Facts { detail: Some(detail), ..none },
+            Self::Stopped | Self::HandedOver | Self::ReloadAsked => none,
         }
     }
 }

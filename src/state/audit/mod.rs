@@ -4,9 +4,11 @@
 //! rely on them. No line holds a whole address, a token, a code, or anything else that opens something; the entries in the store
 //! name people by numbers that mean nothing once a person is erased.
 
+mod deed;
 mod entry;
 mod event;
 mod journal;
+mod kept;
 
 use std::net::IpAddr;
 
@@ -16,9 +18,11 @@ use super::visit::{HubVisit, Visit};
 use crate::policy::Origin;
 use crate::types::{AppName, Email, HostName};
 
+pub use deed::Deed;
 pub use entry::{AuditStore, Entry, Who};
-pub use event::{Deed, EVENTS, Event};
+pub use event::{EVENTS, Event};
 pub use journal::{Journal, Unsettled};
+pub use kept::{Flaw, Kept, KeptActor, KeptPerson, Order, Question, Verified};
 
 /// Where and when something happened, by whom, and from where it was asked for.
 #[derive(Clone, Copy, Debug)]
