@@ -10,6 +10,7 @@ pub mod domains;
 pub mod health;
 pub mod issuance;
 pub mod known_browsers;
+pub mod listing;
 pub mod mail_counters;
 pub mod metrics;
 pub mod network;
