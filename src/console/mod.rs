@@ -6,6 +6,7 @@
 
 mod api;
 mod domains;
+mod door;
 mod onboarding;
 mod reload;
 mod services;
@@ -91,21 +92,26 @@ pub struct ConsoleRoom {
     pub api: Operations,
 }
 
+use self::door::Door;
+
 pub use self::api::{Client, Operations, document as openapi};
 pub use self::services::{ExplainQuestion, NoAnswer, NoImpact, Services};
 
 type Room = State<Arc<ConsoleRoom>>;
 
-/// The console's routes.
-pub fn router(room: Arc<ConsoleRoom>) -> Router {
+/// The console's routes at the admin listener. `own` are log-in and the person's own pages, as everywhere.
+pub fn router(room: Arc<ConsoleRoom>, own: Router) -> Router {
+    let staff = staff::router(Arc::clone(&room));
+    let door = Router::new().fallback(door::enter).with_state(Arc::new(Door { room: Arc::clone(&room), own, staff }));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api", any(api::answer))
         .route("/api/{*rest}", any(api::answer))
-        .layer(middleware::from_fn(only_by_address))
         .with_state(room)
+        .fallback_service(door)
+        .layer(middleware::from_fn(only_by_address))
 }
 
 /// A name in `Host` may be anybody's that was pointed here (DNS rebinding).

@@ -49,6 +49,7 @@ pub use admit::Corridor;
 pub use ctx::RequestCtx;
 pub use upstream::{InvalidTlsFile, PreparedUpstreams, Upstreams};
 
+use crate::config::AppKind;
 use crate::filters::Unfilterable;
 use crate::pages::Reply;
 use crate::policy::Reason;
@@ -66,6 +67,8 @@ use respond::OwnRequest;
 use route::{Facts, Routed};
 use upstream::{Attempts, Sent};
 
+/// The largest form that our own pages take, in bytes.
+const MOST_FORM_BYTES: usize = 128 * 1024;
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
 
@@ -348,6 +351,7 @@ impl Gateway {
                     visit: admit::hub_visit(&facts, &ctx.id, now),
                     journal: &self.corridor.journal,
                     id: &ctx.id,
+                    most: MOST_FORM_BYTES,
                 };
                 let error =
                     |status| decision::error_of(None, facts.languages.spoken(None), facts.asks_for, status, &ctx.id);
@@ -412,6 +416,11 @@ impl Gateway {
         session: &mut Session,
         ctx: &RequestCtx,
     ) -> Result<Reply> {
+        // The workspace team pastes whole configs.
+        let most = match facts.site.app.kind {
+            AppKind::Proxied => MOST_FORM_BYTES,
+            AppKind::Console => usize::try_from(facts.site.app.body_bytes).unwrap_or(usize::MAX),
+        };
         let own = OwnRequest {
             pages,
             method: &facts.method,
@@ -420,6 +429,7 @@ impl Gateway {
             visit,
             journal: &self.corridor.journal,
             id: &ctx.id,
+            most,
         };
         let patience = self.current.load().limits.idle;
         let error = |status| decision::error(facts, ctx.live.as_deref(), status, &ctx.id);

@@ -247,7 +247,7 @@ impl Gateway {
                 services: Arc::new(services),
                 api: Operations::default(),
             });
-            (console_room::router(Arc::clone(&room)), console_room::staff::router(room))
+            (console_room::router(Arc::clone(&room), pages.clone()), console_room::staff::router(room))
         };
 
         let https_port = Arc::new(AtomicU16::new(config.server.https.port()));

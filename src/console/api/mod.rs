@@ -210,7 +210,7 @@ pub(super) fn misdirected() -> Response {
 }
 
 /// 96 random bits: enough to find one request among all logs.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     let mut random = [0; 12];
     // An id is no secret; should the generator fail, the logs are harder to read, and that is all.
     let _ = aws_lc_rs::rand::fill(&mut random);
