@@ -10,6 +10,7 @@ pub mod mail;
 pub mod texts;
 pub mod when;
 mod contrast;
+mod languages;
 mod login_views;
 mod passkeys;
 mod reply;
@@ -18,6 +19,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use languages::ChosenOn;
 pub use login_views::{
     AddressField, LoginProblem, LoginView, NoAccessView, ProviderButton, ProviderProblem, StepUpView, TicketView,
     continue_script, hub_lost, leave_for, login, no_access, start_again, step_up, ticket,

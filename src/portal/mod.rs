@@ -1,5 +1,6 @@
 //! Side door: the person's own pages (choose a customer, account, log out), the brand's assets and the public keys.
 
+mod language;
 mod log_out;
 mod passkeys;
 
@@ -52,6 +53,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
     Router::new()
         .route("/.access/choose", get(show_choices).post(choose))
         .route("/.access/account", get(show_account))
+        .route("/.access/language", post(language::choose))
         .route("/.access/sessions/end", post(end_sessions))
         .route("/.access/passkey/name", post(passkeys::name))
         .route("/.access/passkey/remove", post(passkeys::remove))
