@@ -7,6 +7,7 @@
 
 pub mod console;
 pub mod mail;
+pub mod people_mail;
 pub mod texts;
 pub mod when;
 mod contrast;

@@ -20,6 +20,7 @@ pub mod nominated;
 pub mod onboarding;
 pub mod open_requests;
 pub mod personal;
+pub mod people;
 pub mod ports;
 pub mod proof;
 pub mod rate_limits;
