@@ -69,6 +69,11 @@ impl Corridor {
                 ctx.decided("refuse", "cross-site");
                 return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
             }
+            let is_preview = ctx.live.as_ref().is_some_and(|live| live.record.preview.is_some());
+            if is_preview && !is_open_in_previews(path) {
+                ctx.decided("deny", "closed-in-preview");
+                return Admission::Answer(decision::closed_in_preview(facts, &ctx.id));
+            }
             return self.own_page(facts, ctx, now);
         }
         if is_foreign_websocket(facts, headers) {
@@ -102,6 +107,10 @@ impl Corridor {
             Decision::StepUp(requirement) => {
                 ctx.decided("step-up", "weak-session");
                 Admission::Answer(decision::step_up(facts, &requirement, &ctx.id))
+            }
+            Decision::PreviewOver(end) => {
+                ctx.decided("preview-over", end.name());
+                Admission::Answer(decision::preview_over(facts, end, &ctx.id))
             }
             Decision::Deny(reason) => {
                 ctx.decided("deny", reason.name());
@@ -158,6 +167,23 @@ fn is_foreign_websocket(facts: &Facts, headers: &HeaderMap) -> bool {
         origin.as_bytes().strip_prefix(b"https://").is_some_and(|authority| authority == facts.authority.as_bytes())
     };
     headers.contains_key(header::UPGRADE) && !headers.get_all(header::ORIGIN).iter().all(is_ours)
+}
+
+/// Whether one of our own pages answers during a preview. The others act for a session's person: there would be no telling for whom, and
+/// a preview could log in, invite or change something by them. So those that come later are closed until they are named here.
+fn is_open_in_previews(path: &str) -> bool {
+    const OPEN: [&str; 9] = [
+        "/.access/jwks.json",
+        "/.access/logged-out",
+        "/.access/logo",
+        "/.access/logout",
+        "/.access/preview",
+        "/.access/preview.css",
+        "/.access/preview/end",
+        "/.access/preview/switch",
+        "/.access/style.css",
+    ];
+    OPEN.contains(&path)
 }
 
 fn is_asset(path: &str) -> bool {

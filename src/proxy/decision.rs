@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::route::{AsksFor, Facts};
 use crate::pages::{self, DeniedView, ErrorView, Reply};
-use crate::policy::Reason;
+use crate::policy::{PreviewEnd, Reason};
 use crate::state::sessions::Live;
 use crate::state::visit::Visit;
 use crate::types::{RequiredWay, Requirement};
@@ -42,6 +42,22 @@ pub(super) fn step_up(facts: &Facts, requirement: &Requirement, request_id: &str
             &json!({"error": "step_up_required", "ways": ways, "step_up": "/.access/step-up", "request_id": request_id}),
         ),
     }
+}
+
+/// A preview is over. Whoever looked through a customer's eyes is told, and does not go on with access of their own unasked.
+pub(super) fn preview_over(facts: &Facts, end: PreviewEnd, request_id: &str) -> Reply {
+    match facts.asks_for {
+        AsksFor::Page => Reply::see_other(&format!("/.access/preview?to={}", going_to(facts))),
+        AsksFor::Data => Reply::json(
+            StatusCode::FORBIDDEN,
+            &json!({"error": "preview_ended", "reason": end.name(), "preview": "/.access/preview", "request_id": request_id}),
+        ),
+    }
+}
+
+/// A page of ours that is closed during a preview.
+pub(super) fn closed_in_preview(facts: &Facts, request_id: &str) -> Reply {
+    error(facts, StatusCode::FORBIDDEN, request_id)
 }
 
 /// No, and why. Never a redirect, so never a loop.

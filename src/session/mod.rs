@@ -15,6 +15,6 @@ pub use attempt::{Asker, Attempt, AttemptId, AttemptState, Code, MOST_WRONG_CODE
 pub use cookie::{CookieName, NO_PASSKEY_COOKIE, SealedCookie, clearing, cookie, is_ours, setting};
 pub use passkey::{MOST_PASSKEYS, PasskeyRecord};
 pub use proof::{Link, Proof, amr};
-pub use record::{SessionLimits, SessionRecord};
+pub use record::{Preview, SessionLimits, SessionRecord};
 pub use seal::{DoesNotOpen, Seal};
 pub use token::{SessionId, Token, TokenHash};

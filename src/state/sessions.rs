@@ -3,9 +3,12 @@
 //! On the warm path all is in the cache. On a miss the store tells whose session it is, the directory what the tables say
 //! of the person, and the answer is compiled and kept until the tables may have changed.
 
-use std::collections::HashSet;
+mod log_out;
+mod looks;
+mod preview;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -16,7 +19,7 @@ use super::assertion::Assertion;
 use super::audit::{self, Event, Scene};
 use super::metrics::Metrics;
 use super::open_requests::{OpenRequest, OpenRequests};
-use super::ports::{Directory, Farewell, LinkTokens, Opening, Providers, Replaces, Store, StoreError, Unavailable};
+use super::ports::{Directory, Farewell, Opening, Providers, Replaces, Store, StoreError, Unavailable};
 use super::recheck::{Checked, Recheck};
 use super::sharing::Sharing;
 use super::snapshot::{Current, Site, Snapshot};
@@ -24,6 +27,10 @@ use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
 use crate::types::{AppName, CustomerId, Email, Requirement, Way};
+
+pub use log_out::{LoggedOut, Reach};
+use looks::Looks;
+pub use preview::{Begun, Recent};
 
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
@@ -41,6 +48,8 @@ pub struct Live {
     pub standing: Standing,
     /// How many grants the person has on this domain.
     pub choices: usize,
+    /// Whom the person can switch to, in a preview.
+    pub recent: Vec<Recent>,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
     /// What it was compiled from; with another config it is compiled anew.
@@ -52,25 +61,6 @@ pub struct Live {
     epoch: u64,
     last_used: AtomicI64,
     last_stored: AtomicI64,
-}
-
-/// How far a log-out goes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reach {
-    /// This session.
-    Here,
-    /// All sessions of the person, in every app and on every device.
-    Everywhere,
-}
-
-/// A session that has ended, with what its providers' log-out takes.
-#[derive(Debug)]
-pub struct LoggedOut {
-    /// What it was.
-    pub record: SessionRecord,
-    /// How many ended, itself among them.
-    pub sessions: usize,
-    tokens: Vec<LinkTokens>,
 }
 
 /// A session cannot be looked up now.
@@ -287,6 +277,41 @@ impl Sessions {
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
         let epoch = self.directory.epoch(&app.name);
+        let (standing, choices, fresh_until, recent) = match record.preview.clone() {
+            Some(preview) => {
+                let (standing, fresh_until, recent) = self.compile_preview(&record, &preview, site, now).await?;
+                (standing, 1, fresh_until, recent)
+            }
+            None => {
+                let (standing, choices, fresh_until) = self.compile_own(&record, site, now).await?;
+                (standing, choices, fresh_until, Vec::new())
+            }
+        };
+        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
+        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
+        Ok(Some(Live {
+            record,
+            standing,
+            choices,
+            recent,
+            assertion: ArcSwapOption::empty(),
+            app: Arc::clone(app),
+            pinned: site.domain.customer.clone(),
+            fresh_until,
+            epoch,
+            last_used: AtomicI64::new(used.as_second()),
+            last_stored: AtomicI64::new(stored.as_second()),
+        }))
+    }
+
+    /// What a session's own person may do, how many grants they have on the domain, and until when that holds.
+    async fn compile_own(
+        &self,
+        record: &SessionRecord,
+        site: &Site,
+        now: Timestamp,
+    ) -> Result<(Standing, usize, Timestamp), Trouble> {
+        let app = &site.app;
         let Granted { grants, fresh_until, missing } = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
         let choice = choose(&grants, pinned, record.customer.as_ref());
@@ -311,20 +336,8 @@ impl Sessions {
             Choice::Several => Standing::Undecided,
             Choice::None(reason) => Standing::Refused(reason),
         };
-        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
-        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
-        Ok(Some(Live {
-            record,
-            standing,
-            choices: if pinned.is_some() { grants.len().min(1) } else { grants.len() },
-            assertion: ArcSwapOption::empty(),
-            app: Arc::clone(app),
-            pinned: site.domain.customer.clone(),
-            fresh_until,
-            epoch,
-            last_used: AtomicI64::new(used.as_second()),
-            last_stored: AtomicI64::new(stored.as_second()),
-        }))
+        let choices = if pinned.is_some() { grants.len().min(1) } else { grants.len() };
+        Ok((standing, choices, fresh_until))
     }
 
     /// What a person has: as staff by a provider's groups, or else by the tables.
@@ -439,57 +452,6 @@ impl Sessions {
             self.forget(*id).await;
         }
         Ok(Some(ended.len()))
-    }
-
-    /// Ends the session of a cookie, and all others of its person where they want that; answers what it was. It need not be
-    /// one that may do anything: whoever cannot be re-checked just now can still log out.
-    ///
-    /// # Errors
-    /// When the store fails; the session then goes on.
-    pub async fn log_out(
-        &self,
-        token: &Token,
-        site: &Site,
-        reach: Reach,
-        now: Timestamp,
-    ) -> Result<Option<LoggedOut>, StoreError> {
-        let id = token.hash();
-        let limits = self.current.load().session;
-        let record = self.store.session(id).await?.filter(|record| is_of(record, site));
-        // Read while they are there: they go with the session.
-        let tokens = match &record {
-            Some(record) => self.tokens_of(record).await,
-            None => Vec::new(),
-        };
-        let mut sessions = 1;
-        match (&record, reach) {
-            (Some(record), Reach::Everywhere) if !record.is_over(limits, now) => {
-                sessions = self.end_everywhere(&record.email).await?;
-            }
-            _ => {}
-        }
-        self.end(id).await?;
-        Ok(record.map(|record| LoggedOut { record, sessions, tokens }))
-    }
-
-    /// The tokens of a session's providers, of the one it came by last first.
-    async fn tokens_of(&self, record: &SessionRecord) -> Vec<LinkTokens> {
-        let mut all = Vec::new();
-        for proof in record.proofs.iter().rev() {
-            let Way::Oidc(provider) = &proof.way else { continue };
-            match self.store.link_tokens(record.id, provider).await {
-                Ok(tokens) => all.extend(tokens),
-                // Logging out must not fail for what is only asked of others.
-                Err(error) => tracing::warn!(%error, %provider, "nobody is logged out at the provider"),
-            }
-        }
-        all
-    }
-
-    /// Where to send the browser of a session that has ended, so that its person is logged out at the provider too.
-    #[must_use]
-    pub fn end_session_url(&self, gone: &LoggedOut, return_to: &str, state: Option<&str>) -> Option<String> {
-        gone.tokens.iter().find_map(|tokens| self.recheck.providers().end_session_url(tokens, return_to, state))
     }
 
     /// A session has ended in the store: takes it out of the cache and ends its requests.
@@ -619,30 +581,6 @@ struct Granted {
     grants: Vec<Arc<Grant>>,
     fresh_until: Timestamp,
     missing: Option<Unavailable>,
-}
-
-/// The sessions that are looked at now.
-#[derive(Clone, Default)]
-struct Looks(Arc<Mutex<HashSet<SessionId>>>);
-
-/// One look; over when it is dropped.
-struct Look {
-    id: SessionId,
-    all: Looks,
-}
-
-impl Looks {
-    /// Begins a look, unless there is one already.
-    fn begin(&self, id: SessionId) -> Option<Look> {
-        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        is_new.then(|| Look { id, all: self.clone() })
-    }
-}
-
-impl Drop for Look {
-    fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-    }
 }
 
 impl Live {

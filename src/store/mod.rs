@@ -13,6 +13,7 @@ mod once;
 mod open;
 mod outbox;
 mod passkeys;
+mod previews;
 mod seal;
 mod secrets;
 mod sessions;

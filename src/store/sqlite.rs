@@ -13,12 +13,12 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
-use super::{attempts, farewells, links, once, open, outbox, passkeys, secrets, sessions};
+use super::{attempts, farewells, links, once, open, outbox, passkeys, previews, secrets, sessions};
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
 use crate::state::ports::{
-    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
+    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, Previewed, QueuedMail, Remembered, Store,
     StoreError, Ticket,
 };
 use crate::types::{AppName, Email, HostName, ProviderName, Secret};
@@ -121,6 +121,10 @@ impl Store for SqliteStore {
 
     async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError> {
         sessions::of_person(self, app, email).await.map_err(failed("read a person's sessions"))
+    }
+
+    async fn previews_of(&self, app: &AppName, actor: &Email) -> Result<Vec<Previewed>, StoreError> {
+        previews::of_actor(self, app, actor).await.map_err(failed("read the last previews"))
     }
 
     async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError> {

@@ -79,8 +79,11 @@ pub(super) use store_suite;
 
 pub(super) use super::suite_of_ends::*;
 
-pub(super) const LIMITS: SessionLimits =
-    SessionLimits { idle: Duration::from_secs(3600), absolute: Duration::from_secs(36_000) };
+pub(super) const LIMITS: SessionLimits = SessionLimits {
+    idle: Duration::from_secs(3600),
+    absolute: Duration::from_secs(36_000),
+    preview: Duration::from_secs(1800),
+};
 
 /// The suite's time begins here; `after(60)` is a minute later.
 pub(super) fn after(seconds: i64) -> Timestamp {
@@ -103,6 +106,7 @@ pub(super) fn session(number: u8) -> SessionRecord {
         device: "Firefox on Linux".to_owned(),
         proofs: vec![Proof::now(Way::Email, after(i64::from(number)))],
         links: Vec::new(),
+        preview: None,
     }
 }
 
