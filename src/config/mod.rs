@@ -18,6 +18,7 @@ pub mod running;
 mod scan;
 mod secret;
 mod sources;
+mod team;
 mod units;
 mod upstream;
 mod ways;

@@ -24,6 +24,7 @@ mod pool;
 mod postgres;
 mod question;
 mod report;
+mod search;
 mod source;
 mod sqlite;
 mod standing;

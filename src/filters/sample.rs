@@ -26,6 +26,7 @@ pub(crate) fn work(filters: Filters) -> Work {
         workspace_groups: None,
         preview: PreviewPlan::default(),
         time_zone: TimeZone::UTC,
+        team: None,
     };
     let grant = Grant {
         app: policy.name.clone(),

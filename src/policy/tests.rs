@@ -68,6 +68,7 @@ fn policy(roles: Roles) -> AppPolicy {
         workspace_groups: None,
         preview: PreviewPlan::default(),
         time_zone: TimeZone::UTC,
+        team: None,
     }
 }
 
@@ -168,6 +169,7 @@ fn list(extra: impl FnOnce(&mut CustomerList)) -> CustomerList {
         role: ListRole::Column(column("level")),
         condition: None,
         assign: Vec::new(),
+        adjustable: false,
     };
     extra(&mut list);
     list

@@ -7,11 +7,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 
 use super::ctx::RequestCtx;
-use super::decision;
 use super::route::{Facts, HubFacts};
+use super::{decision, preview_bar};
 use crate::pages::Reply;
-use crate::policy::{Decision, Permit, Request, Standing, decide};
+use crate::policy::{Decision, Permit, Reason, Request, Standing, decide};
 use crate::session::{CookieName, cookie};
+use crate::state::audit::Journal;
 use crate::state::clock::Clock;
 use crate::state::sessions::{Live, Sessions, Trouble};
 use crate::state::visit::{HubVisit, Visit};
@@ -23,6 +24,8 @@ pub struct Corridor {
     pub clock: Clock,
     /// The sessions.
     pub sessions: Arc<Sessions>,
+    /// The audit log: an answer of our own pages waits for what it holds of it.
+    pub journal: Arc<Journal>,
     /// Our own pages.
     pub pages: Router,
     /// What the hub answers.
@@ -44,6 +47,7 @@ impl Corridor {
     /// The walk: session, our own pages, decision.
     pub(super) async fn admit(&self, facts: &Facts, headers: &HeaderMap, ctx: &mut RequestCtx) -> Admission {
         let now = self.clock.now();
+        ctx.now = Some(now);
         let path = facts.path.as_str();
         let is_ours = path == "/.access" || path.starts_with("/.access/");
         if is_back_channel(facts) {
@@ -52,7 +56,7 @@ impl Corridor {
         }
         if !facts.site.app.enabled && !is_asset(path) {
             ctx.decided("refuse", "app-disabled");
-            return Admission::Answer(decision::disabled(facts, &ctx.id));
+            return Admission::Answer(decision::disabled(facts, ctx.live.as_deref(), &ctx.id));
         }
         match self.session(facts, headers, now).await {
             Ok(live) => ctx.live = live,
@@ -61,24 +65,29 @@ impl Corridor {
             Err(trouble) => {
                 tracing::warn!(error = %trouble, request_id = ctx.id, "a session could not be looked up");
                 ctx.decided("refuse", trouble.name());
-                return Admission::Answer(decision::error(facts, StatusCode::SERVICE_UNAVAILABLE, &ctx.id));
+                return Admission::Answer(decision::error(
+                    facts,
+                    ctx.live.as_deref(),
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    &ctx.id,
+                ));
             }
         }
         if is_ours {
             if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
                 ctx.decided("refuse", "cross-site");
-                return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+                return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
             }
             let is_preview = ctx.live.as_ref().is_some_and(|live| live.record.preview.is_some());
             if is_preview && !is_open_in_previews(path) {
                 ctx.decided("deny", "closed-in-preview");
-                return Admission::Answer(decision::closed_in_preview(facts, &ctx.id));
+                return Admission::Answer(decision::closed_in_preview(facts, ctx.live.as_deref(), &ctx.id));
             }
             return self.own_page(facts, ctx, now);
         }
         if is_foreign_websocket(facts, headers) {
             ctx.decided("refuse", "cross-site");
-            return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+            return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
         }
         let unknown = Standing::Unknown;
         let standing = ctx.live.as_ref().map_or(&unknown, |live| &live.standing);
@@ -112,6 +121,11 @@ impl Corridor {
                 ctx.decided("preview-over", end.name());
                 Admission::Answer(decision::preview_over(facts, end, &ctx.id))
             }
+            Decision::Deny(Reason::PreviewReadOnly) => {
+                ctx.decided("deny", Reason::PreviewReadOnly.name());
+                let is_document = preview_bar::is_document(headers);
+                Admission::Answer(decision::read_only(facts, ctx.live.as_deref(), is_document, &ctx.id))
+            }
             Decision::Deny(reason) => {
                 ctx.decided("deny", reason.name());
                 Admission::Answer(decision::deny(facts, reason, ctx.live.as_deref(), &ctx.id))
@@ -134,6 +148,7 @@ impl Corridor {
             origin: format!("https://{}", facts.authority),
             request_id: ctx.id.clone(),
             now,
+            language: facts.languages.spoken(ctx.live.as_deref()),
         }
     }
 
@@ -157,6 +172,7 @@ pub(super) fn hub_visit(facts: &HubFacts, request_id: &str, now: Timestamp) -> H
         client: facts.client,
         request_id: request_id.to_owned(),
         now,
+        language: facts.languages.spoken(None),
     }
 }
 

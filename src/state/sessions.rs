@@ -16,8 +16,7 @@ use jiff::Timestamp;
 use moka::future::Cache;
 
 use super::assertion::Assertion;
-use super::audit::{self, Event, Scene};
-use super::metrics::Metrics;
+use super::audit::{Event, Journal, Scene};
 use super::open_requests::{OpenRequest, OpenRequests};
 use super::ports::{Directory, Farewell, Opening, Providers, Replaces, Store, StoreError, Unavailable};
 use super::recheck::{Checked, Recheck};
@@ -26,7 +25,7 @@ use super::snapshot::{Current, Site, Snapshot};
 use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
-use crate::types::{AppName, CustomerId, Email, Requirement, Way};
+use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
 
 pub use log_out::{LoggedOut, Reach};
 use looks::Looks;
@@ -50,6 +49,10 @@ pub struct Live {
     pub choices: usize,
     /// Whom the person can switch to, in a preview.
     pub recent: Vec<Recent>,
+    /// The language that the person chose.
+    pub chosen_language: Option<Language>,
+    /// The language that the table says they speak.
+    pub granted_language: Option<Language>,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
     /// What it was compiled from; with another config it is compiled anew.
@@ -95,7 +98,7 @@ pub struct Sessions {
     store: Arc<dyn Store>,
     directory: Arc<dyn Directory>,
     recheck: Recheck,
-    metrics: Arc<Metrics>,
+    journal: Arc<Journal>,
     cache: Cache<SessionId, Arc<Live>>,
     /// Sessions that ended just now: a look-up that began before must not bring one back.
     ended: moka::sync::Cache<SessionId, ()>,
@@ -111,13 +114,13 @@ impl Sessions {
         store: Arc<dyn Store>,
         directory: Arc<dyn Directory>,
         providers: Arc<dyn Providers>,
-        metrics: Arc<Metrics>,
+        journal: Arc<Journal>,
     ) -> Self {
         let ended = moka::sync::Cache::builder().time_to_live(REMEMBER_ENDED).build();
         let cache = Cache::new(MOST_CACHED);
         let recheck = Recheck::new(providers);
         let (open, sharing) = (OpenRequests::default(), Sharing::default());
-        Self { current, store, directory, recheck, metrics, cache, ended, open, sharing }
+        Self { current, store, directory, recheck, journal, cache, ended, open, sharing }
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -206,6 +209,7 @@ impl Sessions {
             }
             let (record, asked_until) = self.recheck_links(record, now).await?;
             let mut live = self.compile(record, site, now, last_used).await.map_err(Some)?.ok_or(None)?;
+            self.tell_of_preview_end(old, &live, now);
             let soon = now.checked_add(LOOK_AGAIN).unwrap_or(now);
             live.fresh_until = live.fresh_until.min(asked_until).min(soon);
             Ok::<_, Option<Trouble>>(Arc::new(live))
@@ -241,7 +245,7 @@ impl Sessions {
             Checked::Ended(provider) => {
                 let scene = Scene::background(&record.app, &record.host, now);
                 let event = Event::RecheckEnded { email: &record.email, session: record.id, provider: &provider };
-                audit::write(&self.metrics, scene, &event);
+                self.journal.write(scene, &event);
                 // It is over here whether or not the store can be told now; the provider says the same when it is asked again.
                 self.ended.insert(record.id, ());
                 self.open.end(record.id);
@@ -277,16 +281,11 @@ impl Sessions {
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
         let epoch = self.directory.epoch(&app.name);
-        let (standing, choices, fresh_until, recent) = match record.preview.clone() {
-            Some(preview) => {
-                let (standing, fresh_until, recent) = self.compile_preview(&record, &preview, site, now).await?;
-                (standing, 1, fresh_until, recent)
-            }
-            None => {
-                let (standing, choices, fresh_until) = self.compile_own(&record, site, now).await?;
-                (standing, choices, fresh_until, Vec::new())
-            }
+        let compiled = match &record.preview {
+            Some(preview) => self.compile_preview(&record, preview, site, now).await?,
+            None => self.compile_own(&record, site, now).await?,
         };
+        let Compiled { standing, choices, granted_language, recent, fresh_until } = compiled;
         let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
         let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
         Ok(Some(Live {
@@ -294,6 +293,8 @@ impl Sessions {
             standing,
             choices,
             recent,
+            chosen_language: None,
+            granted_language,
             assertion: ArcSwapOption::empty(),
             app: Arc::clone(app),
             pinned: site.domain.customer.clone(),
@@ -304,13 +305,8 @@ impl Sessions {
         }))
     }
 
-    /// What a session's own person may do, how many grants they have on the domain, and until when that holds.
-    async fn compile_own(
-        &self,
-        record: &SessionRecord,
-        site: &Site,
-        now: Timestamp,
-    ) -> Result<(Standing, usize, Timestamp), Trouble> {
+    /// What a session's own person may do.
+    async fn compile_own(&self, record: &SessionRecord, site: &Site, now: Timestamp) -> Result<Compiled, Trouble> {
         let app = &site.app;
         let Granted { grants, fresh_until, missing } = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
@@ -326,6 +322,10 @@ impl Sessions {
                 return Err(missing.into());
             }
         }
+        let granted_language = match &choice {
+            Choice::One(grant) => language_of(grant),
+            Choice::Several | Choice::None(_) => grants.iter().find_map(|grant| language_of(grant)),
+        };
         let standing = match choice {
             Choice::One(grant) => {
                 match app.policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)) {
@@ -337,7 +337,7 @@ impl Sessions {
             Choice::None(reason) => Standing::Refused(reason),
         };
         let choices = if pinned.is_some() { grants.len().min(1) } else { grants.len() };
-        Ok((standing, choices, fresh_until))
+        Ok(Compiled { standing, choices, granted_language, recent: Vec::new(), fresh_until })
     }
 
     /// What a person has: as staff by a provider's groups, or else by the tables.
@@ -576,11 +576,25 @@ impl Sessions {
     }
 }
 
+/// What comes of a session, before it is live.
+struct Compiled {
+    standing: Standing,
+    choices: usize,
+    granted_language: Option<Language>,
+    recent: Vec<Recent>,
+    fresh_until: Timestamp,
+}
+
 /// What a person has, and how far that can be relied on.
 struct Granted {
     grants: Vec<Arc<Grant>>,
     fresh_until: Timestamp,
     missing: Option<Unavailable>,
+}
+
+/// The language that a grant says its person speaks, if it is one of ours.
+fn language_of(grant: &Grant) -> Option<Language> {
+    grant.language.as_ref().and_then(|tag| Language::parse(tag.as_str()))
 }
 
 impl Live {

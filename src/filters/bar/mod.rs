@@ -45,12 +45,15 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Widens the policies in an answer's head by what the bar needs.
-    pub fn amend_head(&self, headers: &mut HeaderMap) {
-        for name in [header::CONTENT_SECURITY_POLICY, header::CONTENT_SECURITY_POLICY_REPORT_ONLY] {
-            let values: Vec<HeaderValue> = headers.get_all(&name).iter().map(|value| self.amend_value(value)).collect();
-            replace(headers, &name, values);
-        }
+    /// The policies of an answer's head, widened by what the bar needs.
+    #[must_use]
+    pub fn amended(&self, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+        let names = [header::CONTENT_SECURITY_POLICY, header::CONTENT_SECURITY_POLICY_REPORT_ONLY];
+        let of = |name: HeaderName| {
+            let values = headers.get_all(&name).iter().map(|value| self.amend_value(value));
+            values.map(|value| (name.clone(), value)).collect::<Vec<_>>()
+        };
+        names.into_iter().flat_map(of).collect()
     }
 
     fn amend_value(&self, value: &HeaderValue) -> HeaderValue {
@@ -58,18 +61,10 @@ impl Bar {
         amended.unwrap_or_else(|| value.clone())
     }
 
-    /// Whether an answer's head keeps all forms of its page from being sent.
+    /// Whether policies keep all forms of their page from being sent.
     #[must_use]
-    pub fn are_forms_held_back(headers: &HeaderMap) -> bool {
-        let values = headers.get_all(header::CONTENT_SECURITY_POLICY);
-        values.iter().filter_map(|value| value.to_str().ok()).any(csp::holds_forms_back)
-    }
-}
-
-fn replace(headers: &mut HeaderMap, name: &HeaderName, values: Vec<HeaderValue>) {
-    headers.remove(name);
-    for value in values {
-        headers.append(name.clone(), value);
+    pub fn are_forms_held_back<'a>(policies: impl IntoIterator<Item = &'a HeaderValue>) -> bool {
+        policies.into_iter().filter_map(|value| value.to_str().ok()).any(csp::holds_forms_back)
     }
 }
 

@@ -11,10 +11,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{Live, Sessions, Trouble};
-use crate::policy::{Access, Actor, AppPolicy, Choice, Grant, PreviewEnd, PreviewRefusal, Standing, choose};
+use super::{Compiled, Live, Sessions, Trouble};
+use crate::policy::{Access, Actor, AppPolicy, Choice, Grant, Origin, PreviewEnd, PreviewRefusal, Standing, choose};
 use crate::session::{Preview, SessionRecord, Token};
-use crate::state::ports::{Opening, Previewed, Replaces, StoreError};
+use crate::state::audit::{self, Event, Scene};
+use crate::state::ports::{Opening, Previewed, Replaces, StoreError, Unavailable};
 use crate::state::snapshot::Site;
 use crate::types::{CustomerId, DisplayName, Email};
 
@@ -126,6 +127,21 @@ impl Sessions {
         staff_who_may_preview(&site.app.policy, record).is_some()
     }
 
+    /// The same, by whichever way the person came.
+    #[must_use]
+    pub fn has_preview_right(&self, site: &Site, record: &SessionRecord) -> bool {
+        staff_with_preview(&site.app.policy, record).is_some()
+    }
+
+    /// What somebody has in the app of a domain, for each customer.
+    ///
+    /// # Errors
+    /// When the tables cannot be asked.
+    pub async fn known_people(&self, site: &Site, email: &Email) -> Result<Vec<Arc<Grant>>, Unavailable> {
+        let known = self.directory.known(&site.app.name, email).await?;
+        Ok(known.grants.iter().filter(|grant| grant.origin != Origin::Workspace).cloned().collect())
+    }
+
     /// Whom the person of a session previewed last, as people know them.
     ///
     /// # Errors
@@ -145,6 +161,18 @@ impl Sessions {
             }
         }));
         Ok(known.await)
+    }
+
+    /// Tells the audit log that a preview is over by itself, when that is first seen.
+    pub(super) fn tell_of_preview_end(&self, old: Option<&Live>, new: &Live, now: Timestamp) {
+        let record = &new.record;
+        let was_on = old.is_some_and(|old| old.access().is_some());
+        if let (true, Standing::PreviewOver(end), Some(preview)) = (was_on, &new.standing, &record.preview) {
+            let background = Scene::background(&record.app, &record.host, now);
+            let scene = Scene { actor: audit::Actor::Staff(&record.email), ..background };
+            let event = Event::PreviewEnded { email: &preview.email, session: record.id, reason: end.name() };
+            self.journal.write(scene, &event);
+        }
     }
 
     /// What a customer's person has on a domain, if it may be seen through, and until when that is known.
@@ -176,14 +204,14 @@ impl Sessions {
         }
     }
 
-    /// What a session may do in its preview, until when that holds, and whom its person can switch to.
+    /// What a session may do in its preview. Its person goes on being spoken to in their own language.
     pub(super) async fn compile_preview(
         &self,
         record: &SessionRecord,
         preview: &Preview,
         site: &Site,
         now: Timestamp,
-    ) -> Result<(Standing, Timestamp, Vec<Recent>), Trouble> {
+    ) -> Result<Compiled, Trouble> {
         let app = &site.app;
         let over = |end| (Standing::PreviewOver(end), Timestamp::MAX);
         let (standing, fresh_until) = if preview.until <= now {
@@ -202,19 +230,24 @@ impl Sessions {
         };
         let recent = self.recent_previews(record).await?;
         let is_now = |recent: &Recent| recent.who.email == preview.email && recent.who.customer == preview.customer;
-        Ok((standing, fresh_until, recent.into_iter().filter(|recent| !is_now(recent)).collect()))
+        let recent = recent.into_iter().filter(|recent| !is_now(recent)).collect();
+        Ok(Compiled { standing, choices: 1, granted_language: None, recent, fresh_until })
     }
 }
 
 /// The staff's own grant of a session's person, if it lets them preview and they came by what its role asks for.
 fn staff_who_may_preview(policy: &AppPolicy, record: &SessionRecord) -> Option<Grant> {
+    let ways = || record.proofs.iter().map(|proof| &proof.way);
+    staff_with_preview(policy, record).filter(|grant| policy.roles.unmet(&grant.role, ways()).is_none())
+}
+
+fn staff_with_preview(policy: &AppPolicy, record: &SessionRecord) -> Option<Grant> {
     let in_config = policy.workspace_grant(&record.email);
-    let grant = match in_config {
+    match in_config {
         Some(grant) => policy.may_preview(&record.email).then_some(grant),
         None => record.links.iter().find_map(|link| {
             let grant = policy.group_grant(&record.email, &link.provider, &link.groups)?;
             policy.group_may_preview(&link.provider, &link.groups).then_some(grant)
         }),
-    };
-    grant.filter(|grant| policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)).is_none())
+    }
 }
