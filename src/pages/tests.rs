@@ -125,14 +125,8 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
     };
     let with_passkeys = |passkeys| AccountView { passkeys, ..account_view.clone() };
     let locked = PasskeysView { can_add: false, can_change: false, ..passkeys(text, true) };
-    let denied_view = DeniedView {
-        email: Some(text),
-        customer: Some(text),
-        reason: text,
-        can_preview: true,
-        can_switch: true,
-        request_id: text,
-    };
+    let denied_view =
+        DeniedView { email: Some(text), customer: Some(text), reason: text, can_switch: true, request_id: text };
     let mut pages = vec![
         ("login", 200, login_with(None)),
         ("login-bad-address", 400, login_with(Some(LoginProblem::BadAddress))),
@@ -156,13 +150,9 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         ("offer", 200, passkey_offer(look, &PasskeyOfferView { to: text, is_required: false })),
         ("offer-required", 200, passkey_offer(look, &PasskeyOfferView { to: text, is_required: true })),
         ("denied", 403, denied(look, &denied_view)),
-        ("denied-one-customer", 403, denied(look, &DeniedView { can_preview: true, can_switch: false, ..denied_view })),
+        ("denied-one-customer", 403, denied(look, &DeniedView { can_switch: false, ..denied_view })),
         ("denied-no-customer", 403, denied(look, &DeniedView { customer: None, ..denied_view })),
-        (
-            "denied-nobody",
-            403,
-            denied(look, &DeniedView { email: None, can_preview: true, can_switch: false, ..denied_view }),
-        ),
+        ("denied-nobody", 403, denied(look, &DeniedView { email: None, can_switch: false, ..denied_view })),
         ("logged-out", 200, logged_out(look)),
         ("log-out-there", 200, log_out_there(look, text)),
         ("logged-out-there", 200, logged_out_there(look.language, text)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Extension, Form, Query, State};
 use axum::routing::{get, post};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
@@ -82,11 +82,16 @@ impl PreviewForm {
     }
 }
 
-async fn start(State(room): Room, Extension(visit): Extension<Visit>, Form(form): Form<PreviewForm>) -> Reply {
+async fn start(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    Form(form): Form<PreviewForm>,
+) -> Reply {
     let Some(live) = &visit.live else { return log_in_first(PAGE) };
     let Some(whom) = form.whom() else { return error(&visit, StatusCode::BAD_REQUEST) };
     let begun = room.sessions.start_preview(live, &visit.site, &whom, visit.now).await;
-    match room.begun(&visit, live, &whom, &form.to, begun).await {
+    match room.begun(&visit, live, &whom, &form.to, &headers, begun).await {
         Ok((reply, None)) => reply,
         Ok((reply, Some(Begun { token, grant, .. }))) => {
             let (email, customer) = (&grant.email, grant.customer_id());
@@ -97,11 +102,16 @@ async fn start(State(room): Room, Extension(visit): Extension<Visit>, Form(form)
     }
 }
 
-async fn switch(State(room): Room, Extension(visit): Extension<Visit>, Form(form): Form<PreviewForm>) -> Reply {
+async fn switch(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    Form(form): Form<PreviewForm>,
+) -> Reply {
     let Some(live) = &visit.live else { return log_in_first(PAGE) };
     let Some(whom) = form.whom() else { return error(&visit, StatusCode::BAD_REQUEST) };
     let begun = room.sessions.switch_preview(live, &visit.site, &whom, visit.now).await;
-    match room.begun(&visit, live, &whom, &form.to, begun).await {
+    match room.begun(&visit, live, &whom, &form.to, &headers, begun).await {
         Ok((reply, None)) => reply,
         Ok((reply, Some(Begun { token, grant, .. }))) => {
             let (email, customer) = (&grant.email, grant.customer_id());
@@ -118,7 +128,12 @@ struct EndForm {
     to: String,
 }
 
-async fn end(State(room): Room, Extension(visit): Extension<Visit>, Form(form): Form<EndForm>) -> Reply {
+async fn end(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    Form(form): Form<EndForm>,
+) -> Reply {
     let to = visit.return_path(&form.to);
     let Some(live) = &visit.live else { return log_in_first(&to) };
     // Of a form sent twice, or from a page of before, there is nothing left to do.
@@ -131,7 +146,7 @@ async fn end(State(room): Room, Extension(visit): Extension<Visit>, Form(form): 
                 let event = Event::PreviewEnded { email: &preview.email, session: live.record.id, reason };
                 room.journal.write(&visit, &event);
             }
-            room.go_on_as(&token, &to)
+            room.go_on_as(&token, &to, &headers)
         }
         Ok(None) => Reply::see_other(&to),
         Err(cause) => store_failed(&visit, &cause),
@@ -166,10 +181,11 @@ impl PortalRoom {
         live: &Live,
         whom: &Previewed,
         to: &str,
+        headers: &HeaderMap,
         begun: Result<Result<Option<Begun>, PreviewRefusal>, Trouble>,
     ) -> Result<(Reply, Option<Begun>), Reply> {
         match begun {
-            Ok(Ok(Some(begun))) => Ok((self.go_on_as(&begun.token, &visit.return_path(to)), Some(begun))),
+            Ok(Ok(Some(begun))) => Ok((self.go_on_as(&begun.token, &visit.return_path(to), headers), Some(begun))),
             // Of a form sent twice the browser has the first answer's cookie by now.
             Ok(Ok(None)) => Ok((Reply::see_other(&visit.return_path(to)), None)),
             Ok(Err(refusal)) => {
@@ -187,9 +203,11 @@ impl PortalRoom {
         }
     }
 
-    fn go_on_as(&self, token: &Token, to: &str) -> Reply {
+    fn go_on_as(&self, token: &Token, to: &str, headers: &HeaderMap) -> Reply {
         let lifetime = self.current.load().session.absolute.as_secs();
-        Reply::see_other(to).with_cookie(setting(CookieName::Session, token, lifetime)).with_header(CLEAR, CLEARED)
+        let cookie = setting(CookieName::Session, token, lifetime);
+        let reply = Reply::see_other(to).with_cookie(cookie).with_header(CLEAR, CLEARED);
+        jar(headers).into_iter().fold(reply, Reply::with_cookie)
     }
 
     async fn preview_page(&self, visit: &Visit, live: &Live, asked: Asked<'_>) -> Reply {
@@ -254,6 +272,16 @@ impl PortalRoom {
         found.people.sort_by(|one, other| sort_key(one).cmp(&sort_key(other)));
         Ok(Gathered { recent, found: Some(found) })
     }
+}
+
+/// `Set-Cookie` values that take back what the app has set in a preview (`proxy::preview_jar`), so far as the browser sends it here. What it
+/// does not send is of no use to anybody.
+fn jar(headers: &HeaderMap) -> Vec<HeaderValue> {
+    const MOST: usize = 32;
+    let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let names = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split('=').next()).map(str::trim);
+    let clear = |name: &str| HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0; Secure")).ok();
+    names.filter(|name| name.starts_with("access-preview-")).take(MOST).filter_map(clear).collect()
 }
 
 struct Gathered {

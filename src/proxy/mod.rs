@@ -23,6 +23,7 @@ mod last_word;
 mod linger;
 pub mod listener;
 mod preview_bar;
+mod preview_jar;
 mod proxy_protocol;
 mod relocate;
 mod respond;
@@ -538,6 +539,9 @@ fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()>
         for value in kept {
             response.append_header(header::SET_COOKIE, value)?;
         }
+    }
+    if let Some(live) = &ctx.live {
+        preview_jar::keep(response, live)?;
     }
     response.remove_header("alt-svc");
     if response.status.is_informational() {
