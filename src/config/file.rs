@@ -84,6 +84,8 @@ pub(super) struct ConfigFile {
     pub(super) login: LoginFile,
     #[serde(default)]
     pub(super) session: SessionFile,
+    #[serde(default)]
+    pub(super) audit: AuditFile,
     /// Connections to tables of customers, by name.
     #[serde(default)]
     pub(super) source: BTreeMap<Text, SourceFile>,
@@ -92,6 +94,20 @@ pub(super) struct ConfigFile {
     pub(super) app: BTreeMap<Text, At<AppFile>>,
     #[serde(default)]
     pub(super) workspace: WorkspaceFile,
+    /// The workspace team's own pages.
+    pub(super) console: Option<At<ConsoleFile>>,
+}
+
+/// The workspace team's own pages. Who may use them has a role in `console`.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConsoleFile {
+    /// A host name of its own; without one it is reached at `server.admin` only.
+    pub(super) domain: Option<Text>,
+    /// The ways in: "email", "passkey", and names of OpenID providers.
+    pub(super) login: Option<Vec<Text>>,
+    #[serde(default)]
+    pub(super) branding: BrandingFile,
 }
 
 /// Listeners, data folder and limits.
@@ -244,6 +260,14 @@ pub(super) struct SessionFile {
     pub(super) absolute: Option<Text>,
     /// A preview: "30m" when left out, which is the most.
     pub(super) preview: Option<Text>,
+}
+
+/// The audit log.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditFile {
+    /// How long its entries are kept, such as "400d".
+    pub(super) keep: Option<Text>,
 }
 
 /// A connection to a table of customers.

@@ -51,7 +51,7 @@ use crate::reload::Side;
 use crate::reload::watch::Watcher;
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
-use crate::state::audit::{self, Journal};
+use crate::state::audit::{self, AuditStore as _, Journal};
 use crate::state::certificates::Certificates;
 use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
@@ -217,9 +217,9 @@ impl Gateway {
         let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
-        let console = {
+        let (console, staff) = {
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
-            console::router(Arc::new(ConsoleRoom {
+            let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
                 upstreams: Box::new(move || upstreams.health()),
@@ -233,11 +233,19 @@ impl Gateway {
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
-            }))
+            });
+            (console::router(Arc::clone(&room)), console::staff::router(room))
         };
 
         let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), journal: Arc::clone(&journal), pages, hub };
+        let corridor = Corridor {
+            clock,
+            sessions: Arc::clone(&sessions),
+            journal: Arc::clone(&journal),
+            pages,
+            hub,
+            console: staff,
+        };
         let gateway = Proxy {
             current: Arc::clone(&current),
             corridor,
@@ -284,6 +292,7 @@ impl Gateway {
             gateway,
             serving,
             listeners: Arc::clone(&listeners),
+            journal: Arc::clone(&journal),
             orders: orders.clone(),
             https_port,
             metrics,
@@ -311,7 +320,7 @@ impl Gateway {
 
 /// Clears out what is over: sessions, attempts, counts of strangers.
 async fn sweep(
-    store: Arc<dyn Store>,
+    store: Arc<SqliteStore>,
     limits: Arc<RateLimits>,
     current: Arc<Current>,
     clock: Clock,
@@ -321,8 +330,15 @@ async fn sweep(
     let mut every = tokio::time::interval(EVERY);
     while halt.run_until_cancelled(every.tick()).await.is_some() {
         limits.sweep();
-        let session = current.load().session;
-        match store.sweep(session, clock.now()).await {
+        let (session, audit) = (current.load().session, current.load().audit);
+        let now = clock.now();
+        let oldest = now.checked_sub(audit.keep).unwrap_or(jiff::Timestamp::MIN);
+        match store.prune(oldest).await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, "old entries of the audit log were removed"),
+            Err(error) => tracing::warn!(%error, "old entries of the audit log could not be removed"),
+        }
+        match store.sweep(session, now).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "what is over was cleared out"),
             Err(error) => tracing::warn!(%error, "what is over could not be cleared out"),

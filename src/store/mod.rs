@@ -14,11 +14,13 @@ mod once;
 mod open;
 mod outbox;
 mod passkeys;
+mod personal;
 mod previews;
 mod seal;
 mod secrets;
 mod sessions;
 mod sqlite;
+mod tokens;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]
