@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use serde_json::{Map, Value};
+
 use super::check::Bar;
 use super::paint::{Paint, tame};
 use super::{Failure, ImpactArgs};
@@ -85,6 +87,19 @@ impl Side<'_> {
                 census.people.insert((email.clone(), grant.customer_id().cloned()), member);
             }
         }
+    }
+}
+
+/// The impact of a config that takes the running one's place, for the API.
+pub(crate) async fn as_json(old: &Config, new: &Config) -> Map<String, Value> {
+    // What cannot be read is not counted; the command says so.
+    let records = super::records::all(&new.server.data).await.unwrap_or_default();
+    let mut impact = find(old, new, &records, &mut |_, _, _| {}).await;
+    "the running config".clone_into(&mut impact.against);
+    "the config that was sent".clone_into(&mut impact.config);
+    match serde_json::to_value(&impact) {
+        Ok(Value::Object(told)) => told,
+        _ => Map::new(),
     }
 }
 
