@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub login: Arc<Login>,
     /// How long sessions last.
     pub session: SessionLimits,
+    /// Notifications to one person, a day; none where there is no mail.
+    pub notifications_per_person: u32,
 }
 
 /// A domain and the app it reaches.
@@ -64,6 +66,7 @@ impl Snapshot {
             resolvers: config.acme.as_ref().map(|acme| acme.resolvers.clone()).unwrap_or_default().into(),
             login: Arc::new(config.login.clone()),
             session: config.session,
+            notifications_per_person: config.mail.as_ref().map_or(0, |mail| mail.notifications_per_person),
         }
     }
 

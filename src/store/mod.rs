@@ -9,6 +9,7 @@ mod certificates;
 mod domains;
 mod farewells;
 mod links;
+mod notifications;
 mod once;
 mod open;
 mod outbox;
@@ -17,6 +18,7 @@ mod seal;
 mod secrets;
 mod sessions;
 mod sqlite;
+mod usage;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
 use crate::state::ports::{
-    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
+    Answer, Farewell, Identity, LinkTokens, MailEnd, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
     StoreError, Ticket,
 };
 use crate::types::{AppName, Email, HostName, ProviderName, Secret};
@@ -96,8 +96,8 @@ impl MailQueue for SqliteStore {
         outbox::next(self).await.map_err(failed("read when mail is due"))
     }
 
-    async fn forget_mail(&self, id: i64) -> Result<(), StoreError> {
-        outbox::forget(self, id).await.map_err(failed("remove a mail"))
+    async fn forget_mail(&self, id: i64, end: MailEnd) -> Result<(), StoreError> {
+        outbox::forget(self, id, end).await.map_err(failed("remove a mail"))
     }
 
     async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError> {
