@@ -13,12 +13,13 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::LoginRoom;
+use crate::pages::Look;
 use crate::pages::mail::login_letter;
 use crate::session::{Asker, Attempt, AttemptId, Code, Token};
 use crate::state::audit::{self, Event, Scene};
 use crate::state::clock::Clock;
 use crate::state::ports::{Answer, OutgoingMail, StoreError};
-use crate::types::{AppName, Way};
+use crate::types::{AppName, Language, Way};
 
 /// How many attempts are taken up at a time.
 const BATCH: u32 = 64;
@@ -176,7 +177,8 @@ impl LoginRoom {
         let code = Code::of(&token);
         let link = format!("{}/.access/link/{}", attempt.origin, token.expose());
         let minutes = u32::try_from(current.login.lifetime.as_secs().div_ceil(60)).unwrap_or(u32::MAX);
-        let letter = login_letter(&site.domain.brand, &link, &code.expose(), minutes, attempt.host.as_str());
+        let look = Look { brand: &site.domain.brand, language: Language::English };
+        let letter = login_letter(look, &link, &code.expose(), minutes, attempt.host.as_str());
         let answer = Answer {
             link: token.hash(),
             code: code.seal(&self.code_key, attempt.browser),

@@ -94,7 +94,7 @@ async fn show_choices(State(room): Room, Extension(visit): Extension<Visit>, Que
             current: Some(&customer.id) == current.as_ref(),
         })
         .collect();
-    pages::choose(&visit.site.domain.brand, live.record.email.as_str(), &choices, &to)
+    pages::choose(visit.look(), live.record.email.as_str(), &choices, &to)
 }
 
 #[derive(Deserialize)]
@@ -162,7 +162,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         sessions: sessions.collect(),
         passkeys,
     };
-    pages::account(&visit.site.domain.brand, &view)
+    pages::account(visit.look(), &view)
 }
 
 #[derive(Deserialize)]
@@ -257,5 +257,9 @@ fn store_failed(visit: &Visit, cause: &StoreError) -> Reply {
 }
 
 fn error(visit: &Visit, status: StatusCode) -> Reply {
-    pages::error(Some(&visit.site.domain.brand), &pages::ErrorView { status, request_id: &visit.request_id })
+    pages::error(
+        Some(&visit.site.domain.brand),
+        visit.language,
+        &pages::ErrorView { status, request_id: &visit.request_id },
+    )
 }

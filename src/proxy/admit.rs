@@ -52,7 +52,7 @@ impl Corridor {
         }
         if !facts.site.app.enabled && !is_asset(path) {
             ctx.decided("refuse", "app-disabled");
-            return Admission::Answer(decision::disabled(facts, &ctx.id));
+            return Admission::Answer(decision::disabled(facts, ctx.live.as_deref(), &ctx.id));
         }
         match self.session(facts, headers, now).await {
             Ok(live) => ctx.live = live,
@@ -61,19 +61,24 @@ impl Corridor {
             Err(trouble) => {
                 tracing::warn!(error = %trouble, request_id = ctx.id, "a session could not be looked up");
                 ctx.decided("refuse", trouble.name());
-                return Admission::Answer(decision::error(facts, StatusCode::SERVICE_UNAVAILABLE, &ctx.id));
+                return Admission::Answer(decision::error(
+                    facts,
+                    ctx.live.as_deref(),
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    &ctx.id,
+                ));
             }
         }
         if is_ours {
             if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
                 ctx.decided("refuse", "cross-site");
-                return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+                return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
             }
             return self.own_page(facts, ctx, now);
         }
         if is_foreign_websocket(facts, headers) {
             ctx.decided("refuse", "cross-site");
-            return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+            return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
         }
         let unknown = Standing::Unknown;
         let standing = ctx.live.as_ref().map_or(&unknown, |live| &live.standing);
@@ -125,6 +130,7 @@ impl Corridor {
             origin: format!("https://{}", facts.authority),
             request_id: ctx.id.clone(),
             now,
+            language: facts.languages.spoken(ctx.live.as_deref()),
         }
     }
 
@@ -148,6 +154,7 @@ pub(super) fn hub_visit(facts: &HubFacts, request_id: &str, now: Timestamp) -> H
         client: facts.client,
         request_id: request_id.to_owned(),
         now,
+        language: facts.languages.spoken(None),
     }
 }
 

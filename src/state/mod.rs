@@ -8,6 +8,7 @@ pub mod clock;
 pub mod counters;
 pub mod domains;
 pub mod health;
+pub mod language;
 pub mod issuance;
 pub mod known_browsers;
 pub mod mail_counters;

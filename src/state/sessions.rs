@@ -23,7 +23,7 @@ use super::snapshot::{Current, Site, Snapshot};
 use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
-use crate::types::{AppName, CustomerId, Email, Requirement, Way};
+use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
 
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
@@ -41,6 +41,10 @@ pub struct Live {
     pub standing: Standing,
     /// How many grants the person has on this domain.
     pub choices: usize,
+    /// The language that the person chose.
+    pub chosen_language: Option<Language>,
+    /// The language that the table says they speak.
+    pub granted_language: Option<Language>,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
     /// What it was compiled from; with another config it is compiled anew.
@@ -301,6 +305,10 @@ impl Sessions {
                 return Err(missing.into());
             }
         }
+        let granted_language = match &choice {
+            Choice::One(grant) => language_of(grant),
+            Choice::Several | Choice::None(_) => grants.iter().find_map(|grant| language_of(grant)),
+        };
         let standing = match choice {
             Choice::One(grant) => {
                 match app.policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)) {
@@ -317,6 +325,8 @@ impl Sessions {
             record,
             standing,
             choices: if pinned.is_some() { grants.len().min(1) } else { grants.len() },
+            chosen_language: None,
+            granted_language,
             assertion: ArcSwapOption::empty(),
             app: Arc::clone(app),
             pinned: site.domain.customer.clone(),
@@ -643,6 +653,11 @@ impl Drop for Look {
     fn drop(&mut self) {
         self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
+}
+
+/// The language that a grant says its person speaks, if it is one of ours.
+fn language_of(grant: &Grant) -> Option<Language> {
+    grant.language.as_ref().and_then(|tag| Language::parse(tag.as_str()))
 }
 
 impl Live {

@@ -183,7 +183,7 @@ impl LoginRoom {
         let account = format!("{}/.access/account", visit.origin);
         let news =
             PasskeyNews { host: visit.site.domain.host.as_str(), device: &passkey.name, at: &at, account: &account };
-        let letter = passkey_letter(&visit.site.domain.brand, &news);
+        let letter = passkey_letter(visit.look(), &news);
         let mail = OutgoingMail {
             to: passkey.email.to_string(),
             subject: letter.subject,
