@@ -16,7 +16,7 @@ use super::LoginRoom;
 use crate::pages::Look;
 use crate::pages::mail::login_letter;
 use crate::session::{Asker, Attempt, AttemptId, Code, Token};
-use crate::state::audit::{self, Event, Scene};
+use crate::state::audit::{Event, Scene};
 use crate::state::clock::Clock;
 use crate::state::ports::{Answer, OutgoingMail, StoreError};
 use crate::types::{AppName, Language, Way};
@@ -166,7 +166,7 @@ impl LoginRoom {
         let scene = Scene::background(&attempt.app, &attempt.host, now);
         let Some(site) = may_enter else {
             self.store.answer(attempt.id, None, now).await?;
-            audit::write(&self.metrics, scene, &Event::LoginUnknown(&attempt.email));
+            self.journal.write(scene, &Event::LoginUnknown(&attempt.email));
             self.metrics.logins.with_label_values(&[app, "unknown"]).inc();
             return Ok(Outcome::Answered);
         };
@@ -193,7 +193,7 @@ impl LoginRoom {
         };
         self.store.answer(attempt.id, Some(&answer), now).await?;
         mailed.notify_one();
-        audit::write(&self.metrics, scene, &Event::LoginMailed(&attempt.email));
+        self.journal.write(scene, &Event::LoginMailed(&attempt.email));
         self.metrics.logins.with_label_values(&[app, "mailed"]).inc();
         Ok(Outcome::Answered)
     }

@@ -15,7 +15,7 @@ use crate::pages::{self, CheckView, CodeProblem, LoginProblem, Reply};
 use crate::session::{
     Attempt, AttemptState, Code, CookieName, MOST_WRONG_CODES, Proof, Token, clearing, cookie, setting,
 };
-use crate::state::audit::{self, Event};
+use crate::state::audit::Event;
 use crate::state::ports::StoreError;
 use crate::state::rate_limits::Kind;
 use crate::state::visit::Visit;
@@ -86,7 +86,7 @@ async fn ask(
     match room.store.ask(&attempt).await {
         Ok(_) => {
             room.asked.notify_one();
-            audit::write(&room.metrics, &visit, &Event::LoginAsked(&attempt.email));
+            room.journal.write(&visit, &Event::LoginAsked(&attempt.email));
             let cookie = setting(CookieName::Attempt, &browser, lifetime.as_secs());
             Reply::see_other("/.access/check").with_cookie(cookie)
         }
@@ -150,7 +150,7 @@ async fn enter_by_code(
     if is_right && sealed.is_some() {
         return room.enter_by_mail(&visit, &headers, &attempt).await;
     }
-    audit::write(&room.metrics, &visit, &Event::WrongCode { email: &attempt.email, left });
+    room.journal.write(&visit, &Event::WrongCode { email: &attempt.email, left });
     room.metrics.logins.with_label_values(&[attempt.app.as_str(), "wrong-code"]).inc();
     page(if left == 0 { CodeProblem::Ended } else { CodeProblem::Wrong { left } })
 }

@@ -25,7 +25,7 @@ use crate::config::Provider;
 use crate::pages::{self, LoginProblem, NoAccessView, ProviderButton, ProviderProblem, Reply, TicketView};
 use crate::policy::Standing;
 use crate::session::Token;
-use crate::state::audit::{self, Event, Scene};
+use crate::state::audit::{Event, Scene};
 use crate::state::ports::{Identity, Remembered, StoreError};
 use crate::state::rate_limits::{Kind, LimitReached};
 use crate::state::visit::Visit;
@@ -288,7 +288,7 @@ impl LoginRoom {
         let callback = Callback { code, iss: returned.iss, redirect_uri: login.redirect_uri.clone() };
         self.providers.finish(&provider.name, callback, login.secrets()).await.map_err(|error| match error {
             ProviderError::NotBelieved { reason, .. } => {
-                audit::write(&self.metrics, scene, &Event::ProviderRefused { provider: &provider.name, reason });
+                self.journal.write(scene, &Event::ProviderRefused { provider: &provider.name, reason });
                 count("not-believed");
                 match reason {
                     "unverified-email" => ProviderProblem::UnverifiedEmail,
@@ -317,7 +317,7 @@ impl LoginRoom {
         let (ways, way) = (&visit.site.app.ways, Way::Oidc(provider.name.clone()));
         let elsewhere = |email: &Email| {
             let event = Event::LoginRefused { email, way: &way, reason: "other-domain" };
-            audit::write(&self.metrics, visit, &event);
+            self.journal.write(visit, &event);
             self.count(visit, "other-domain");
             self.at_provider(visit, &provider.title, to, ProviderProblem::OtherDomain)
         };
@@ -372,9 +372,9 @@ impl LoginRoom {
         let remembered = self.store.remember(identity, email, visit.now).await?;
         let provider = &provider.name;
         match &remembered {
-            Remembered::Taken => audit::write(&self.metrics, visit, &Event::IdentityConflict { email, provider }),
+            Remembered::Taken => self.journal.write(visit, &Event::IdentityConflict { email, provider }),
             Remembered::As(known) if known == email && !is_known => {
-                audit::write(&self.metrics, visit, &Event::IdentityRemembered { email, provider });
+                self.journal.write(visit, &Event::IdentityRemembered { email, provider });
             }
             Remembered::As(_) => {}
         }

@@ -36,6 +36,7 @@ use self::by_provider::Start;
 use self::oidc::RelyingParty;
 use crate::pages::{self, AddressField, LoginProblem, LoginView, ProviderButton, Reply};
 use crate::session::Seal;
+use crate::state::audit::Journal;
 use crate::state::metrics::Metrics;
 use crate::state::ports::{Directory, Store, StoreError};
 use crate::state::rate_limits::RateLimits;
@@ -67,6 +68,8 @@ pub struct LoginRoom {
     pub mailed: Arc<tokio::sync::Notify>,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// The audit log.
+    pub journal: Arc<Journal>,
 }
 
 type Room = State<Arc<LoginRoom>>;

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::{PortalRoom, Room, store_failed};
 use crate::pages::{self, Reply};
 use crate::session::{CookieName, LANGUAGE_COOKIE, NO_PASSKEY_COOKIE, clearing, cookie, is_ours};
-use crate::state::audit::{self, Event};
+use crate::state::audit::Event;
 use crate::state::sessions::{LoggedOut, Reach};
 use crate::state::visit::{HubVisit, Visit};
 use crate::types::HostName;
@@ -101,7 +101,7 @@ impl PortalRoom {
                 Reach::Here => Event::LoggedOut { email, session },
                 Reach::Everywhere => Event::LoggedOutEverywhere { email, sessions },
             };
-            audit::write(&self.metrics, visit, &event);
+            self.journal.write(visit, &event);
         }
         let there = gone.and_then(|gone| self.log_out_there(visit, &gone));
         let reply = match &there {

@@ -18,8 +18,7 @@ use crate::pages::{self, AccountView, ChoiceView, Reply, SessionView};
 use crate::policy::{Grant, Standing};
 use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
-use crate::state::audit::{self, Event};
-use crate::state::metrics::Metrics;
+use crate::state::audit::{Event, Journal};
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
@@ -38,8 +37,8 @@ pub struct PortalRoom {
     pub signer: Arc<Signer>,
     /// What seals whatever goes through a browser.
     pub seal: Arc<Seal>,
-    /// The counters.
-    pub metrics: Arc<Metrics>,
+    /// The audit log.
+    pub journal: Arc<Journal>,
 }
 
 /// What the hub has of the portal.
@@ -120,7 +119,7 @@ async fn choose(State(room): Room, Extension(visit): Extension<Visit>, Form(form
     match room.sessions.switch(live, customer.clone(), visit.now).await {
         Ok(Some(token)) => {
             let event = Event::CustomerChosen { email: &live.record.email, session: token.hash(), customer: &customer };
-            audit::write(&room.metrics, &visit, &event);
+            room.journal.write(&visit, &event);
             let lifetime = room.current.load().session.absolute.as_secs();
             Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime))
         }
@@ -195,7 +194,7 @@ async fn end_sessions(
         if let Err(cause) = room.sessions.end(id).await {
             return store_failed(&visit, &cause);
         }
-        audit::write(&room.metrics, &visit, &Event::SessionEnded { email: &record.email, session: id });
+        room.journal.write(&visit, &Event::SessionEnded { email: &record.email, session: id });
         ended_this_one |= id == record.id;
     }
     if ended_this_one { log_out::gone(&headers) } else { Reply::see_other("/.access/account") }

@@ -12,6 +12,7 @@ use super::route::{Facts, HubFacts};
 use crate::pages::Reply;
 use crate::policy::{Decision, Permit, Request, Standing, decide};
 use crate::session::{CookieName, cookie};
+use crate::state::audit::Journal;
 use crate::state::clock::Clock;
 use crate::state::sessions::{Live, Sessions, Trouble};
 use crate::state::visit::{HubVisit, Visit};
@@ -23,6 +24,8 @@ pub struct Corridor {
     pub clock: Clock,
     /// The sessions.
     pub sessions: Arc<Sessions>,
+    /// The audit log: an answer of our own pages waits for what it holds of it.
+    pub journal: Arc<Journal>,
     /// Our own pages.
     pub pages: Router,
     /// What the hub answers.

@@ -344,6 +344,7 @@ impl Gateway {
                     path: facts.path.as_str(),
                     query: facts.query.as_deref(),
                     visit: admit::hub_visit(&facts, &ctx.id, now),
+                    journal: &self.corridor.journal,
                     id: &ctx.id,
                 };
                 let error =
@@ -379,6 +380,7 @@ impl Gateway {
                     path: facts.path.as_str(),
                     query: facts.query.as_deref(),
                     visit: *visit,
+                    journal: &self.corridor.journal,
                     id: &ctx.id,
                 };
                 let error = |status| decision::error(&facts, ctx.live.as_deref(), status, &ctx.id);

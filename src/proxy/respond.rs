@@ -14,6 +14,7 @@ use tower::ServiceExt as _;
 use super::connection::Connection;
 use super::ctx::RequestCtx;
 use crate::pages::Reply;
+use crate::state::audit::{Journal, Unsettled};
 
 /// The largest form that our own pages take, in bytes.
 const MOST_FORM_BYTES: usize = 16 * 1024;
@@ -58,6 +59,8 @@ pub(super) struct OwnRequest<'a, V> {
     pub(super) query: Option<&'a str>,
     /// What is known of the request.
     pub(super) visit: V,
+    /// The audit log, which is to know of an answer before it leaves.
+    pub(super) journal: &'a Journal,
     /// The request's id.
     pub(super) id: &'a str,
 }
@@ -70,7 +73,7 @@ pub(super) async fn page<V: Clone + Send + Sync + 'static>(
     patience: Duration,
     error: impl Fn(StatusCode) -> Reply + Send,
 ) -> pingora::Result<Reply> {
-    let OwnRequest { pages, method, path, query, visit, id } = own;
+    let OwnRequest { pages, method, path, query, visit, journal, id } = own;
     let body = match tokio::time::timeout(patience, form(session)).await {
         Ok(Ok(Some(body))) => body,
         Ok(Ok(None)) => return Ok(error(StatusCode::PAYLOAD_TOO_LARGE)),
@@ -85,10 +88,21 @@ pub(super) async fn page<V: Clone + Send + Sync + 'static>(
     let Ok(request) = request.extension(visit).body(Body::from(body)) else {
         return Ok(error(StatusCode::BAD_REQUEST));
     };
+    let unsettled = |Unsettled| {
+        tracing::error!(request_id = id, "an answer is refused, for the audit log cannot be stored");
+        error(StatusCode::SERVICE_UNAVAILABLE)
+    };
+    if let Err(cause) = journal.has_room().await {
+        return Ok(unsettled(cause));
+    }
     let response = match pages.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
+    // What the page did stands in the audit log before anybody is told that it is done.
+    if let Err(cause) = journal.settled().await {
+        return Ok(unsettled(cause));
+    }
     let (head, body) = response.into_parts();
     let body = match http_body_util::Limited::new(body, MOST_PAGE_BYTES).collect().await {
         Ok(body) => body.to_bytes(),

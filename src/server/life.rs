@@ -149,6 +149,7 @@ impl Gateway {
     async fn live(mut self, mut signals: Signals, mut predecessor: Option<Predecessor>) {
         let (halt, halt_alone) = (CancellationToken::new(), CancellationToken::new());
         let (rooms, alone) = (TaskTracker::new(), TaskTracker::new());
+        let journal = tokio::spawn(Arc::clone(&self.journal).run());
 
         // Whoever comes first should find the tables read; one that hangs keeps nobody of the others waiting.
         const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -218,6 +219,11 @@ impl Gateway {
             () = tokio::time::sleep(ROOMS) => {
                 tracing::warn!("some background work did not end in time; it goes on at the next start");
             }
+        }
+        // Last, for the rooms may have written until now.
+        self.journal.end();
+        if tokio::time::timeout(ROOMS, journal).await.is_err() {
+            tracing::error!("the end of the audit log stands in these lines only: it could not be stored in time");
         }
         // What is in the write-ahead log is safe there too.
         let _ = tokio::time::timeout(ROOMS, self.store.close()).await;

@@ -51,7 +51,7 @@ use crate::reload::Side;
 use crate::reload::watch::Watcher;
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
-use crate::state::audit;
+use crate::state::audit::{self, Journal};
 use crate::state::certificates::Certificates;
 use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
@@ -108,6 +108,7 @@ pub struct Gateway {
     store: Arc<SqliteStore>,
     directory: Arc<TableDirectory>,
     sessions: Arc<Sessions>,
+    journal: Arc<Journal>,
     login: Arc<LoginRoom>,
     limits: Arc<RateLimits>,
     mailer: Arc<CurrentMailer>,
@@ -165,6 +166,7 @@ impl Gateway {
         let directory = Arc::new(TableDirectory::open(config, clock));
         let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
+        let journal = Arc::new(Journal::new(Arc::clone(&metrics), Arc::clone(&sqlite) as _));
         let upstreams = Arc::new(Upstreams::new(Arc::clone(&metrics)));
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
@@ -174,11 +176,11 @@ impl Gateway {
             Arc::clone(&store),
             Arc::clone(&as_port),
             Arc::clone(&providers) as _,
-            Arc::clone(&metrics),
+            Arc::clone(&journal),
         ));
         let seal = Arc::new(Seal::new(browser_key));
         let known = KnownBrowsers::new(Arc::clone(&seal));
-        let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics)));
+        let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics), Arc::clone(&journal)));
         metrics.expect(config.apps.iter().map(|app| app.name.as_str()), &audit::EVENTS);
         let login = Arc::new(LoginRoom {
             current: Arc::clone(&current),
@@ -192,6 +194,7 @@ impl Gateway {
             asked: Arc::new(Notify::new()),
             mailed: Arc::new(Notify::new()),
             metrics: Arc::clone(&metrics),
+            journal: Arc::clone(&journal),
         });
         let portal = Arc::new(PortalRoom {
             current: Arc::clone(&current),
@@ -199,7 +202,7 @@ impl Gateway {
             sessions: Arc::clone(&sessions),
             signer: Arc::clone(&signer),
             seal,
-            metrics: Arc::clone(&metrics),
+            journal: Arc::clone(&journal),
         });
         let pages = login::router(Arc::clone(&login)).merge(portal::router(Arc::clone(&portal)));
         let hub = login::hub::router(Arc::clone(&login)).merge(portal::hub_router(portal));
@@ -233,7 +236,7 @@ impl Gateway {
         };
 
         let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages, hub };
+        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), journal: Arc::clone(&journal), pages, hub };
         let gateway = Proxy {
             current: Arc::clone(&current),
             corridor,
@@ -290,6 +293,7 @@ impl Gateway {
             store: sqlite,
             directory,
             sessions,
+            journal,
             login,
             limits,
             mailer,

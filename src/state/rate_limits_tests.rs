@@ -32,7 +32,9 @@ fn house(login: &str) -> House {
     let config: Config =
         config::parse(Path::new("v.toml"), &text, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
     let metrics = Arc::new(Metrics::new());
-    let limits = RateLimits::new(&config.login, KnownBrowsers::new(Arc::new(Seal::new([1; 32]))), Arc::clone(&metrics));
+    let known = KnownBrowsers::new(Arc::new(Seal::new([1; 32])));
+    let journal = Journal::unkept(&metrics);
+    let limits = RateLimits::new(&config.login, known, Arc::clone(&metrics), journal);
     House { limits, metrics, snapshot: Snapshot::new(&config) }
 }
 

@@ -13,8 +13,7 @@ use jiff::Timestamp;
 use moka::future::Cache;
 
 use super::assertion::Assertion;
-use super::audit::{self, Event, Scene};
-use super::metrics::Metrics;
+use super::audit::{Event, Journal, Scene};
 use super::open_requests::{OpenRequest, OpenRequests};
 use super::ports::{Directory, Farewell, LinkTokens, Opening, Providers, Replaces, Store, StoreError, Unavailable};
 use super::recheck::{Checked, Recheck};
@@ -109,7 +108,7 @@ pub struct Sessions {
     store: Arc<dyn Store>,
     directory: Arc<dyn Directory>,
     recheck: Recheck,
-    metrics: Arc<Metrics>,
+    journal: Arc<Journal>,
     cache: Cache<SessionId, Arc<Live>>,
     /// Sessions that ended just now: a look-up that began before must not bring one back.
     ended: moka::sync::Cache<SessionId, ()>,
@@ -125,13 +124,13 @@ impl Sessions {
         store: Arc<dyn Store>,
         directory: Arc<dyn Directory>,
         providers: Arc<dyn Providers>,
-        metrics: Arc<Metrics>,
+        journal: Arc<Journal>,
     ) -> Self {
         let ended = moka::sync::Cache::builder().time_to_live(REMEMBER_ENDED).build();
         let cache = Cache::new(MOST_CACHED);
         let recheck = Recheck::new(providers);
         let (open, sharing) = (OpenRequests::default(), Sharing::default());
-        Self { current, store, directory, recheck, metrics, cache, ended, open, sharing }
+        Self { current, store, directory, recheck, journal, cache, ended, open, sharing }
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -255,7 +254,7 @@ impl Sessions {
             Checked::Ended(provider) => {
                 let scene = Scene::background(&record.app, &record.host, now);
                 let event = Event::RecheckEnded { email: &record.email, session: record.id, provider: &provider };
-                audit::write(&self.metrics, scene, &event);
+                self.journal.write(scene, &event);
                 // It is over here whether or not the store can be told now; the provider says the same when it is asked again.
                 self.ended.insert(record.id, ());
                 self.open.end(record.id);

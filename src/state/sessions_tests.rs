@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
+use super::super::metrics::Metrics;
 use super::super::ports::{Known, Rechecked};
 use super::*;
 use crate::policy::Origin;
@@ -187,7 +188,7 @@ impl House {
             Arc::clone(&store) as _,
             Arc::clone(&table) as _,
             Arc::clone(&provider) as _,
-            Arc::new(Metrics::new()),
+            Journal::unkept(&Arc::new(Metrics::new())),
         );
         let house = Self { sessions: Arc::new(sessions), store, table, provider, current, _folder: folder };
         house.at(0);

@@ -5,6 +5,7 @@
 //! database alone lets nobody in.
 
 mod attempts;
+mod audit;
 mod certificates;
 mod domains;
 mod farewells;

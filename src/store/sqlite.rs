@@ -13,10 +13,11 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
-use super::{attempts, farewells, links, once, open, outbox, passkeys, secrets, sessions};
+use super::{attempts, audit, farewells, links, once, open, outbox, passkeys, secrets, sessions};
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
+use crate::state::audit::{AuditStore, Entry};
 use crate::state::ports::{
     Answer, Farewell, Identity, LinkTokens, MailEnd, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
     StoreError, Ticket,
@@ -106,6 +107,13 @@ impl MailQueue for SqliteStore {
 
     async fn queued_mails(&self) -> Result<u64, StoreError> {
         outbox::count(self).await.map_err(failed("count the queued mails"))
+    }
+}
+
+#[async_trait]
+impl AuditStore for SqliteStore {
+    async fn append(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        audit::append(self, entries).await.map_err(failed("store the audit log"))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::pages::Reply;
 use crate::pages::mail::{PasskeyNews, passkey_letter};
 use crate::policy::Standing;
 use crate::session::{MOST_PASSKEYS, PasskeyRecord, Proof, SessionRecord};
-use crate::state::audit::{self, Event};
+use crate::state::audit::Event;
 use crate::state::ports::OutgoingMail;
 use crate::state::rate_limits::Kind;
 use crate::state::sessions::Live;
@@ -130,7 +130,7 @@ impl LoginRoom {
             return Err(if owner.most < MOST_PASSKEYS { Problem::StepUp } else { Problem::Enough });
         }
         let event = Event::PasskeyAdded { email: &record.email, session: record.id };
-        audit::write(&self.metrics, visit, &event);
+        self.journal.write(visit, &event);
         self.tell_of(visit, &passkey).await;
         let to = visit.return_path(&to);
         let is_new = record.proofs.iter().all(|proof| proof.way != Way::Passkey);

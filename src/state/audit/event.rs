@@ -1,65 +1,11 @@
-//! The audit log: one line for whatever decides who is in and who is out, and a count of each.
-//!
-//! The set of events is closed, and so are the names of their fields, so that whoever collects the lines (`target: "audit"`) can
-//! rely on them. No line holds a whole address, a token, a code, or anything else that opens something.
+//! What can happen: the closed set of events, and what each tells.
 
 use std::fmt::Display;
-use std::net::IpAddr;
 
-use jiff::Timestamp;
-
-use super::metrics::Metrics;
-use super::network::Network;
-use super::visit::{HubVisit, Visit};
+use super::super::network::Network;
+use super::{Actor, Scene};
 use crate::session::SessionId;
 use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Way};
-
-/// Where and when something happened, and from where it was asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Scene<'a> {
-    /// The app; none on the hub.
-    pub app: Option<&'a AppName>,
-    /// The domain, or the hub.
-    pub host: &'a HostName,
-    /// The client's address; none for what the gateway does by itself.
-    pub client: Option<IpAddr>,
-    /// The request; none for what the gateway does by itself.
-    pub request_id: Option<&'a str>,
-    /// When.
-    pub now: Timestamp,
-}
-
-impl<'a> From<&'a Visit> for Scene<'a> {
-    fn from(visit: &'a Visit) -> Self {
-        Self {
-            app: Some(&visit.site.app.name),
-            host: &visit.site.domain.host,
-            client: Some(visit.client),
-            request_id: Some(&visit.request_id),
-            now: visit.now,
-        }
-    }
-}
-
-impl<'a> From<&'a HubVisit> for Scene<'a> {
-    fn from(visit: &'a HubVisit) -> Self {
-        Self {
-            app: None,
-            host: &visit.hub,
-            client: Some(visit.client),
-            request_id: Some(&visit.request_id),
-            now: visit.now,
-        }
-    }
-}
-
-impl<'a> Scene<'a> {
-    /// What the gateway does by itself, on behalf of a domain.
-    #[must_use]
-    pub const fn background(app: &'a AppName, host: &'a HostName, now: Timestamp) -> Self {
-        Self { app: Some(app), host, client: None, request_id: None, now }
-    }
-}
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
@@ -230,18 +176,21 @@ pub enum Event<'a> {
 
 /// What a line may tell beside its scene.
 #[derive(Default)]
-struct Facts<'a> {
-    email: Option<&'a Email>,
-    session: Option<SessionId>,
-    way: Option<&'a Way>,
-    provider: Option<&'a ProviderName>,
-    customer: Option<&'a CustomerId>,
-    reason: Option<&'static str>,
-    limit: Option<&'static str>,
-    kind: Option<&'static str>,
-    network: Option<Network>,
-    sessions: Option<usize>,
-    left: Option<u32>,
+pub(super) struct Facts<'a> {
+    /// For whom it happened.
+    pub(super) email: Option<&'a Email>,
+    pub(super) session: Option<SessionId>,
+    pub(super) way: Option<&'a Way>,
+    pub(super) provider: Option<&'a ProviderName>,
+    pub(super) customer: Option<&'a CustomerId>,
+    pub(super) reason: Option<&'static str>,
+    pub(super) limit: Option<&'static str>,
+    pub(super) kind: Option<&'static str>,
+    pub(super) network: Option<Network>,
+    pub(super) sessions: Option<usize>,
+    pub(super) left: Option<u32>,
+    /// What no other field tells: never a person's name or address, for entries outlive the people in them.
+    pub(super) detail: Option<&'a str>,
 }
 
 /// The name of every event, for metrics that show each at zero.
@@ -273,17 +222,16 @@ pub const EVENTS: [&str; 25] = [
     "provider_refused",
 ];
 
-/// Writes an event's line and counts it.
-pub fn write<'a>(metrics: &Metrics, scene: impl Into<Scene<'a>>, event: &Event<'_>) {
-    metrics.audit_events.with_label_values(&[event.name()]).inc();
-    let scene: Scene<'_> = scene.into();
+/// Writes an event's line.
+pub(super) fn write_line(scene: &Scene<'_>, event: &Event<'_>) {
     let facts = event.facts();
     let shown = |value: Option<&dyn Display>| value.map(ToString::to_string);
     tracing::info!(
         target: "audit",
         event = event.name(),
+        actor = event.actor(scene).shown(),
         app = scene.app.map(AppName::as_str),
-        host = scene.host.as_str(),
+        host = scene.host.map(HostName::as_str),
         client = scene.client.map(tracing::field::display),
         email = facts.email.map(Email::masked),
         session = facts.session.map(|session| session.public()),
@@ -296,6 +244,7 @@ pub fn write<'a>(metrics: &Metrics, scene: impl Into<Scene<'a>>, event: &Event<'
         network = facts.network.map(tracing::field::display),
         sessions = facts.sessions,
         left = facts.left,
+        detail = facts.detail,
         request_id = scene.request_id,
         "{}",
         event.sentence()
@@ -366,7 +315,24 @@ impl<'a> Event<'a> {
         }
     }
 
-    fn facts(&self) -> Facts<'a> {
+    /// Who did it. Whoever has just proven who they are acts as that person, also where no session says so yet.
+    pub(super) fn actor(&self, scene: &Scene<'a>) -> Actor<'a> {
+        match (scene.actor, self) {
+            (
+                Actor::Visitor,
+                Self::LoggedIn { email, .. }
+                | Self::LoginRefused { email, .. }
+                | Self::SteppedUp { email, .. }
+                | Self::BrowserKnown(email)
+                | Self::PasskeyUsed(email)
+                | Self::IdentityRemembered { email, .. }
+                | Self::IdentityConflict { email, .. },
+            ) => Actor::Person(email),
+            (actor, _) => actor,
+        }
+    }
+
+    pub(super) fn facts(&self) -> Facts<'a> {
         let none = Facts::default();
         match *self {
             Self::LoginAsked(email)
