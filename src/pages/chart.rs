@@ -32,7 +32,7 @@ pub(super) struct Bar {
 }
 
 /// What a chart tells.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Chart<'a> {
     /// A name for it that no other part of the page has.
     pub(super) id: &'a str,
@@ -43,7 +43,7 @@ pub(super) struct Chart<'a> {
     /// The days, the oldest first.
     pub(super) bars: &'a [Bar],
     /// How numbers are written for its reader.
-    pub(super) number: fn(u64) -> String,
+    pub(super) number: &'a dyn Fn(u64) -> String,
 }
 
 impl Chart<'_> {
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn chart(bars: &[Bar]) -> String {
-        Chart { id: "requests", title: "A & B", summary: "<b>", bars, number: |number| number.to_string() }.svg()
+        Chart { id: "requests", title: "A & B", summary: "<b>", bars, number: &|number| number.to_string() }.svg()
     }
 
     fn bar(day: &str, main: u64, on_top: u64) -> Bar {

@@ -7,8 +7,11 @@
 
 pub mod mail;
 pub mod texts;
+mod chart;
 mod contrast;
+mod dashboard;
 mod login_views;
+mod notifications;
 mod passkeys;
 mod reply;
 mod style;
@@ -16,9 +19,13 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use dashboard::{DashboardView, DayView, PickView, dashboard};
 pub use login_views::{
     AddressField, LoginProblem, LoginView, NoAccessView, ProviderButton, ProviderProblem, StepUpView, TicketView,
     continue_script, hub_lost, leave_for, login, no_access, start_again, step_up, ticket,
+};
+pub use notifications::{
+    NotificationMail, TopicView, UnsubscribeView, notification_letter, notification_settings, unsubscribe,
 };
 pub use passkeys::{PasskeyOfferView, PasskeyView, PasskeysView, passkey_offer, passkey_script};
 pub use reply::Reply;

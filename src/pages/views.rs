@@ -8,6 +8,8 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
+use super::dashboard::dashboard_label;
+use super::notifications::settings_label;
 use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
 use super::texts::{ErrorTexts, Sentence, Texts, fill};
@@ -70,6 +72,10 @@ pub struct AccountView<'a> {
     pub sessions: Vec<SessionView>,
     /// The person's passkeys on this domain; nothing where there can be none.
     pub passkeys: Option<PasskeysView>,
+    /// Whether there are notifications to choose from.
+    pub has_notifications: bool,
+    /// Whether the person may see the dashboard.
+    pub has_dashboard: bool,
 }
 
 /// One of a person's sessions.
@@ -203,6 +209,8 @@ struct AccountPage<'a> {
     passkeys: Option<PasskeySection<'a>>,
     others: bool,
     back: String,
+    notifications: Option<&'static str>,
+    dashboard: Option<&'static str>,
 }
 
 struct OwnSession<'a> {
@@ -339,6 +347,8 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
             passkeys,
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &look.brand.title)]),
+            notifications: view.has_notifications.then(|| settings_label(look)),
+            dashboard: view.has_dashboard.then(|| dashboard_label(look)),
         },
     );
     if has_script { reply.with_own_scripts() } else { reply }

@@ -4,7 +4,9 @@
 //! knows. A sentence with a number in it is a function, for languages differ in how many plural forms they have.
 //! Sentences say what happened and what to do next, in plain words, and blame nobody.
 
+pub(super) mod dashboard;
 mod english;
+pub(super) mod notifications;
 mod sentence;
 
 use http::StatusCode;
