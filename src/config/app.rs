@@ -11,13 +11,13 @@ use super::builder::{Builder, lift};
 use super::domains_from::{self, DomainTable, DomainTableFile};
 use super::either::{DaysFromFile, DaysOfRoleFile, RoleFromFile};
 use super::error::Problem;
-use super::file::{AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, RoleFile, Text};
+use super::file::{AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, TeamFile, Text};
 use super::nearest::did_you_mean;
-use super::{App, Domain, Limits, Provider, Source, SourceKind, Ways, rules, topics, upstream, ways};
+use super::{App, Domain, Limits, Provider, Source, SourceKind, Ways, rules, team, topics, upstream, ways};
 use crate::pages::Brand;
 use crate::policy::{
     AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, Role, Roles,
-    Scope, Template, WorkspaceGroups, WorkspaceUser,
+    Scope, TeamPlan, Template, WorkspaceGroups, WorkspaceUser,
 };
 use crate::types::{
     Ambiguity, AppName, Color, ColumnName, CustomerId, DisplayName, Email, HostName, PathAllowances, RoleName,
@@ -65,7 +65,7 @@ fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
                 builder.problem(&app_name.span, format!("there is no app `{}`", app_name.value), help);
                 continue;
             };
-            let role = role_of(builder, role_name, &app_name.value, &app.value.role);
+            let role = role_of(builder, role_name, &app_name.value, &app.value);
             if let (Some(email), Some(role)) = (&email, role) {
                 let user = WorkspaceUser { name: name.clone(), role };
                 if staff.entry(app_name.value.clone()).or_default().insert(email.clone(), user).is_some() {
@@ -101,14 +101,14 @@ fn parse_email(builder: &mut Builder<'_>, text: &Text) -> Option<Email> {
     builder.keep(&text.span, parsed)
 }
 
+/// The roles of an app that configures none.
+fn standard(file: &AppFile) -> Roles {
+    if file.team.is_some() { Roles::of_a_team() } else { Roles::standard() }
+}
+
 /// A role by name, which the app must have.
-pub(super) fn role_of(
-    builder: &mut Builder<'_>,
-    name: &Text,
-    app: &str,
-    roles: &BTreeMap<Text, RoleFile>,
-) -> Option<RoleName> {
-    let standard = Roles::standard();
+pub(super) fn role_of(builder: &mut Builder<'_>, name: &Text, app: &str, file: &AppFile) -> Option<RoleName> {
+    let (standard, roles) = (standard(file), &file.role);
     let known: Vec<&str> = if roles.is_empty() {
         standard.0.keys().map(RoleName::as_str).collect()
     } else {
@@ -148,9 +148,11 @@ impl AppBuilder<'_> {
         let roles = self.roles(builder);
         let default_role = match &file.roles_default {
             Some(text) => self.role(builder, text),
+            None if file.role.is_empty() && file.team.is_some() => RoleName::parse("member").ok(),
             None if file.role.is_empty() => RoleName::parse("user").ok(),
             None => None,
         };
+        let team = lift(file.team.as_ref().map(|team| self.team(builder, team, &roles)));
         let lists: Vec<_> = file.customers.iter().filter_map(|list| self.list(builder, list)).collect();
         let time_zone = self.time_zone(builder);
         let identity = self.identity(builder, &file.identity);
@@ -169,6 +171,7 @@ impl AppBuilder<'_> {
                 workspace: staff,
                 workspace_groups,
                 time_zone,
+                team: team?,
             },
             name,
             ways: self.ways,
@@ -249,7 +252,7 @@ impl AppBuilder<'_> {
 
     fn roles(&self, builder: &mut Builder<'_>) -> Roles {
         if self.file.role.is_empty() {
-            return Roles::standard();
+            return standard(self.file);
         }
         let mut roles = Roles::default();
         let attributes = self.attributes();
@@ -261,6 +264,7 @@ impl AppBuilder<'_> {
                 rules: file.rules.iter().filter_map(|rule| rules::rule(builder, rule, &attributes)).collect(),
                 level: file.level,
                 irrevocable: file.irrevocable,
+                portal: file.portal.iter().filter_map(|text| team::right(builder, text)).collect(),
                 days_back: file.days_back.as_ref().and_then(|days| days_of_role(builder, days)),
             };
             if let Some(name) = builder.keep_named(name, RoleName::parse(&name.value)) {
@@ -283,7 +287,14 @@ impl AppBuilder<'_> {
     }
 
     fn role(&self, builder: &mut Builder<'_>, name: &Text) -> Option<RoleName> {
-        role_of(builder, name, &self.name.value, &self.file.role)
+        role_of(builder, name, &self.name.value, self.file)
+    }
+
+    fn team(&self, builder: &mut Builder<'_>, file: &TeamFile, roles: &Roles) -> Option<TeamPlan> {
+        let mut role = |text: &Text| self.role(builder, text);
+        let max_role = lift(file.max_role.as_ref().map(&mut role));
+        let owner_role = lift(file.owner_role.as_ref().map(&mut role));
+        team::plan(builder, file, roles, max_role?, owner_role?)
     }
 
     fn list(&self, builder: &mut Builder<'_>, list: &At<CustomerListFile>) -> Option<CustomerList> {
@@ -362,6 +373,7 @@ impl AppBuilder<'_> {
             role: role?,
             condition: lift(condition)?,
             assign: assign.into_iter().collect::<Option<_>>()?,
+            adjustable: file.adjustable,
         })
     }
 

@@ -18,6 +18,7 @@ pub mod running;
 mod scan;
 mod secret;
 mod sources;
+mod team;
 mod topics;
 mod units;
 mod upstream;

@@ -112,20 +112,20 @@ fn topic(builder: &mut Builder<'_>, name: &Text, file: &TopicFile) -> Option<Top
 }
 
 fn words(builder: &mut Builder<'_>, file: &At<WordsFile>) -> Option<Words> {
-    let mut one = |text: &str| {
+    fn one(builder: &mut Builder<'_>, file: &At<WordsFile>, text: &str) -> Option<String> {
         let tidy = DisplayName::new(text).map(|text| text.to_string());
         if tidy.is_none() {
             builder.problem(&file.span, "the text is empty", "write what people are to read");
         }
         tidy
-    };
+    }
     let texts = match &file.value {
-        WordsFile::One(text) => return Some(Words { standard: one(text)?, others: Vec::new() }),
+        WordsFile::One(text) => return Some(Words { standard: one(builder, file, text)?, others: Vec::new() }),
         WordsFile::ByLanguage(texts) => texts,
     };
     let mut others = Vec::new();
     for (code, text) in texts {
-        let text = one(text);
+        let text = one(builder, file, text);
         let Some(language) = Language::ALL.into_iter().find(|language| language.code() == code) else {
             let known = Language::ALL.map(Language::code).join(", ");
             builder.problem(&file.span, format!("pages do not speak `{code}`"), format!("write one of {known}"));

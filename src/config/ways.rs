@@ -200,7 +200,7 @@ pub(super) fn workspace_groups(builder: &mut Builder<'_>, file: &ConfigFile, app
     let mut roles: Vec<(String, RoleName)> = Vec::new();
     for group in &staff.group {
         if let Some(role) = group.roles.get(app)
-            && let Some(role) = role_of(builder, role, app, &app_file.value.role)
+            && let Some(role) = role_of(builder, role, app, &app_file.value)
         {
             roles.push((group.name.value.clone(), role));
         }

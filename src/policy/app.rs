@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, civil::Date};
 
 use super::nominate::Terms;
-use super::{CustomerList, Grant, Origin, Refusal, Roles, Row};
+use super::{CustomerList, Grant, Origin, Refusal, Roles, Row, TeamPlan};
 use crate::types::{AppName, DisplayName, Email, ProviderName, RoleName};
 
 /// Who may enter an app, and as what.
@@ -27,6 +27,8 @@ pub struct AppPolicy {
     pub workspace_groups: Option<WorkspaceGroups>,
     /// The time zone that days begin in.
     pub time_zone: TimeZone,
+    /// How customers look after their own people, where they may.
+    pub team: Option<TeamPlan>,
 }
 
 /// Which groups of an OpenID provider are staff in one app.
@@ -131,6 +133,7 @@ impl AppPolicy {
                         let list = |grant: &Grant| match &grant.origin {
                             Origin::List(name) => name.clone(),
                             Origin::Workspace => "workspace".to_owned(),
+                            Origin::Record => "records".to_owned(),
                         };
                         settled.refusals.push(Refusal::Ambiguous {
                             first: list(first),

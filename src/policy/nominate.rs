@@ -27,6 +27,8 @@ pub struct CustomerList {
     pub condition: Option<Condition>,
     /// Roles by condition; the first that holds wins over `role`.
     pub assign: Vec<Assign>,
+    /// Whether records change the role and days back of its people.
+    pub adjustable: bool,
 }
 
 /// Which column of the table means what.

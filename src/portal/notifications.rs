@@ -115,8 +115,11 @@ impl PortalRoom {
     async fn switch(&self, visit: &Visit, email: &Email, topics: &[(TopicName, Switch)]) -> Result<(), StoreError> {
         let changed = self.notifications.switch(&visit.site.app.name, email, topics, visit.now).await?;
         for (topic, switch) in &changed {
-            let is_on = *switch == Switch::On;
-            self.journal.write(visit, &Event::TopicSwitched { email, topic, is_on });
+            let event = match switch {
+                Switch::On => Event::TopicSwitchedOn { email, topic },
+                Switch::Off => Event::TopicSwitchedOff { email, topic },
+            };
+            self.journal.write(visit, &event);
         }
         Ok(())
     }

@@ -171,13 +171,18 @@ impl Gateway {
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
         let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
-        let sessions = Arc::new(Sessions::new(
+        let usage_key = store.secret("usage-key", || Token::generate().bytes().to_vec()).await?;
+        let usage = Arc::new(Usage::new(Arc::clone(&current), Arc::clone(&sqlite) as _, clock, &usage_key));
+        let sessions = Arc::new(
+            Sessions::new(
             Arc::clone(&current),
             Arc::clone(&store),
             Arc::clone(&as_port),
             Arc::clone(&providers) as _,
             Arc::clone(&journal),
-        ));
+        )
+        .counting(Arc::clone(&usage)),
+        );
         let seal = Arc::new(Seal::new(browser_key));
         let known = KnownBrowsers::new(Arc::clone(&seal));
         let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics), Arc::clone(&journal)));

@@ -12,6 +12,7 @@ pub mod language;
 pub mod issuance;
 pub mod known_browsers;
 pub mod mail_counters;
+pub mod members;
 pub mod metrics;
 pub mod network;
 pub mod nominated;

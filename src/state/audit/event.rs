@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::super::network::Network;
 use super::{Actor, Scene};
 use crate::session::SessionId;
-use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Way};
+use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, TopicName, Way};
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
@@ -172,6 +172,27 @@ pub enum Event<'a> {
         /// Why, in a short fixed word such as `nonce`.
         reason: &'static str,
     },
+    /// A notification was taken in.
+    NotificationTaken {
+        /// For which customer's people; for those of all, without one.
+        customer: Option<&'a CustomerId>,
+        /// Its name, and to how many people it goes.
+        detail: &'a str,
+    },
+    /// Somebody is notified of a topic from now on.
+    TopicSwitchedOn {
+        /// Who.
+        email: &'a Email,
+        /// Of which.
+        topic: &'a TopicName,
+    },
+    /// Somebody is notified of a topic no longer.
+    TopicSwitchedOff {
+        /// Who.
+        email: &'a Email,
+        /// Of which.
+        topic: &'a TopicName,
+    },
 }
 
 /// What a line may tell beside its scene.
@@ -194,7 +215,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 25] = [
+pub const EVENTS: [&str; 28] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -220,6 +241,9 @@ pub const EVENTS: [&str; 25] = [
     "identity_remembered",
     "identity_conflict",
     "provider_refused",
+    "notification_taken",
+    "topic_switched_on",
+    "topic_switched_off",
 ];
 
 /// Writes an event's line.
@@ -281,6 +305,9 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "identity_remembered",
             Self::IdentityConflict { .. } => "identity_conflict",
             Self::ProviderRefused { .. } => "provider_refused",
+            Self::NotificationTaken { .. } => "notification_taken",
+            Self::TopicSwitchedOn { .. } => "topic_switched_on",
+            Self::TopicSwitchedOff { .. } => "topic_switched_off",
         }
     }
 
@@ -312,6 +339,9 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "a person at a provider is remembered",
             Self::IdentityConflict { .. } => "the address is another person's at the provider",
             Self::ProviderRefused { .. } => "a provider's answer was not believed",
+            Self::NotificationTaken { .. } => "a notification was taken in",
+            Self::TopicSwitchedOn { .. } => "notifications of a topic switched on",
+            Self::TopicSwitchedOff { .. } => "notifications of a topic switched off",
         }
     }
 
@@ -375,6 +405,10 @@ impl<'a> Event<'a> {
             }
             Self::ProviderRefused { provider, reason } => {
                 Facts { provider: Some(provider), reason: Some(reason), ..none }
+            }
+            Self::NotificationTaken { customer, detail } => Facts { customer, detail: Some(detail), ..none },
+            Self::TopicSwitchedOn { email, topic } | Self::TopicSwitchedOff { email, topic } => {
+                Facts { email: Some(email), detail: Some(topic.as_str()), ..none }
             }
         }
     }
