@@ -4,6 +4,7 @@
 //! has no business with it, so only requests that name it by address or `localhost` are answered.
 
 mod domains;
+mod notify;
 mod onboarding;
 mod reload;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -21,12 +22,14 @@ use axum::routing::{get, post};
 use prometheus::TextEncoder;
 use serde_json::json;
 
+use crate::state::audit::Journal;
 use crate::state::certificates::Certificates;
 use crate::state::counters::ListenerCounters;
 use crate::state::health::{ServerState, SourceHealth, SourceState, UpstreamHealth};
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
 use crate::state::nominated::Nominations;
+use crate::state::notifications::Notifications;
 use crate::state::onboarding::Domains;
 use crate::state::ports::Store;
 use crate::state::proof::WaitingRoom;
@@ -59,6 +62,10 @@ pub struct ConsoleRoom {
     pub waiting: Arc<WaitingRoom>,
     /// How domains stand.
     pub domains: Arc<dyn Domains>,
+    /// What people are notified of.
+    pub notifications: Arc<Notifications>,
+    /// The audit log.
+    pub journal: Arc<Journal>,
     /// Whether the gateway is about to stop.
     pub stopping: Arc<AtomicBool>,
 }
@@ -72,6 +79,8 @@ pub fn router(room: Arc<ConsoleRoom>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/reload", post(reload::reload))
+        .route("/api/v1/notify", post(notify::notify).layer(DefaultBodyLimit::max(notify::MOST_BODY_BYTES)))
+        .route("/api/v1/notify/{id}", get(notify::progress))
         .route("/api/v1/domains", get(onboarding::list))
         .route("/api/v1/domains/{host}", get(onboarding::one))
         .layer(middleware::from_fn(only_by_address))

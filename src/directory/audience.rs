@@ -29,10 +29,10 @@ impl Audience for TableDirectory {
                     *nominations.entry((grant.email, customer)).or_default() += 1;
                 }
             };
-            source.walk(View::List(list), now, &mut each).await.map_err(|cause| Unavailable {
-                source_name: list.source.to_string(),
-                cause,
-            })?;
+            source
+                .walk(View::List(list), now, &mut each)
+                .await
+                .map_err(|cause| Unavailable { source_name: list.source.to_string(), cause })?;
         }
         let mut people: Vec<Email> =
             nominations.into_iter().filter(|(_, rows)| *rows == 1).map(|((email, _), _)| email).collect();

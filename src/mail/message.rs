@@ -232,14 +232,25 @@ mod tests {
     #[test]
     fn a_mail_that_goes_to_many_says_how_to_be_rid_of_them() {
         let url = format!("https://orders.example.com/.access/unsubscribe/{}", "x".repeat(300));
-        let headers = headers(&written("login@example.com", &OutgoingMail { unsubscribe: Some(url.clone()), ..mail() }));
-        for header in [format!("List-Unsubscribe: <{url}>"), "List-Unsubscribe-Post: List-Unsubscribe=One-Click".to_owned()] {
+        let headers =
+            headers(&written("login@example.com", &OutgoingMail { unsubscribe: Some(url.clone()), ..mail() }));
+        for header in
+            [format!("List-Unsubscribe: <{url}>"), "List-Unsubscribe-Post: List-Unsubscribe=One-Click".to_owned()]
+        {
             assert!(headers.contains(&header), "{header} is not in {headers:#?}");
         }
-        assert!(!self::headers(&written("login@example.com", &mail())).iter().any(|header| header.starts_with("List-")));
+        assert!(
+            !self::headers(&written("login@example.com", &mail())).iter().any(|header| header.starts_with("List-"))
+        );
         let from = mailbox(&SenderAddress::parse("login@example.com").expect("a sender")).expect("a mailbox");
         let long = format!("https://a.example/{}", "x".repeat(900));
-        for evil in ["http://a.example/", "https://a.example/>\r\nBcc: <e@example.com", "https://a.example/ä", "https://a.example/,<x>", &long] {
+        for evil in [
+            "http://a.example/",
+            "https://a.example/>\r\nBcc: <e@example.com",
+            "https://a.example/ä",
+            "https://a.example/,<x>",
+            &long,
+        ] {
             let evil = OutgoingMail { unsubscribe: Some(evil.to_owned()), ..mail() };
             assert_eq!(write(&from, &evil, Timestamp::UNIX_EPOCH).err(), Some(CannotWrite::Message));
         }

@@ -15,9 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::state::clock::Clock;
 use crate::state::mail_counters::MailCounters;
-use crate::state::ports::{
-    GateAnswer, MailEnd, MailError, MailGate, MailQueue, Mailer, QueuedMail, StoreError,
-};
+use crate::state::ports::{GateAnswer, MailEnd, MailError, MailGate, MailQueue, Mailer, QueuedMail, StoreError};
 use crate::types::Email;
 
 /// How many mails are under way at once.

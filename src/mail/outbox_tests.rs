@@ -20,8 +20,13 @@ struct Queue {
 
 impl Queue {
     fn put(&self, id: i64, to: &str, now: Timestamp, expires: Timestamp) {
-        let mail =
-            OutgoingMail { to: to.to_owned(), subject: "Log in".to_owned(), text: String::new(), html: String::new(), unsubscribe: None };
+        let mail = OutgoingMail {
+            to: to.to_owned(),
+            subject: "Log in".to_owned(),
+            text: String::new(),
+            html: String::new(),
+            unsubscribe: None,
+        };
         let queued = QueuedMail { id, tries: 0, queued: now, expires, mail, notified: None };
         self.mails.lock().expect("whole").insert(id, (queued, now));
     }

@@ -83,7 +83,10 @@ impl Chart<'_> {
                 let anchor = anchor(number, self.bars.len());
                 let y = (ground - main - on_top - 5.0).max(12.0);
                 let text = escaped(&(self.number)(sum));
-                let _ = write!(svg, "<text class=\"peak\" x=\"{middle:.2}%\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>");
+                let _ = write!(
+                    svg,
+                    "<text class=\"peak\" x=\"{middle:.2}%\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
+                );
             }
             if is_named(number, self.bars.len()) {
                 let anchor = anchor(number, self.bars.len());
@@ -203,7 +206,9 @@ mod tests {
     fn a_chart_tells_itself_without_colour_and_without_eyes() {
         let svg = chart(&[bar("1 Mar", 10, 2), bar("2 Mar", 0, 0), bar("3 Mar", 1, 40)]);
         assert!(svg.contains("role=\"img\" aria-labelledby=\"requests-title requests-desc\""));
-        assert!(svg.contains("<title id=\"requests-title\">A &amp; B</title><desc id=\"requests-desc\">&lt;b&gt;</desc>"));
+        assert!(
+            svg.contains("<title id=\"requests-title\">A &amp; B</title><desc id=\"requests-desc\">&lt;b&gt;</desc>")
+        );
         assert_eq!(svg.matches("class=\"main\"").count(), 2, "nothing is drawn of nothing");
         assert_eq!(svg.matches("url(#requests-hatch)").count(), 2, "{svg}");
         assert_eq!(svg.matches("class=\"peak\"").count(), 1);

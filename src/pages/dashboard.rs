@@ -177,7 +177,8 @@ fn draw(
     let sum = |day: &DayView| (of.main)(day).saturating_add((of.on_top)(day));
     // Of equal days the first, which is the one that the chart names.
     let most = view.days.iter().rev().max_by_key(|day| sum(day)).filter(|day| sum(day) > 0);
-    let most = most.map(|day| fill(d.most, &[("day", &day_in(look, day.date)), ("number", &number_in(look, sum(day)))]));
+    let most =
+        most.map(|day| fill(d.most, &[("day", &day_in(look, day.date)), ("number", &number_in(look, sum(day)))]));
     let summary = match most {
         Some(most) => format!("{told} {most}"),
         None => told.to_owned(),
@@ -237,12 +238,17 @@ mod tests {
         let brand = Brand { title: "Acme".to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") };
         for language in Language::ALL {
             let look = Look { brand: &brand, language };
-            for view in [view(Some(HOSTILE)), view(None), DashboardView { days: Vec::new(), pages: Vec::new(), ..view(None) }] {
+            for view in
+                [view(Some(HOSTILE)), view(None), DashboardView { days: Vec::new(), pages: Vec::new(), ..view(None) }]
+            {
                 let reply = dashboard(look, &view);
                 let body = std::str::from_utf8(&reply.body).expect("UTF-8");
                 assert_eq!(reply.status, 200);
                 assert!(!body.contains("<script") && !body.contains("<img"), "{body}");
-                assert!(!body.contains("style=\"") && !body.contains("{customer}") && !body.contains("{number}"), "{body}");
+                assert!(
+                    !body.contains("style=\"") && !body.contains("{customer}") && !body.contains("{number}"),
+                    "{body}"
+                );
                 assert_eq!(body.matches("role=\"img\"").count(), 3);
                 assert_eq!(body.matches("<th scope=\"row\">").count(), view.days.len());
             }

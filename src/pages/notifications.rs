@@ -67,17 +67,8 @@ pub fn notification_letter(look: Look<'_>, mail: &NotificationMail<'_>) -> Lette
     let (title, topic, subject) = (one_line(&look.brand.title), one_line(mail.topic), one_line(mail.subject));
     let values = [("title", title.as_str()), ("topic", topic.as_str())];
     let (open, why, off) = (fill(n.open, &values), fill(n.why, &values), fill(n.off, &values));
-    let text = TextPart {
-        n,
-        message: mail.text,
-        link,
-        open: &open,
-        why: &why,
-        off: &off,
-        unsubscribe,
-        settings,
-    }
-    .to_string();
+    let text =
+        TextPart { n, message: mail.text, link, open: &open, why: &why, off: &off, unsubscribe, settings }.to_string();
     let html = HtmlPart {
         t: look.texts(),
         n,
@@ -236,7 +227,9 @@ mod tests {
             assert_eq!(letter.subject, "Re: Bcc: eve@example.com");
             assert!(letter.text.starts_with(&text), "{}", letter.text);
             assert!(letter.text.contains("https://orders.test/orders/7") && letter.text.contains("unsubscribe/abc"));
-            assert!(!letter.html.contains("<script") && !letter.html.contains("<img") && letter.html.contains("line</p>"));
+            assert!(
+                !letter.html.contains("<script") && !letter.html.contains("<img") && letter.html.contains("line</p>")
+            );
             assert_eq!(letter.html.matches("<p style=\"margin:0 0 20px;\"").count(), 2, "{}", letter.html);
             assert!(letter.html.contains(&format!("<html lang=\"{}\"", language.code())));
             assert_eq!(letter.html.matches("href=").count(), 3);

@@ -33,7 +33,11 @@ fn is_allowed(visit: &Visit, grant: &Grant) -> bool {
 }
 
 /// The last 30 days.
-pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>, Query(query): Query<PickQuery>) -> Reply {
+pub(super) async fn show(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    Query(query): Query<PickQuery>,
+) -> Reply {
     let Some(live) = &visit.live else { return log_in_first(DASHBOARD) };
     let Some(grant) = live.access().map(|access| access.grant()).filter(|grant| is_allowed(&visit, grant)) else {
         return error(&visit, StatusCode::FORBIDDEN);
@@ -82,13 +86,7 @@ pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>, 
 }
 
 fn day(day: &Day) -> DayView {
-    DayView {
-        date: day.date,
-        requests: day.requests,
-        refusals: day.refusals,
-        logins: day.logins,
-        people: day.people,
-    }
+    DayView { date: day.date, requests: day.requests, refusals: day.refusals, logins: day.logins, people: day.people }
 }
 
 /// How many people a customer has.

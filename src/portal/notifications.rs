@@ -23,7 +23,11 @@ pub(super) struct SavedQuery {
 }
 
 /// Every topic of the app, with a box.
-pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>, Query(query): Query<SavedQuery>) -> Reply {
+pub(super) async fn show(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    Query(query): Query<SavedQuery>,
+) -> Reply {
     let Some(live) = &visit.live else { return log_in_first(SETTINGS) };
     let record = &live.record;
     let off = match room.notifications.switched_off(&record.app, &record.email).await {
@@ -83,11 +87,11 @@ pub(super) async fn unsubscribe(
     Extension(visit): Extension<Visit>,
     Path(token): Path<String>,
 ) -> Reply {
-    let Unsubscribe { email, topic, .. } =
-        match room.notifications.unsubscribe(&token, &visit.site.app.name, visit.now) {
-            Ok(meant) => meant,
-            Err(problem) => return refused(&visit, problem),
-        };
+    let Unsubscribe { email, topic, .. } = match room.notifications.unsubscribe(&token, &visit.site.app.name, visit.now)
+    {
+        Ok(meant) => meant,
+        Err(problem) => return refused(&visit, problem),
+    };
     match room.switch(&visit, &email, &[(topic.clone(), Switch::Off)]).await {
         Ok(()) => {
             let (email, topic) = (email.masked(), title(&visit, &topic));

@@ -60,11 +60,13 @@ use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
+use crate::state::notifications::{self, Notifications};
 use crate::state::ports::{Directory, Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
+use crate::state::usage::Usage;
 use crate::store::{self, SqliteStore};
 
 /// Parts that stand in for those the config names.
@@ -110,6 +112,8 @@ pub struct Gateway {
     sessions: Arc<Sessions>,
     journal: Arc<Journal>,
     login: Arc<LoginRoom>,
+    notifications: Arc<Notifications>,
+    usage: Arc<Usage>,
     limits: Arc<RateLimits>,
     mailer: Arc<CurrentMailer>,
     mail: Arc<MailCounters>,
@@ -175,13 +179,13 @@ impl Gateway {
         let usage = Arc::new(Usage::new(Arc::clone(&current), Arc::clone(&sqlite) as _, clock, &usage_key));
         let sessions = Arc::new(
             Sessions::new(
-            Arc::clone(&current),
-            Arc::clone(&store),
-            Arc::clone(&as_port),
-            Arc::clone(&providers) as _,
-            Arc::clone(&journal),
-        )
-        .counting(Arc::clone(&usage)),
+                Arc::clone(&current),
+                Arc::clone(&store),
+                Arc::clone(&as_port),
+                Arc::clone(&providers) as _,
+                Arc::clone(&journal),
+            )
+            .counting(Arc::clone(&usage)),
         );
         let seal = Arc::new(Seal::new(browser_key));
         let known = KnownBrowsers::new(Arc::clone(&seal));
@@ -201,11 +205,25 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             journal: Arc::clone(&journal),
         });
+        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
+        let notifications = Arc::new(Notifications::new(notifications::Parts {
+            current: Arc::clone(&current),
+            store: Arc::clone(&sqlite) as _,
+            directory: Arc::clone(&directory) as _,
+            audience: Arc::clone(&directory) as _,
+            seal: Arc::clone(&seal),
+            https_port: Arc::clone(&https_port),
+            mailed: Arc::clone(&login.mailed),
+            metrics: Arc::clone(&metrics),
+            clock,
+        }));
         let portal = Arc::new(PortalRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
             signer: Arc::clone(&signer),
+            usage: Arc::clone(&usage),
+            notifications: Arc::clone(&notifications),
             seal,
             journal: Arc::clone(&journal),
         });
@@ -236,11 +254,12 @@ impl Gateway {
                 nominations: tables.nominations,
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
+                notifications: Arc::clone(&notifications),
+                journal: Arc::clone(&journal),
                 stopping: Arc::clone(&stopping),
             }))
         };
 
-        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
         let corridor = Corridor { clock, sessions: Arc::clone(&sessions), journal: Arc::clone(&journal), pages, hub };
         let gateway = Proxy {
             current: Arc::clone(&current),
@@ -300,6 +319,8 @@ impl Gateway {
             sessions,
             journal,
             login,
+            notifications,
+            usage,
             limits,
             mailer,
             mail,

@@ -118,9 +118,8 @@ async fn take_in(store: &SqliteStore, new: &NewNotification, most_waiting: u64) 
     if let Some(before) = taken_in(&mut transaction, new.key, new.body).await? {
         return Ok(before);
     }
-    let waiting: i64 = query_scalar("SELECT count(*) FROM notified WHERE state = 'waiting'")
-        .fetch_one(&mut *transaction)
-        .await?;
+    let waiting: i64 =
+        query_scalar("SELECT count(*) FROM notified WHERE state = 'waiting'").fetch_one(&mut *transaction).await?;
     if waiting.unsigned_abs() > most_waiting {
         return Ok(TakenIn::Full);
     }
@@ -153,11 +152,7 @@ async fn take_in(store: &SqliteStore, new: &NewNotification, most_waiting: u64) 
     Ok(TakenIn::Yes { id: id.clone(), people, is_new: true })
 }
 
-async fn taken_in(
-    connection: &mut SqliteConnection,
-    key: TokenHash,
-    body: TokenHash,
-) -> sqlx::Result<Option<TakenIn>> {
+async fn taken_in(connection: &mut SqliteConnection, key: TokenHash, body: TokenHash) -> sqlx::Result<Option<TakenIn>> {
     let row = query("SELECT public, people, body FROM notification WHERE key = ?")
         .bind(&key.as_bytes()[..])
         .fetch_optional(connection)
@@ -279,23 +274,18 @@ async fn take_turns(
 }
 
 /// `Queued` where a person may have one more.
-async fn may_have(
-    connection: &mut SqliteConnection,
-    person: &Notified,
-    allowance: Allowance,
-) -> sqlx::Result<State> {
+async fn may_have(connection: &mut SqliteConnection, person: &Notified, allowance: Allowance) -> sqlx::Result<State> {
     let Notification { app, topic, .. } = &person.notification;
     if is_off(connection, app, &person.email, topic).await? {
         return Ok(State::SwitchedOff);
     }
     // One that was not sent after all is none that the person had.
-    let had: i64 = query_scalar(
-        "SELECT count(*) FROM notified WHERE email = ? AND mailed > ? AND state IN ('queued', 'sent')",
-    )
-    .bind(person.email.as_str())
-    .bind(micros(allowance.since))
-    .fetch_one(connection)
-    .await?;
+    let had: i64 =
+        query_scalar("SELECT count(*) FROM notified WHERE email = ? AND mailed > ? AND state IN ('queued', 'sent')")
+            .bind(person.email.as_str())
+            .bind(micros(allowance.since))
+            .fetch_one(connection)
+            .await?;
     Ok(if had.unsigned_abs() >= u64::from(allowance.most) { State::OverLimit } else { State::Queued })
 }
 
@@ -337,7 +327,9 @@ async fn switch(
     let mut changed = Vec::new();
     for (topic, switch) in topics {
         let statement = match switch {
-            Switch::Off => "INSERT INTO topic_off (app, email, topic, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            Switch::Off => {
+                "INSERT INTO topic_off (app, email, topic, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            }
             Switch::On => "DELETE FROM topic_off WHERE app = ? AND email = ? AND topic = ? AND since <= ?",
         };
         let done = query(statement)
@@ -379,8 +371,7 @@ async fn forget(store: &SqliteStore, before: Timestamp) -> sqlx::Result<u64> {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let done =
-        query("DELETE FROM notification WHERE created < ?").bind(micros(before)).execute(&store.writer).await?;
+    let done = query("DELETE FROM notification WHERE created < ?").bind(micros(before)).execute(&store.writer).await?;
     Ok(removed + done.rows_affected())
 }
 
@@ -399,9 +390,7 @@ fn read(store: &SqliteStore, row: &SqliteRow) -> sqlx::Result<Notification> {
     zeroize::Zeroize::zeroize(&mut plain);
     let customer: Option<&str> = row.try_get("customer")?;
     let recipients = match customer {
-        Some(customer) => {
-            Recipients::Of(CustomerId::parse(customer).map_err(|_| malformed("notification.customer"))?)
-        }
+        Some(customer) => Recipients::Of(CustomerId::parse(customer).map_err(|_| malformed("notification.customer"))?),
         None => Recipients::Everybody,
     };
     Ok(Notification {

@@ -5,9 +5,9 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query, query_scalar};
 use zeroize::Zeroize;
 
-use super::{SqliteStore, notifications};
 use super::seal::SealKey;
 use super::sqlite::{malformed, micros, moment};
+use super::{SqliteStore, notifications};
 use crate::state::ports::{MailEnd, OutgoingMail, QueuedMail};
 
 /// What a sealed mail is called.
@@ -91,8 +91,10 @@ pub(super) async fn next(store: &SqliteStore) -> sqlx::Result<Option<Timestamp>>
 
 pub(super) async fn forget(store: &SqliteStore, id: i64, end: MailEnd) -> sqlx::Result<()> {
     let mut transaction = store.begin().await?;
-    let notified: Option<Option<i64>> =
-        query_scalar("DELETE FROM outbox WHERE id = ? RETURNING notified").bind(id).fetch_optional(&mut *transaction).await?;
+    let notified: Option<Option<i64>> = query_scalar("DELETE FROM outbox WHERE id = ? RETURNING notified")
+        .bind(id)
+        .fetch_optional(&mut *transaction)
+        .await?;
     if let Some(notified) = notified.flatten() {
         notifications::end(&mut transaction, notified, end.into()).await?;
     }

@@ -238,8 +238,11 @@ mod tests {
     #[test]
     fn every_language_names_the_same_things() {
         let named = |text: &str| {
-            let mut names: Vec<_> =
-                text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name.to_owned())).collect();
+            let mut names: Vec<_> = text
+                .split('{')
+                .skip(1)
+                .filter_map(|rest| rest.split_once('}').map(|(name, _)| name.to_owned()))
+                .collect();
             names.sort();
             names
         };

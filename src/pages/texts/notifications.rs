@@ -189,8 +189,11 @@ mod tests {
     #[test]
     fn every_language_names_the_same_things() {
         let named = |text: &str| {
-            let mut names: Vec<_> =
-                text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name.to_owned())).collect();
+            let mut names: Vec<_> = text
+                .split('{')
+                .skip(1)
+                .filter_map(|rest| rest.split_once('}').map(|(name, _)| name.to_owned()))
+                .collect();
             names.sort();
             names
         };
@@ -198,7 +201,10 @@ mod tests {
             let texts = NotificationTexts::of(language).all();
             for (text, english) in texts.iter().zip(ENGLISH.all()) {
                 assert_eq!(named(text), named(english), "{text}");
-                assert!(!text.is_empty() && (language == Language::English || *text != english || english == "Notifications"));
+                assert!(
+                    !text.is_empty()
+                        && (language == Language::English || *text != english || english == "Notifications")
+                );
                 assert_eq!(text.ends_with('.'), english.ends_with('.'), "{text}");
             }
         }

@@ -50,7 +50,9 @@ impl Notifications {
                     TROUBLE_PAUSE
                 }
             };
-            if cleared.is_none_or(|cleared| Duration::try_from(now.duration_since(cleared)).is_ok_and(|since| since >= CLEAR_EVERY)) {
+            if cleared.is_none_or(|cleared| {
+                Duration::try_from(now.duration_since(cleared)).is_ok_and(|since| since >= CLEAR_EVERY)
+            }) {
                 cleared = Some(now);
                 let before = now.checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
                 if let Err(error) = self.parts.store.forget_notifications(before).await {

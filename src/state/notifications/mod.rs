@@ -24,9 +24,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify};
 
-pub use order::{
-    Asked, EVERYBODY, Flaw, MOST_LINK_BYTES, MOST_SUBJECT_CHARACTERS, MOST_TEXT_BYTES, Order,
-};
+pub use order::{Asked, EVERYBODY, Flaw, MOST_LINK_BYTES, MOST_SUBJECT_CHARACTERS, MOST_TEXT_BYTES, Order};
 pub use record::{
     Allowance, Audience, Message, NewNotification, Notification, NotificationStore, Notified, Progress, Recipients,
     State, Switch, TakenIn, Turn,
@@ -129,6 +127,11 @@ impl Notifications {
         self.parts.https_port.load(Ordering::Relaxed)
     }
 
+    /// Looks at once whether there is anything to send: another process may have taken it in.
+    pub fn look(&self) {
+        self.wake.notify_one();
+    }
+
     /// Takes a notification in. `key` is the caller's own name for it: with the same key and order, a call answers as the first
     /// one did, and sends nothing again.
     ///
@@ -157,7 +160,8 @@ impl Notifications {
             message: order.message.clone(),
             created: now,
         };
-        let taken = self.parts.store.take_in(&NewNotification { notification, key, body, people }, MOST_WAITING).await?;
+        let taken =
+            self.parts.store.take_in(&NewNotification { notification, key, body, people }, MOST_WAITING).await?;
         self.wake.notify_one();
         accepted(taken)
     }

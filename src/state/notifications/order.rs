@@ -73,7 +73,9 @@ impl Order {
         }
         let recipients = match asked.customer.as_str() {
             EVERYBODY => Some(Recipients::Everybody),
-            text => CustomerId::parse(text).map(Recipients::Of).map_err(|error| flaw("customer", error.to_string())).ok(),
+            text => {
+                CustomerId::parse(text).map(Recipients::Of).map_err(|error| flaw("customer", error.to_string())).ok()
+            }
         };
         let topic = app.and_then(|app| app.topics.iter().find(|topic| topic.name.as_str() == asked.topic));
         if let (Some(app), None) = (app, topic) {
@@ -85,7 +87,9 @@ impl Order {
             flaw("topic", format!("app `{}` has no topic `{}`: {help}", app.name, short(&asked.topic)));
         }
         let subject = asked.subject.trim();
-        if subject.is_empty() || subject.chars().count() > MOST_SUBJECT_CHARACTERS || subject.chars().any(char::is_control)
+        if subject.is_empty()
+            || subject.chars().count() > MOST_SUBJECT_CHARACTERS
+            || subject.chars().any(char::is_control)
         {
             flaw("subject", format!("it must be one line of 1 to {MOST_SUBJECT_CHARACTERS} characters"));
         }

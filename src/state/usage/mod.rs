@@ -240,7 +240,8 @@ impl Usage {
         let first = today.checked_sub(i64::from(days.max(1) - 1).days()).unwrap_or(today);
         let span = Span { app: app.clone(), customer: customer.cloned(), from: number(first) };
         let kept = self.store.usage(&span, PAGES_SHOWN).await?;
-        let counts: HashMap<_, _> = kept.days.iter().map(|(day, requests, refusals, logins)| (*day, (*requests, *refusals, *logins))).collect();
+        let counts: HashMap<_, _> =
+            kept.days.iter().map(|(day, requests, refusals, logins)| (*day, (*requests, *refusals, *logins))).collect();
         let people: HashMap<_, _> = kept.people.iter().copied().collect();
         let day = |date: Date| {
             let (requests, refusals, logins) = counts.get(&number(date)).copied().unwrap_or_default();
