@@ -73,11 +73,13 @@ impl Chart<'_> {
         for (number, bar) in self.bars.iter().enumerate() {
             let left = LEFT + place * count(number) + place * (1.0 - BAR) / 2.0;
             let middle = LEFT + place * (count(number) + 0.5);
-            let (main, on_top) = (height(bar.main, top), height(bar.on_top, top));
+            let sum = bar.main.saturating_add(bar.on_top);
+            let main = height(bar.main, top);
+            let least = if bar.on_top > 0 { LEAST } else { 0.0 };
+            let on_top = (height(sum, top) - main).max(least);
             let ground = f64::from(ABOVE + HEIGHT);
             rect(&mut svg, "main", None, left, place * BAR, ground - main, main);
             rect(&mut svg, "on-top", Some(id), left, place * BAR, ground - main - on_top, on_top);
-            let sum = bar.main.saturating_add(bar.on_top);
             if sum == highest && highest > 0 && !has_named_highest {
                 has_named_highest = true;
                 let anchor = anchor(number, self.bars.len());

@@ -45,7 +45,7 @@ struct TextPart<'a> {
 #[derive(Template)]
 #[template(path = "notification_mail.html")]
 struct HtmlPart<'a> {
-    t: &'static Texts,
+    language: &'static str,
     n: &'static NotificationTexts,
     light: Palette,
     dark: Palette,
@@ -70,7 +70,7 @@ pub fn notification_letter(look: Look<'_>, mail: &NotificationMail<'_>) -> Lette
     let text =
         TextPart { n, message: mail.text, link, open: &open, why: &why, off: &off, unsubscribe, settings }.to_string();
     let html = HtmlPart {
-        t: look.texts(),
+        language: look.language.code(),
         n,
         light: Palette::light((&look.brand.color).into()),
         dark: Palette::dark((&look.brand.color).into()),

@@ -27,6 +27,8 @@ mod suite_of_domains;
 #[cfg(test)]
 mod suite_of_ends;
 #[cfg(test)]
+mod suite_of_notifications;
+#[cfg(test)]
 mod tests;
 
 pub use open::{OpenError, OpenProblem, open, open_after, open_beside, running};

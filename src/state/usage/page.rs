@@ -127,7 +127,7 @@ mod tests {
             assert_eq!(Page::of(path).as_str(), page, "{path}");
         }
         let long = format!("/{}", "word-".repeat(8));
-        assert_eq!(Page::of(&format!("{long}{long}{long}{long}")).as_str(), format!("{}/…", long.repeat(2)));
+        assert_eq!(Page::of(&long.repeat(4)).as_str(), format!("{}/…", long.repeat(2)));
     }
 
     proptest::proptest! {
@@ -135,7 +135,8 @@ mod tests {
         fn any_path_has_a_short_name(path in "\\PC{0,300}") {
             let page = Page::of(&path);
             proptest::prop_assert!(page.as_str().starts_with('/') && page.as_str().len() <= MOST_PAGE_BYTES);
-            proptest::prop_assert_eq!(Page::of(page.as_str()).as_str(), page.as_str());
+            let again = Page::of(page.as_str());
+            proptest::prop_assert_eq!(again.as_str(), page.as_str());
         }
     }
 }
