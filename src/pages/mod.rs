@@ -7,6 +7,7 @@
 
 pub mod mail;
 pub mod texts;
+pub mod when;
 mod chart;
 mod contrast;
 mod dashboard;

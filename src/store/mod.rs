@@ -15,10 +15,12 @@ mod once;
 mod open;
 mod outbox;
 mod passkeys;
+mod personal;
 mod seal;
 mod secrets;
 mod sessions;
 mod sqlite;
+mod tokens;
 mod usage;
 #[cfg(test)]
 mod suite;
