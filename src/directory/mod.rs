@@ -25,6 +25,7 @@ mod pool;
 mod postgres;
 mod question;
 mod report;
+mod search;
 mod source;
 mod sqlite;
 mod standing;

@@ -8,7 +8,7 @@ use super::chart::{Bar, Chart};
 use super::texts::dashboard::DashboardTexts;
 use super::texts::{Sentence, Texts, fill};
 use super::views::{Frame, render};
-use super::{Look, Reply};
+use super::{Look, Reply, when};
 
 /// What a dashboard shows.
 #[derive(Clone, Debug)]
@@ -186,7 +186,7 @@ fn draw(
     let bars: Vec<_> = view
         .days
         .iter()
-        .map(|day| Bar { day: day_in(look, day.date), main: (of.main)(day), on_top: (of.on_top)(day) })
+        .map(|day| Bar { day: short_day_in(look, day.date), main: (of.main)(day), on_top: (of.on_top)(day) })
         .collect();
     let number = |number| number_in(look, number);
     let svg = Chart { id, title, summary: &summary, bars: &bars, number: &number }.svg();
@@ -195,14 +195,17 @@ fn draw(
 
 /// A number as the reader writes it.
 fn number_in(look: Look<'_>, number: u64) -> String {
-    let _ = look;
-    number.to_string()
+    when::number(look.language, number)
 }
 
-/// A day of these weeks as the reader writes it.
+/// A day as the reader writes it.
 fn day_in(look: Look<'_>, date: Date) -> String {
-    let _ = look;
-    date.strftime("%-d %b").to_string()
+    when::day(look.language, date)
+}
+
+/// A day as there is room for it below a chart.
+fn short_day_in(look: Look<'_>, date: Date) -> String {
+    when::day_of_month(look.language, date)
 }
 
 #[cfg(test)]

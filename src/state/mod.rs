@@ -11,6 +11,7 @@ pub mod health;
 pub mod language;
 pub mod issuance;
 pub mod known_browsers;
+pub mod listing;
 pub mod mail_counters;
 pub mod members;
 pub mod metrics;

@@ -19,6 +19,7 @@ use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
 use crate::state::audit::{AuditStore, Entry, Kept, Question, Verified};
+use crate::state::listing::{Listing, SessionFilter};
 use crate::state::personal::{Erased, PersonalStore};
 use crate::state::ports::{
     Answer, Farewell, Identity, LinkTokens, MailEnd, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
@@ -129,6 +130,13 @@ impl AuditStore for SqliteStore {
 
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
         audit::prune(self, before).await.map_err(failed("remove old entries of the audit log"))
+    }
+}
+
+#[async_trait]
+impl Listing for SqliteStore {
+    async fn sessions(&self, filter: SessionFilter<'_>, most: u32) -> Result<Vec<SessionRecord>, StoreError> {
+        sessions::page(self, filter, most).await.map_err(failed("read sessions"))
     }
 }
 
