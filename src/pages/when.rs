@@ -82,7 +82,7 @@ pub fn day(language: Language, date: Date) -> String {
     }
 }
 
-/// A day of these weeks, where there is little room, such as "3/5" or "3.5.": day and month in the order that the language has.
+/// A day of these weeks, where there is little room, such as "3 May" or "3.5."; there the reader knows the year.
 #[must_use]
 pub fn day_of_month(language: Language, date: Date) -> String {
     let (day, month) = (date.day(), date.month());
