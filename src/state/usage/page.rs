@@ -27,29 +27,34 @@ impl Page {
     pub fn of(path: &str) -> Self {
         let mut page = Self { bytes: [0; MOST_PAGE_BYTES], length: 0 };
         let path = path.strip_prefix('/').unwrap_or(path);
-        let mut segments = path.split('/');
-        for segment in segments.by_ref().take(MOST_SEGMENTS) {
-            let shown = if is_key(segment) { "*" } else { segment };
-            if !page.push("/") || !page.push(shown) {
+        let mut rest = path.as_bytes();
+        for _ in 0..MOST_SEGMENTS {
+            let segment = Segment::first_of(rest);
+            let shown = if segment.is_key() { b"*" } else { segment.bytes };
+            if !page.push(b"/") || !page.push(shown) {
                 return page.cut();
             }
+            match rest.get(segment.bytes.len() + 1..) {
+                Some(further) => rest = further,
+                None => return page,
+            }
         }
-        if segments.next().is_some() { page.cut() } else { page }
+        page.cut()
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Only whole texts are ever put in.
+        // Only whole segments of a text are ever put in.
         self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("/")
     }
 
-    fn push(&mut self, text: &str) -> bool {
+    fn push(&mut self, text: &[u8]) -> bool {
         // Room for what says that more follows.
         let end = self.length + text.len();
         match self.bytes.get_mut(self.length..end) {
             Some(place) if end <= MOST_PAGE_BYTES - MORE.len() => {
-                place.copy_from_slice(text.as_bytes());
+                place.copy_from_slice(text);
                 self.length = end;
                 true
             }
@@ -59,7 +64,8 @@ impl Page {
 
     /// Says that the path went on.
     fn cut(mut self) -> Self {
-        let whole = if self.as_str().ends_with('/') { self.length.saturating_sub(1) } else { self.length };
+        let ends_with_slash = self.length.checked_sub(1).and_then(|last| self.bytes.get(last)) == Some(&b'/');
+        let whole = self.length - usize::from(ends_with_slash);
         if let Some(place) = self.bytes.get_mut(whole..whole + MORE.len()) {
             place.copy_from_slice(MORE.as_bytes());
             self.length = whole + MORE.len();
@@ -76,26 +82,55 @@ impl std::fmt::Debug for Page {
     }
 }
 
-/// Whether a segment names one thing among many.
-fn is_key(segment: &str) -> bool {
-    let (mut digits, mut hex, mut alphanumeric) = (0, 0, 0);
-    for byte in segment.bytes() {
-        match byte {
-            b'0'..=b'9' => (digits, hex, alphanumeric) = (digits + 1, hex + 1, alphanumeric + 1),
-            b'a'..=b'f' | b'A'..=b'F' => (hex, alphanumeric) = (hex + 1, alphanumeric + 1),
-            b'g'..=b'z' | b'G'..=b'Z' => alphanumeric += 1,
-            // An address, or what had to be escaped: nobody names a page so.
-            b'@' | b'%' => return true,
-            _ => {}
+/// One segment of a path, and what it is made of.
+struct Segment<'a> {
+    bytes: &'a [u8],
+    digits: usize,
+    hex: usize,
+    alphanumeric: usize,
+    separators: usize,
+    /// It holds what nobody names a page by: an address, or what had to be escaped.
+    is_odd: bool,
+}
+
+impl<'a> Segment<'a> {
+    /// The first one; looked at byte by byte, once.
+    fn first_of(path: &'a [u8]) -> Self {
+        let mut found = Segment { bytes: path, digits: 0, hex: 0, alphanumeric: 0, separators: 0, is_odd: false };
+        for (at, byte) in path.iter().enumerate() {
+            match byte {
+                b'/' => {
+                    found.bytes = path.get(..at).unwrap_or_default();
+                    break;
+                }
+                b'0'..=b'9' => found.digits += 1,
+                b'a'..=b'f' | b'A'..=b'F' => found.hex += 1,
+                b'g'..=b'z' | b'G'..=b'Z' => found.alphanumeric += 1,
+                b'-' | b'_' | b'.' | b':' => found.separators += 1,
+                b'@' | b'%' => found.is_odd = true,
+                _ => {}
+            }
         }
+        found.hex += found.digits;
+        found.alphanumeric += found.hex;
+        found
     }
-    let length = segment.len();
-    let separators = segment.bytes().filter(|byte| matches!(byte, b'-' | b'_' | b'.' | b':')).count();
-    let is_number = digits > 0 && digits + separators == length;
-    let is_mostly_number = length >= 3 && digits * 2 >= length;
-    let is_hex = digits > 0 && hex >= HEX_BYTES && hex + separators == length;
-    let is_token = digits > 0 && alphanumeric >= KEY_BYTES && alphanumeric == length;
-    is_number || is_mostly_number || is_hex || is_token || length > MOST_SEGMENT_BYTES
+
+    /// Whether it names one thing among many.
+    const fn is_key(&self) -> bool {
+        let length = self.bytes.len();
+        if self.is_odd || length > MOST_SEGMENT_BYTES {
+            return true;
+        }
+        if self.digits == 0 {
+            return false;
+        }
+        let is_number = self.digits + self.separators == length;
+        let is_mostly_number = length >= 3 && self.digits * 2 >= length;
+        let is_hex = self.hex >= HEX_BYTES && self.hex + self.separators == length;
+        let is_token = self.alphanumeric >= KEY_BYTES && self.alphanumeric == length;
+        is_number || is_mostly_number || is_hex || is_token
+    }
 }
 
 #[cfg(test)]
