@@ -6,6 +6,7 @@
 //! everything they see is named after the brand.
 
 pub mod mail;
+pub mod people_mail;
 pub mod texts;
 pub mod when;
 mod chart;

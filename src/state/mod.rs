@@ -20,6 +20,7 @@ pub mod nominated;
 pub mod notifications;
 pub mod onboarding;
 pub mod open_requests;
+pub mod people;
 pub mod personal;
 pub mod ports;
 pub mod proof;
