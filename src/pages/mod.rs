@@ -12,6 +12,7 @@ pub mod when;
 mod chart;
 mod contrast;
 mod dashboard;
+mod languages;
 mod login_views;
 mod notifications;
 mod passkeys;
@@ -22,6 +23,7 @@ mod views;
 mod tests;
 
 pub use dashboard::{DashboardView, DayView, PickView, dashboard};
+pub use languages::ChosenOn;
 pub use login_views::{
     AddressField, LoginProblem, LoginView, NoAccessView, ProviderButton, ProviderProblem, StepUpView, TicketView,
     continue_script, hub_lost, leave_for, login, no_access, start_again, step_up, ticket,

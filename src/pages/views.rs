@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use super::dashboard::dashboard_label;
 use super::notifications::settings_label;
+use super::languages::{ChosenOn, LanguagePicker};
 use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
 use super::texts::{ErrorTexts, Sentence, Texts, fill};
@@ -130,6 +131,7 @@ pub(super) struct Frame<'a> {
 struct CheckPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
+    languages: LanguagePicker<'a>,
     sent: Sentence<'a>,
     valid: String,
     problem: Option<String>,
@@ -204,6 +206,7 @@ struct Choice<'a> {
 struct AccountPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
+    languages: LanguagePicker<'a>,
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
     passkeys: Option<PasskeySection<'a>>,
@@ -251,6 +254,7 @@ pub fn check_mail(look: Look<'_>, view: &CheckView<'_>) -> Reply {
         &CheckPage {
             t,
             frame: Frame { problem: problem.is_some(), ..Frame::new(look, t.check.heading) },
+            languages: LanguagePicker::new(look, ChosenOn::Check, None),
             sent: match view.address {
                 Some(address) => Sentence::new(t.check.sent_to, &[("address", address)]),
                 None => Sentence::new(t.check.sent, &[]),
@@ -342,6 +346,7 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
         &AccountPage {
             t,
             frame: Frame { wide: true, ..Frame::new(look, t.account.heading) },
+            languages: LanguagePicker::new(look, ChosenOn::Account, None),
             view,
             sessions,
             passkeys,

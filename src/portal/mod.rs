@@ -1,6 +1,7 @@
 //! Side door: the person's own pages (choose a customer, account, log out), the brand's assets and the public keys.
 
 mod dashboard;
+mod language;
 mod log_out;
 mod notifications;
 mod passkeys;
@@ -60,6 +61,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
     Router::new()
         .route("/.access/choose", get(show_choices).post(choose))
         .route("/.access/account", get(show_account))
+        .route("/.access/language", post(language::choose))
         .route("/.access/sessions/end", post(end_sessions))
         .route("/.access/dashboard", get(dashboard::show))
         .route("/.access/notifications", get(notifications::show).post(notifications::save))

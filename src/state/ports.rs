@@ -12,7 +12,7 @@ use crate::policy::Grant;
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
-use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Secret};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, ProviderName, Secret};
 
 /// What must survive `kill -9`: sessions, log-in attempts, outgoing mail, keys. When a call returns `Ok`, its change is on
 /// disk.
@@ -89,6 +89,11 @@ pub trait Store: MailQueue {
     ) -> Result<bool, StoreError>;
     /// Removes a passkey; `false` when the person has no such one.
     async fn remove_passkey(&self, host: &HostName, email: &Email, credential: &[u8]) -> Result<bool, StoreError>;
+
+    /// The language that a person chose for themself.
+    async fn language_of(&self, email: &Email) -> Result<Option<Language>, StoreError>;
+    /// Keeps the language that a person chose, in the place of an earlier one.
+    async fn choose_language(&self, email: &Email, language: Language) -> Result<(), StoreError>;
 
     /// Stores a new attempt (its `id` is ignored) and ends the earlier ones of the same browser.
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError>;

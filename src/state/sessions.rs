@@ -3,9 +3,11 @@
 //! On the warm path all is in the cache. On a miss the store tells whose session it is, the directory what the tables say
 //! of the person, and the answer is compiled and kept until the tables may have changed.
 
-use std::collections::HashSet;
+mod looks;
+mod spoken;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -25,6 +27,9 @@ use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
 use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
 
+use looks::Looks;
+pub use spoken::Entrance;
+
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
 /// After this long at most a session is looked up anew, whatever its tables and providers allow.
@@ -42,7 +47,7 @@ pub struct Live {
     /// How many grants the person has on this domain.
     pub choices: usize,
     /// The language that the person chose.
-    pub chosen_language: Option<Language>,
+    pub chosen_language: ArcSwapOption<Language>,
     /// The language that the table says they speak.
     pub granted_language: Option<Language>,
     /// Where its requests count; nowhere for staff.
@@ -317,10 +322,8 @@ impl Sessions {
                 return Err(missing.into());
             }
         }
-        let granted_language = match &choice {
-            Choice::One(grant) => language_of(grant),
-            Choice::Several | Choice::None(_) => grants.iter().find_map(|grant| language_of(grant)),
-        };
+        let granted_language = spoken::granted(&choice, &grants);
+        let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
         let standing = match choice {
             Choice::One(grant) => {
                 match app.policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)) {
@@ -341,7 +344,7 @@ impl Sessions {
             record,
             standing,
             choices: if pinned.is_some() { grants.len().min(1) } else { grants.len() },
-            chosen_language: None,
+            chosen_language: ArcSwapOption::new(chosen_language),
             granted_language,
             tally,
             assertion: ArcSwapOption::empty(),
@@ -392,15 +395,32 @@ impl Sessions {
     /// # Errors
     /// When the tables cannot be asked.
     pub async fn may_enter(&self, site: &Site, email: &Email, links: &[Link]) -> Result<bool, Unavailable> {
+        Ok(self.entrance(site, email, links).await?.is_some())
+    }
+
+    /// The same, with what the tables say of how to speak to whoever may enter.
+    ///
+    /// # Errors
+    /// When the tables cannot be asked.
+    pub async fn entrance(&self, site: &Site, email: &Email, links: &[Link]) -> Result<Option<Entrance>, Unavailable> {
         let pinned = site.domain.customer.as_ref();
-        let is_let_in = |grants: &[Arc<Grant>]| !matches!(choose(grants, pinned, None), Choice::None(_));
+        let entrance = |grants: &[Arc<Grant>]| match choose(grants, pinned, None) {
+            Choice::None(_) => None,
+            choice => Some(Entrance { language: spoken::granted(&choice, grants) }),
+        };
         let granted = self.granted(site, email, links).await;
+        if let Ok(granted) = &granted
+            && let Some(entrance) = entrance(&granted.grants)
+        {
+            return Ok(Some(entrance));
+        }
+        // Whoever is invited comes to accept; `login` does that once they have proven who they are.
+        if let Some(entrance) = entrance(&self.directory.invited(&site.app.name, email).await?) {
+            return Ok(Some(entrance));
+        }
         match granted {
-            Ok(granted) if is_let_in(&granted.grants) => return Ok(true),
-            // Whoever is invited comes to accept; `login` does that once they have proven who they are.
-            _ if is_let_in(&self.directory.invited(&site.app.name, email).await?) => return Ok(true),
             Ok(Granted { missing: Some(missing), .. }) | Err(missing) => Err(missing),
-            Ok(_) => Ok(false),
+            Ok(_) => Ok(None),
         }
     }
 
@@ -669,35 +689,6 @@ struct Granted {
     grants: Vec<Arc<Grant>>,
     fresh_until: Timestamp,
     missing: Option<Unavailable>,
-}
-
-/// The sessions that are looked at now.
-#[derive(Clone, Default)]
-struct Looks(Arc<Mutex<HashSet<SessionId>>>);
-
-/// One look; over when it is dropped.
-struct Look {
-    id: SessionId,
-    all: Looks,
-}
-
-impl Looks {
-    /// Begins a look, unless there is one already.
-    fn begin(&self, id: SessionId) -> Option<Look> {
-        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        is_new.then(|| Look { id, all: self.clone() })
-    }
-}
-
-impl Drop for Look {
-    fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-    }
-}
-
-/// The language that a grant says its person speaks, if it is one of ours.
-fn language_of(grant: &Grant) -> Option<Language> {
-    grant.language.as_ref().and_then(|tag| Language::parse(tag.as_str()))
 }
 
 impl Live {

@@ -9,6 +9,7 @@ mod audit;
 mod certificates;
 mod domains;
 mod farewells;
+mod languages;
 mod links;
 mod notifications;
 mod once;

@@ -14,7 +14,9 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
-use super::{attempts, audit, farewells, links, once, open, outbox, passkeys, personal, records, secrets, sessions, tokens};
+use super::{
+    attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, records, secrets, sessions, tokens,
+};
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
@@ -27,7 +29,7 @@ use crate::state::ports::{
     StoreError, Ticket,
 };
 use crate::state::tokens::{TokenRecord, TokenStore};
-use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Secret};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, ProviderName, Secret};
 
 /// The store of a single gateway: one SQLite database, one writer, a few readers.
 pub struct SqliteStore {
@@ -289,6 +291,14 @@ impl Store for SqliteStore {
 
     async fn remove_passkey(&self, host: &HostName, email: &Email, credential: &[u8]) -> Result<bool, StoreError> {
         passkeys::remove(self, host, email, credential).await.map_err(failed("remove a passkey"))
+    }
+
+    async fn language_of(&self, email: &Email) -> Result<Option<Language>, StoreError> {
+        languages::of_person(self, email).await.map_err(failed("read a person's language"))
+    }
+
+    async fn choose_language(&self, email: &Email, language: Language) -> Result<(), StoreError> {
+        languages::choose(self, email, language).await.map_err(failed("store a person's language"))
     }
 
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError> {
