@@ -294,3 +294,7 @@ async fn metrics(State(room): Room) -> Response {
     domains::write(&mut text, &room);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
 }
+
+#[cfg(test)]
+#[path = "openapi_tests.rs"]
+mod tests;

@@ -44,7 +44,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "Revokes a token: from now on it opens nothing",
             revoke,
         )
-        .refuses(&[Code::NotFound]),
+        .refuses(&[Code::NotFound, Code::Conflict]),
     ]
 }
 
@@ -165,6 +165,10 @@ struct RevokedToken {
 
 async fn revoke(room: Arc<ConsoleRoom>, asked: Asked, _: Nothing, _: Nothing) -> Result<RevokedToken, Problem> {
     let name = asked.part("name")?;
+    if name == LOCAL {
+        let help = "stop the gateway and remove `api.json` in its data folder: a new one is made at the next start";
+        return Err(Problem::new(Code::Conflict, "this is the gateway's own token").help(help));
+    }
     let event = Event::TokenRevoked(name);
     let scene = asked.scene(None);
     if !room.tokens.remove_token(name, &Entry::of(scene, &event)).await? {
