@@ -4,7 +4,7 @@ use axum::extract::{Extension, Query, State};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::{PortalRoom, Room, error, log_in_first, store_failed};
+use super::{Room, error, log_in_first, store_failed};
 use crate::pages::{self, DashboardView, DayView, PickView, Reply};
 use crate::policy::{Grant, Origin, PortalRight};
 use crate::state::sessions::Live;
@@ -69,7 +69,16 @@ pub(super) async fn show(
     });
     let own_name = grant.customer.as_ref().and_then(|customer| customer.name.as_ref()).map(|name| name.as_str());
     let picked_name = customers.iter().zip(&names).find(|(used, _)| Some(&used.id) == customer.as_ref());
-    let counts = room.member_counts(&visit, customer.as_ref()).await;
+    let counts = match &customer {
+        Some(customer) => match room.membership.headcount(&app.name, customer, visit.now).await {
+            Ok(counts) => Some(counts),
+            Err(cause) => {
+                tracing::warn!(app = %app.name, %cause, "how many people a customer has cannot be told");
+                None
+            }
+        },
+        None => None,
+    };
     let view = DashboardView {
         customer: customer
             .as_ref()
@@ -87,18 +96,4 @@ pub(super) async fn show(
 
 fn day(day: &Day) -> DayView {
     DayView { date: day.date, requests: day.requests, refusals: day.refusals, logins: day.logins, people: day.people }
-}
-
-/// How many people a customer has.
-#[derive(Clone, Copy)]
-struct MemberCounts {
-    people: u64,
-    invitations: u64,
-}
-
-impl PortalRoom {
-    /// Nothing where that cannot be told.
-    async fn member_counts(&self, _: &Visit, _: Option<&CustomerId>) -> Option<MemberCounts> {
-        None
-    }
 }

@@ -21,6 +21,7 @@ use crate::policy::{Grant, Standing};
 use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
 use crate::state::audit::{Event, Journal};
+use crate::state::membership::Membership;
 use crate::state::notifications::Notifications;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
@@ -41,6 +42,8 @@ pub struct PortalRoom {
     pub signer: Arc<Signer>,
     /// What customers use.
     pub usage: Arc<Usage>,
+    /// Whom customers have.
+    pub membership: Arc<Membership>,
     /// What people are notified of.
     pub notifications: Arc<Notifications>,
     /// What seals whatever goes through a browser.

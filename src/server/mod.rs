@@ -61,6 +61,7 @@ use crate::state::counters::ListenerCounters;
 use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
+use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
 use crate::state::notifications::{self, Notifications};
 use crate::state::ports::{Directory, Mailer, Store};
@@ -208,11 +209,17 @@ impl Gateway {
             journal: Arc::clone(&journal),
         });
         let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
+        let membership = Arc::new(Membership::new(
+            Arc::clone(&directory) as _,
+            Arc::clone(&directory) as _,
+            Arc::clone(&sqlite) as _,
+        ));
         let notifications = Arc::new(Notifications::new(notifications::Parts {
             current: Arc::clone(&current),
             store: Arc::clone(&sqlite) as _,
-            directory: Arc::clone(&directory) as _,
-            audience: Arc::clone(&directory) as _,
+            directory: Arc::clone(&login.directory),
+            audience: Arc::clone(&membership) as _,
+            languages: Arc::clone(&store),
             seal: Arc::clone(&seal),
             https_port: Arc::clone(&https_port),
             mailed: Arc::clone(&login.mailed),
@@ -225,6 +232,7 @@ impl Gateway {
             sessions: Arc::clone(&sessions),
             signer: Arc::clone(&signer),
             usage: Arc::clone(&usage),
+            membership,
             notifications: Arc::clone(&notifications),
             seal,
             journal: Arc::clone(&journal),
@@ -242,11 +250,11 @@ impl Gateway {
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let config_in_force = Arc::new(ArcSwap::from_pointee(config.clone()));
-        let console = {
+        let (console, staff) = {
             let services =
                 ConsoleServices::new(Arc::clone(&directory), Arc::clone(&config_in_force), loaded.path.clone(), clock);
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
-            console_room::router(Arc::new(ConsoleRoom {
+            let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
                 upstreams: Box::new(move || upstreams.health()),
@@ -270,10 +278,18 @@ impl Gateway {
                 sessions: Arc::clone(&sessions),
                 services: Arc::new(services),
                 api: Operations::default(),
-            }))
+            });
+            (console_room::router(Arc::clone(&room), pages.clone()), console_room::staff::router(room))
         };
 
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), journal: Arc::clone(&journal), pages, hub };
+        let corridor = Corridor {
+            clock,
+            sessions: Arc::clone(&sessions),
+            journal: Arc::clone(&journal),
+            pages,
+            hub,
+            console: staff,
+        };
         let gateway = Proxy {
             current: Arc::clone(&current),
             corridor,

@@ -14,6 +14,7 @@ pub mod known_browsers;
 pub mod listing;
 pub mod mail_counters;
 pub mod members;
+pub mod membership;
 pub mod metrics;
 pub mod network;
 pub mod nominated;

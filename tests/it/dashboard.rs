@@ -40,7 +40,7 @@ async fn a_customer_sees_what_its_people_did_and_nobody_elses() {
 
     let page = dashboard(&ann, "").await.expect(200).text();
     let told = |name: &str| figure(&page, name);
-    assert_eq!(told("Active people"), "2", "ann and bob are");
+    assert_eq!(told("Active people"), "2 of 3", "ann and bob are");
     assert_eq!((told("Log-ins"), told("Requests"), told("Refused")), ("2".into(), "6".into(), "1".into()));
     assert!(page.contains("Acme Ltd") && page.contains("/html/orders/*</th><td>3</td>"), "{page}");
     assert!(!page.contains("hers") && !page.contains("/data") && !page.contains("1042"), "{page}");
@@ -77,7 +77,7 @@ async fn a_log_in_with_several_customers_counts_for_the_one_that_is_chosen() {
     cat.log_in("cat@example.com").await;
     cat.choose("42").await.expect(303);
     let page = dashboard(&cat, "").await.expect(200).text();
-    assert_eq!((figure(&page, "Log-ins"), figure(&page, "Active people")), ("1".into(), "1".into()), "{page}");
+    assert_eq!((figure(&page, "Log-ins"), figure(&page, "Active people")), ("1".into(), "1 of 3".into()), "{page}");
     // To switch is no log-in.
     cat.choose("43").await.expect(303);
     let sue = house.browser("orders.test");
@@ -97,5 +97,5 @@ async fn what_was_counted_is_there_after_a_stop() {
     let page = dashboard(&ann, "").await.expect(200).text();
     assert_eq!((figure(&page, "Requests"), figure(&page, "Log-ins")), ("1".into(), "1".into()), "{page}");
     // She is one person, however often the gateway starts.
-    assert_eq!(figure(&page, "Active people"), "1");
+    assert_eq!(figure(&page, "Active people"), "1 of 3");
 }

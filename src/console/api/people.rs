@@ -93,7 +93,7 @@ struct Person {
     language: Option<String>,
     /// Remarks.
     notes: Option<String>,
-    /// Who says so: `workspace`, or `list NAME`.
+    /// Who says so: `workspace`, `record`, or `list NAME`.
     origin: String,
 }
 

@@ -62,8 +62,11 @@ pub(super) fn write(
 }
 
 impl Notifications {
-    /// The language that a person is written to in: what the table or the invitation says, else English.
-    pub(super) async fn language(&self, _: &Notified, grants: &[Arc<Grant>]) -> Result<Language, StoreError> {
+    /// The language that a person is written to in: the one they chose, else what the table or the invitation says, else English.
+    pub(super) async fn language(&self, person: &Notified, grants: &[Arc<Grant>]) -> Result<Language, StoreError> {
+        if let Some(chosen) = self.parts.languages.language_of(&person.email).await? {
+            return Ok(chosen);
+        }
         let said = grants.iter().filter_map(|grant| grant.language.as_ref());
         Ok(said.filter_map(|tag| Language::parse(tag.as_str())).next().unwrap_or_default())
     }

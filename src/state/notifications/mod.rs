@@ -33,7 +33,7 @@ pub use token::{TokenProblem, Unsubscribe};
 
 use super::clock::Clock;
 use super::metrics::Metrics;
-use super::ports::{Directory, StoreError, Unavailable};
+use super::ports::{Directory, Store, StoreError, Unavailable};
 use super::snapshot::Current;
 use crate::session::{Seal, Token, TokenHash};
 use crate::types::{AppName, Email, TopicName};
@@ -61,6 +61,8 @@ pub struct Parts {
     pub directory: Arc<dyn Directory>,
     /// Whom an app has.
     pub audience: Arc<dyn Audience>,
+    /// Knows the languages that people chose.
+    pub languages: Arc<dyn Store>,
     /// What seals unsubscribe tokens.
     pub seal: Arc<Seal>,
     /// The port at which the world reaches our domains.
