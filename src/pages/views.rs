@@ -9,8 +9,8 @@ use askama::Template;
 use http::StatusCode;
 
 use super::dashboard::dashboard_label;
-use super::notifications::settings_label;
 use super::languages::{ChosenOn, LanguagePicker};
+use super::notifications::settings_label;
 use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
 use super::texts::{ErrorTexts, Sentence, Texts, fill};

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::{Room, error, log_in_first, store_failed};
+use crate::config::AppKind;
 use crate::pages::{self, DashboardView, DayView, PickView, Reply};
 use crate::policy::{Grant, Origin, PortalRight};
 use crate::state::sessions::Live;
@@ -28,6 +29,10 @@ pub(super) fn may_see(visit: &Visit, live: &Live) -> bool {
 }
 
 fn is_allowed(visit: &Visit, grant: &Grant) -> bool {
+    if visit.site.app.kind == AppKind::Console {
+        // Nobody is a customer of that.
+        return false;
+    }
     let may = || visit.site.app.policy.roles.gives(&grant.role, PortalRight::Dashboard);
     grant.origin == Origin::Workspace || (grant.customer.is_some() && may())
 }

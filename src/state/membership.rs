@@ -74,10 +74,11 @@ impl Membership {
             let after = all.last().map_or(0, |record| record.id);
             let filter =
                 RecordFilter { app: Some(app), customer, after, most: RECORDS_AT_ONCE, ..RecordFilter::default() };
-            let some = self.records.records(filter).await.map_err(|error| Unavailable {
-                source_name: "the records".to_owned(),
-                cause: error.to_string(),
-            })?;
+            let some = self
+                .records
+                .records(filter)
+                .await
+                .map_err(|error| Unavailable { source_name: "the records".to_owned(), cause: error.to_string() })?;
             let is_last = some.len() < RECORDS_AT_ONCE as usize;
             all.extend(some);
             if is_last {

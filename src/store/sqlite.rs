@@ -15,7 +15,8 @@ use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
 use super::{
-    attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, records, secrets, sessions, tokens,
+    attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, records, secrets, sessions,
+    tokens,
 };
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,

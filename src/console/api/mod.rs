@@ -177,6 +177,7 @@ pub(super) async fn for_staff(
         uri: uri.clone(),
         body: body.map(|body| body.to_string().into()).unwrap_or_default(),
         is_json: body.is_some(),
+        idempotency_key: None,
     };
     let sent = (operation.run)(Arc::clone(room), asked).await.map_err(told)?;
     serde_json::from_slice(&sent.body).map_err(|error| told(Problem::new(Code::Unavailable, error.to_string())))

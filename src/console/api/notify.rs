@@ -7,6 +7,7 @@ use axum::http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auth::Caller;
 use super::operation::{Asked, Needs, Nothing, Operation, operation};
 use super::problem::{Code, Problem};
 use crate::console::ConsoleRoom;
@@ -80,7 +81,11 @@ async fn notify(room: Arc<ConsoleRoom>, asked: Asked, _: Nothing, body: Notify) 
         let errors = flaws.iter().map(|flaw| format!("`{}`: {}", flaw.field, flaw.problem));
         Problem::new(Code::Refused, "nothing was taken in").errors(errors.collect())
     })?;
-    let accepted = room.notifications.take_in(&asked.caller.name, &key, &order, asked.now).await?;
+    let caller = match &asked.caller {
+        Caller::Token(token) => token.name.clone(),
+        Caller::Staff(email) => email.to_string(),
+    };
+    let accepted = room.notifications.take_in(&caller, &key, &order, asked.now).await?;
     if accepted.is_new {
         let detail = format!("{} of {} to {} people", accepted.id, order.topic, accepted.people);
         let event = Event::NotificationTaken { customer: order.recipients.customer(), detail: &detail };
@@ -146,7 +151,7 @@ async fn progress(room: Arc<ConsoleRoom>, asked: Asked, _: Nothing, _: Nothing) 
     let unknown = || Problem::not_found("there is no such notification, or it is older than 30 days");
     let told = room.notifications.progress(asked.part("id")?).await?.ok_or_else(unknown)?;
     let notification = told.notification;
-    if asked.caller.app.as_ref().is_some_and(|own| *own != notification.app) {
+    if asked.caller.app().is_some_and(|own| *own != notification.app) {
         // Whether another app has it is nothing for this token.
         return Err(unknown());
     }

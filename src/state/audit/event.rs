@@ -574,6 +574,7 @@ impl<'a> Event<'a> {
             Self::NotificationTaken { customer, detail } => Facts { customer, detail: Some(detail), ..none },
             Self::TopicSwitchedOn { email, topic } | Self::TopicSwitchedOff { email, topic } => {
                 Facts { email: Some(email), detail: Some(topic.as_str()), ..none }
+            }
             Self::Record { email, customer, detail, .. } => {
                 Facts { email: Some(email), customer: Some(customer), detail, ..none }
             }
