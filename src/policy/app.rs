@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, civil::Date};
 
 use super::nominate::Terms;
-use super::{ConditionFacts, Customer, CustomerList, Grant, Origin, PreviewPlan, Refusal, Roles, Row, Subject, TeamPlan};
+use super::{
+    ConditionFacts, Customer, CustomerList, Grant, Origin, PreviewPlan, Refusal, Roles, Row, Subject, TeamPlan,
+};
 use crate::types::{AppName, DisplayName, Email, ProviderName, RoleName};
 
 /// Who may enter an app, and as what.
