@@ -6,9 +6,11 @@
 
 mod api;
 mod domains;
+mod door;
 mod onboarding;
 mod reload;
 mod services;
+pub mod staff;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -90,21 +92,26 @@ pub struct ConsoleRoom {
     pub api: Operations,
 }
 
+use self::door::Door;
+
 pub use self::api::{Client, Operations, document as openapi};
 pub use self::services::{ExplainQuestion, NoAnswer, NoImpact, Services};
 
 type Room = State<Arc<ConsoleRoom>>;
 
-/// The console's routes.
-pub fn router(room: Arc<ConsoleRoom>) -> Router {
+/// The console's routes at the admin listener. `own` are log-in and the person's own pages, as everywhere.
+pub fn router(room: Arc<ConsoleRoom>, own: Router) -> Router {
+    let staff = staff::router(Arc::clone(&room));
+    let door = Router::new().fallback(door::enter).with_state(Arc::new(Door { room: Arc::clone(&room), own, staff }));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api", any(api::answer))
         .route("/api/{*rest}", any(api::answer))
-        .layer(middleware::from_fn(only_by_address))
         .with_state(room)
+        .fallback_service(door)
+        .layer(middleware::from_fn(only_by_address))
 }
 
 /// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
@@ -129,6 +136,17 @@ async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Re
 /// that is stale, a mail server, an origin server or a certificate authority that is down is told too, but the gateway serves on: sent elsewhere, nobody would
 /// be better off.
 async fn ready(State(room): Room) -> Response {
+    let (is_ready, problems) = assess(&room).await;
+    let (status, word) = match (is_ready, problems.is_empty()) {
+        (true, true) => (StatusCode::OK, "ready"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    (status, axum::Json(json!({"status": word, "problems": problems}))).into_response()
+}
+
+/// Whether requests can be served rightly, and everything that is wrong.
+async fn assess(room: &ConsoleRoom) -> (bool, Vec<serde_json::Value>) {
     let mut problems = Vec::new();
     let mut is_ready = true;
     if room.stopping.load(Ordering::Acquire) {
@@ -169,12 +187,7 @@ async fn ready(State(room): Room) -> Response {
         let since = failing.since.to_string();
         problems.push(json!({"part": "mail", "problem": failing.last_error, "since": since}));
     }
-    let (status, word) = match (is_ready, problems.is_empty()) {
-        (true, true) => (StatusCode::OK, "ready"),
-        (true, false) => (StatusCode::OK, "degraded"),
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-    };
-    (status, axum::Json(json!({"status": word, "problems": problems}))).into_response()
+    (is_ready, problems)
 }
 
 /// The counters in Prometheus's text format.

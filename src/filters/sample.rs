@@ -25,6 +25,7 @@ pub(crate) fn work(filters: Filters) -> Work {
         workspace: BTreeMap::new(),
         workspace_groups: None,
         time_zone: TimeZone::UTC,
+        team: None,
     };
     let grant = Grant {
         app: policy.name.clone(),

@@ -20,7 +20,7 @@ use crate::pages::{self, Reply};
 use crate::state::audit::{Event, Scene};
 use crate::state::rate_limits::Kind;
 use crate::state::visit::{HubVisit, Visit};
-use crate::types::ProviderName;
+use crate::types::{Language, ProviderName};
 
 /// The longest token that is looked at, in bytes.
 const MOST_TOKEN_BYTES: usize = 12 * 1024;
@@ -45,7 +45,7 @@ async fn log_out(
     let refused = |provider: Option<&ProviderName>, reason| {
         // Only what is refused counts. A provider that has much to say at once, of everybody in a company, is always heard.
         if let Err(reached) = room.limits.admit(Kind::Backchannel, scene, &headers) {
-            return pages::too_many_json(reached.minutes, scene.request_id.unwrap_or_default());
+            return pages::too_many_json(Language::English, reached.minutes, scene.request_id.unwrap_or_default());
         }
         room.journal.write(scene, &Event::BackchannelRefused { provider, reason });
         invalid()

@@ -139,12 +139,12 @@ impl LoginRoom {
             (false, false) => AddressField::Absent,
         };
         let view = LoginView { email, to: &to, problem, address, providers: &providers, passkey: ways.passkey };
-        pages::login(&visit.site.domain.brand, &view)
+        pages::login(visit.look(), &view)
     }
 }
 
 fn store_failed(visit: &Visit, error: &StoreError) -> Reply {
     tracing::error!(%error, request_id = visit.request_id, "a log-in page failed");
     let view = pages::ErrorView { status: StatusCode::SERVICE_UNAVAILABLE, request_id: &visit.request_id };
-    pages::error(Some(&visit.site.domain.brand), &view)
+    pages::error(Some(&visit.site.domain.brand), visit.language, &view)
 }

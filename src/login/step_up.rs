@@ -70,6 +70,6 @@ impl LoginRoom {
             passkey: has_passkey,
             add_passkey: passkey_would_do && !has_passkey,
         };
-        pages::step_up(&visit.site.domain.brand, &view)
+        pages::step_up(visit.look(), &view)
     }
 }

@@ -1,13 +1,17 @@
 //! The gateway's own pages and answers: templates, texts and Reply.
 //!
-//! Plain functions from a [`Brand`] and a view to a [`Reply`]; nothing here knows a request, a session or a clock. Pages
+//! Plain functions from a [`Look`] and a view to a [`Reply`]; nothing here knows a request, a session or a clock. Pages
 //! are rendered on the server and work without script wherever a browser does, but for passkeys; the few that have one name a
 //! file of ours, and the policy that each page carries lets no other in. Everything a person reads stands in [`texts`];
 //! everything they see is named after the brand.
 
+pub mod console;
 pub mod mail;
+pub mod people_mail;
 pub mod texts;
+pub mod when;
 mod contrast;
+mod languages;
 mod login_views;
 mod passkeys;
 mod reply;
@@ -16,6 +20,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use languages::ChosenOn;
 pub use login_views::{
     AddressField, LoginProblem, LoginView, NoAccessView, ProviderButton, ProviderProblem, StepUpView, TicketView,
     continue_script, hub_lost, leave_for, login, no_access, start_again, step_up, ticket,
@@ -29,6 +34,8 @@ pub use views::{
     too_many, too_many_json, wrong_browser,
 };
 
+use crate::types::Language;
+
 /// How a domain presents itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Brand {
@@ -38,6 +45,23 @@ pub struct Brand {
     pub logo: Option<Logo>,
     /// The colour of buttons, links and focus rings.
     pub color: crate::types::Color,
+}
+
+/// How a page looks and speaks: the domain's brand, and the reader's language.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The domain's brand.
+    pub brand: &'a Brand,
+    /// The language that whoever reads it is spoken to in.
+    pub language: Language,
+}
+
+impl Look<'_> {
+    /// The texts in its language.
+    #[must_use]
+    pub const fn texts(self) -> &'static texts::Texts {
+        texts::Texts::of(self.language)
+    }
 }
 
 /// A brand's picture, whole.

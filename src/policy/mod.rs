@@ -23,6 +23,7 @@ mod request;
 mod role;
 mod row;
 mod rule;
+mod team;
 
 pub use access::{Access, RuleView};
 pub use app::{AppPolicy, Settled, WorkspaceGroups, WorkspaceUser};
@@ -40,6 +41,7 @@ pub use request::{Request, decode, is_invisible, parameters};
 pub use role::{DaysBack, Role, Roles};
 pub use row::{Row, Value};
 pub use rule::{Effect, InvalidRule, MethodSet, Rule};
+pub use team::{NotAllowed, PortalRight, TeamPlan};
 
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,7 @@ fn policy(roles: Roles) -> AppPolicy {
         workspace: std::collections::BTreeMap::new(),
         workspace_groups: None,
         time_zone: TimeZone::UTC,
+        team: None,
     }
 }
 
@@ -167,6 +168,7 @@ fn list(extra: impl FnOnce(&mut CustomerList)) -> CustomerList {
         role: ListRole::Column(column("level")),
         condition: None,
         assign: Vec::new(),
+        adjustable: false,
     };
     extra(&mut list);
     list

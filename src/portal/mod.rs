@@ -1,5 +1,6 @@
 //! Side door: the person's own pages (choose a customer, account, log out), the brand's assets and the public keys.
 
+mod language;
 mod log_out;
 mod passkeys;
 
@@ -11,7 +12,6 @@ use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use http::StatusCode;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::pages::{self, AccountView, ChoiceView, Reply, SessionView};
@@ -53,6 +53,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
     Router::new()
         .route("/.access/choose", get(show_choices).post(choose))
         .route("/.access/account", get(show_account))
+        .route("/.access/language", post(language::choose))
         .route("/.access/sessions/end", post(end_sessions))
         .route("/.access/passkey/name", post(passkeys::name))
         .route("/.access/passkey/remove", post(passkeys::remove))
@@ -93,7 +94,7 @@ async fn show_choices(State(room): Room, Extension(visit): Extension<Visit>, Que
             current: Some(&customer.id) == current.as_ref(),
         })
         .collect();
-    pages::choose(&visit.site.domain.brand, live.record.email.as_str(), &choices, &to)
+    pages::choose(visit.look(), live.record.email.as_str(), &choices, &to)
 }
 
 #[derive(Deserialize)]
@@ -140,12 +141,11 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         Ok(passkeys) => passkeys,
         Err(cause) => return store_failed(&visit, &cause),
     };
-    let zone = &visit.site.app.policy.time_zone;
     let sessions = sessions.iter().map(|session| SessionView {
         id: session.id.public(),
         device: session.device.clone(),
-        started: day_and_time(session.created, zone),
-        last_used: day_and_time(session.last_used, zone),
+        started: day_and_time(session.created, &visit),
+        last_used: day_and_time(session.last_used, &visit),
         current: session.id == record.id,
     });
     let grant = live.access().map(|access| access.grant());
@@ -161,7 +161,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         sessions: sessions.collect(),
         passkeys,
     };
-    pages::account(&visit.site.domain.brand, &view)
+    pages::account(visit.look(), &view)
 }
 
 #[derive(Deserialize)]
@@ -246,8 +246,8 @@ fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-fn day_and_time(moment: Timestamp, zone: &TimeZone) -> String {
-    moment.to_zoned_datetime(zone.clone()).strftime("%-d %b %Y, %H:%M").to_string()
+fn day_and_time(moment: Timestamp, visit: &Visit) -> String {
+    pages::when::day_and_time(visit.language, moment, &visit.site.app.policy.time_zone)
 }
 
 fn store_failed(visit: &Visit, cause: &StoreError) -> Reply {
@@ -256,5 +256,9 @@ fn store_failed(visit: &Visit, cause: &StoreError) -> Reply {
 }
 
 fn error(visit: &Visit, status: StatusCode) -> Reply {
-    pages::error(Some(&visit.site.domain.brand), &pages::ErrorView { status, request_id: &visit.request_id })
+    pages::error(
+        Some(&visit.site.domain.brand),
+        visit.language,
+        &pages::ErrorView { status, request_id: &visit.request_id },
+    )
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::ctx::RequestCtx;
 use super::decision;
 use super::route::{Facts, HubFacts};
+use crate::config::AppKind;
 use crate::pages::Reply;
 use crate::policy::{Decision, Permit, Request, Standing, decide};
 use crate::session::{CookieName, cookie};
@@ -30,6 +31,8 @@ pub struct Corridor {
     pub pages: Router,
     /// What the hub answers.
     pub hub: Router,
+    /// The workspace team's pages.
+    pub console: Router,
 }
 
 /// What becomes of a request.
@@ -39,6 +42,8 @@ pub(super) enum Admission {
     Forward(Permit),
     /// One of our own pages answers it.
     Page(Box<Visit>),
+    /// One of the workspace team's pages answers it.
+    Console(Box<Visit>),
     /// It is answered here.
     Answer(Reply),
 }
@@ -55,7 +60,7 @@ impl Corridor {
         }
         if !facts.site.app.enabled && !is_asset(path) {
             ctx.decided("refuse", "app-disabled");
-            return Admission::Answer(decision::disabled(facts, &ctx.id));
+            return Admission::Answer(decision::disabled(facts, ctx.live.as_deref(), &ctx.id));
         }
         match self.session(facts, headers, now).await {
             Ok(live) => ctx.live = live,
@@ -64,19 +69,27 @@ impl Corridor {
             Err(trouble) => {
                 tracing::warn!(error = %trouble, request_id = ctx.id, "a session could not be looked up");
                 ctx.decided("refuse", trouble.name());
-                return Admission::Answer(decision::error(facts, StatusCode::SERVICE_UNAVAILABLE, &ctx.id));
+                return Admission::Answer(decision::error(
+                    facts,
+                    ctx.live.as_deref(),
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    &ctx.id,
+                ));
+            }
+        }
+        let is_console = facts.site.app.kind == AppKind::Console;
+        if is_ours || is_console {
+            if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
+                ctx.decided("refuse", "cross-site");
+                return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
             }
         }
         if is_ours {
-            if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
-                ctx.decided("refuse", "cross-site");
-                return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
-            }
             return self.own_page(facts, ctx, now);
         }
         if is_foreign_websocket(facts, headers) {
             ctx.decided("refuse", "cross-site");
-            return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+            return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
         }
         let unknown = Standing::Unknown;
         let standing = ctx.live.as_ref().map_or(&unknown, |live| &live.standing);
@@ -90,6 +103,11 @@ impl Corridor {
             now,
         };
         match decide(standing, &request) {
+            // The permit is of no use: there is no upstream.
+            Decision::Allow(_) if is_console => {
+                ctx.decided("portal", "console");
+                Admission::Console(Box::new(self.visit(facts, ctx, now)))
+            }
             Decision::Allow(permit) => {
                 ctx.decided("allow", "rule");
                 Admission::Forward(permit)
@@ -128,6 +146,7 @@ impl Corridor {
             origin: format!("https://{}", facts.authority),
             request_id: ctx.id.clone(),
             now,
+            language: facts.languages.spoken(ctx.live.as_deref()),
         }
     }
 
@@ -151,6 +170,7 @@ pub(super) fn hub_visit(facts: &HubFacts, request_id: &str, now: Timestamp) -> H
         client: facts.client,
         request_id: request_id.to_owned(),
         now,
+        language: facts.languages.spoken(None),
     }
 }
 

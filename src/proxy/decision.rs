@@ -4,11 +4,11 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::route::{AsksFor, Facts};
-use crate::pages::{self, DeniedView, ErrorView, Reply};
+use crate::pages::{self, DeniedView, ErrorView, Look, Reply};
 use crate::policy::Reason;
 use crate::state::sessions::Live;
 use crate::state::visit::Visit;
-use crate::types::{RequiredWay, Requirement};
+use crate::types::{Language, RequiredWay, Requirement};
 
 /// A page is sent to log in and comes back where it was going; anything else is told so.
 pub(super) fn log_in(facts: &Facts, request_id: &str) -> Reply {
@@ -56,41 +56,54 @@ pub(super) fn deny(facts: &Facts, reason: Reason, live: Option<&Live>, request_i
                 .and_then(Live::access)
                 .and_then(|access| access.grant().customer.as_ref())
                 .map(|customer| customer.name.as_ref().map_or(customer.id.as_str(), |name| name.as_str()));
+            let look = look(facts, live);
             let email = live.map(|live| live.record.email.as_str());
             let view = DeniedView {
                 email,
                 customer: customer.filter(|customer| Some(*customer) != email),
-                reason: pages::texts::reason(reason.name()),
+                reason: look.texts().reason(reason.name()),
                 can_switch: live.is_some_and(|live| live.choices > 1),
                 request_id,
             };
-            pages::denied(&facts.site.domain.brand, &view)
+            pages::denied(look, &view)
         }
     }
 }
 
 /// The app is switched off.
-pub(super) fn disabled(facts: &Facts, request_id: &str) -> Reply {
+pub(super) fn disabled(facts: &Facts, live: Option<&Live>, request_id: &str) -> Reply {
     match facts.asks_for {
-        AsksFor::Page => pages::disabled(&facts.site.domain.brand),
-        AsksFor::Data => error(facts, StatusCode::SERVICE_UNAVAILABLE, request_id),
+        AsksFor::Page => pages::disabled(look(facts, live)),
+        AsksFor::Data => error(facts, live, StatusCode::SERVICE_UNAVAILABLE, request_id),
     }
 }
 
 /// An error page, or its JSON.
-pub(super) fn error(facts: &Facts, status: StatusCode, request_id: &str) -> Reply {
-    error_of(Some(&facts.site.domain.brand), facts.asks_for, status, request_id)
+pub(super) fn error(facts: &Facts, live: Option<&Live>, status: StatusCode, request_id: &str) -> Reply {
+    let Look { brand, language } = look(facts, live);
+    error_of(Some(brand), language, facts.asks_for, status, request_id)
 }
 
 /// An error page or its JSON, also where no domain is known.
-pub(super) fn error_of(brand: Option<&pages::Brand>, asks_for: AsksFor, status: StatusCode, request_id: &str) -> Reply {
+pub(super) fn error_of(
+    brand: Option<&pages::Brand>,
+    language: Language,
+    asks_for: AsksFor,
+    status: StatusCode,
+    request_id: &str,
+) -> Reply {
     match asks_for {
-        AsksFor::Page => pages::error(brand, &ErrorView { status, request_id }),
+        AsksFor::Page => pages::error(brand, language, &ErrorView { status, request_id }),
         AsksFor::Data => {
             let name = status.canonical_reason().unwrap_or("error").to_ascii_lowercase().replace([' ', '-'], "_");
             Reply::json(status, &json!({"error": name, "request_id": request_id}))
         }
     }
+}
+
+/// How a page for this request looks and speaks.
+fn look<'a>(facts: &'a Facts, live: Option<&Live>) -> Look<'a> {
+    Look { brand: &facts.site.domain.brand, language: facts.languages.spoken(live) }
 }
 
 /// Where the person was going, for a query parameter. What is too long to come back to is cut down: the way to the log-in

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::{self, Config};
 use crate::session::Seal;
 use crate::state::snapshot::Snapshot;
-use crate::types::HostName;
+use crate::types::{HostName, Language};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const KINDS: [Kind; 4] = [Kind::Code, Kind::Link, Kind::Callback, Kind::Passkey];
@@ -48,6 +48,7 @@ impl House {
             origin: "https://orders.test".to_owned(),
             request_id: "r".to_owned(),
             now: Timestamp::from_second(1_800_000_000).expect("in range"),
+            language: Language::English,
         }
     }
 

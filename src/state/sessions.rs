@@ -3,9 +3,11 @@
 //! On the warm path all is in the cache. On a miss the store tells whose session it is, the directory what the tables say
 //! of the person, and the answer is compiled and kept until the tables may have changed.
 
-use std::collections::HashSet;
+mod looks;
+mod spoken;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -22,7 +24,10 @@ use super::snapshot::{Current, Site, Snapshot};
 use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
-use crate::types::{AppName, CustomerId, Email, Requirement, Way};
+use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
+
+use looks::Looks;
+pub use spoken::Entrance;
 
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
@@ -40,6 +45,10 @@ pub struct Live {
     pub standing: Standing,
     /// How many grants the person has on this domain.
     pub choices: usize,
+    /// The language that the person chose.
+    pub chosen_language: ArcSwapOption<Language>,
+    /// The language that the table says they speak.
+    pub granted_language: Option<Language>,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
     /// What it was compiled from; with another config it is compiled anew.
@@ -143,7 +152,9 @@ impl Sessions {
         if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
             return Ok(None);
         }
-        if live.as_ref().is_some_and(|live| !live.is_fresh(site, self.directory.epoch(&site.app.name), now)) {
+        let is_old =
+            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now);
+        if live.as_ref().is_some_and(is_old) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
             live = self.fill(id, site, now, None).await?;
@@ -285,7 +296,7 @@ impl Sessions {
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
-        let epoch = self.directory.epoch(&app.name);
+        let epoch = self.directory.epoch(&app.name, &record.email);
         let Granted { grants, fresh_until, missing } = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
         let choice = choose(&grants, pinned, record.customer.as_ref());
@@ -300,6 +311,8 @@ impl Sessions {
                 return Err(missing.into());
             }
         }
+        let granted_language = spoken::granted(&choice, &grants);
+        let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
         let standing = match choice {
             Choice::One(grant) => {
                 match app.policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)) {
@@ -316,6 +329,8 @@ impl Sessions {
             record,
             standing,
             choices: if pinned.is_some() { grants.len().min(1) } else { grants.len() },
+            chosen_language: ArcSwapOption::new(chosen_language),
+            granted_language,
             assertion: ArcSwapOption::empty(),
             app: Arc::clone(app),
             pinned: site.domain.customer.clone(),
@@ -364,11 +379,32 @@ impl Sessions {
     /// # Errors
     /// When the tables cannot be asked.
     pub async fn may_enter(&self, site: &Site, email: &Email, links: &[Link]) -> Result<bool, Unavailable> {
-        let granted = self.granted(site, email, links).await?;
-        let may_enter = !matches!(choose(&granted.grants, site.domain.customer.as_ref(), None), Choice::None(_));
-        match granted.missing {
-            Some(missing) if !may_enter => Err(missing),
-            _ => Ok(may_enter),
+        Ok(self.entrance(site, email, links).await?.is_some())
+    }
+
+    /// The same, with what the tables say of how to speak to whoever may enter.
+    ///
+    /// # Errors
+    /// When the tables cannot be asked.
+    pub async fn entrance(&self, site: &Site, email: &Email, links: &[Link]) -> Result<Option<Entrance>, Unavailable> {
+        let pinned = site.domain.customer.as_ref();
+        let entrance = |grants: &[Arc<Grant>]| match choose(grants, pinned, None) {
+            Choice::None(_) => None,
+            choice => Some(Entrance { language: spoken::granted(&choice, grants) }),
+        };
+        let granted = self.granted(site, email, links).await;
+        if let Ok(granted) = &granted
+            && let Some(entrance) = entrance(&granted.grants)
+        {
+            return Ok(Some(entrance));
+        }
+        // Whoever is invited comes to accept; `login` does that once they have proven who they are.
+        if let Some(entrance) = entrance(&self.directory.invited(&site.app.name, email).await?) {
+            return Ok(Some(entrance));
+        }
+        match granted {
+            Ok(Granted { missing: Some(missing), .. }) | Err(missing) => Err(missing),
+            Ok(_) => Ok(None),
         }
     }
 
@@ -559,7 +595,7 @@ impl Sessions {
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         let is_fresh = current
             .site(&live.record.host)
-            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name), now));
+            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now));
         if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
             return false;
         }
@@ -618,30 +654,6 @@ struct Granted {
     grants: Vec<Arc<Grant>>,
     fresh_until: Timestamp,
     missing: Option<Unavailable>,
-}
-
-/// The sessions that are looked at now.
-#[derive(Clone, Default)]
-struct Looks(Arc<Mutex<HashSet<SessionId>>>);
-
-/// One look; over when it is dropped.
-struct Look {
-    id: SessionId,
-    all: Looks,
-}
-
-impl Looks {
-    /// Begins a look, unless there is one already.
-    fn begin(&self, id: SessionId) -> Option<Look> {
-        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        is_new.then(|| Look { id, all: self.clone() })
-    }
-}
-
-impl Drop for Look {
-    fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-    }
 }
 
 impl Live {

@@ -56,7 +56,7 @@ const HOLDINGS: &[Holding] = &[
         export: concat!(
             "SELECT json_object('app', app, 'domain', host, 'created', ",
             at!("created"),
-            ", 'state', state) FROM attempt WHERE email = ?1 ORDER BY id"
+            ", 'state', state, 'language', language) FROM attempt WHERE email = ?1 ORDER BY id"
         ),
         erase: "DELETE FROM attempt WHERE email = ?1 RETURNING 1",
     },
@@ -81,6 +81,12 @@ const HOLDINGS: &[Holding] = &[
             ") FROM passkey WHERE email = ?1 ORDER BY created"
         ),
         erase: "DELETE FROM passkey WHERE email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "language",
+        name: "language",
+        export: "SELECT json_object('code', code) FROM language WHERE email = ?1",
+        erase: "DELETE FROM language WHERE email = ?1 RETURNING 1",
     },
 ];
 

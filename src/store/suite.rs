@@ -13,7 +13,7 @@ use crate::session::{
     Token, TokenHash,
 };
 use crate::state::ports::{Answer, Identity, Opening, OutgoingMail, Remembered, Replaces, Store, Ticket};
-use crate::types::{AppName, CustomerId, Email, HostName, Secret, Way};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, Secret, Way};
 
 /// A store, as the suite asks for it.
 pub(super) type AnyStore = Arc<dyn Store>;
@@ -49,6 +49,7 @@ macro_rules! store_suite {
             of_two_first_log_ins_with_one_address_one_is_remembered
             a_ticket_is_taken_once_by_whom_it_is_for
             what_is_used_up_stays_so_for_its_time
+            a_person_has_the_language_they_chose_last
             passkeys_are_their_persons_on_their_domain
             nobody_has_more_passkeys_than_may_be
             of_two_first_passkeys_at_once_one_is_added
@@ -120,6 +121,7 @@ pub(super) fn attempt(browser: u8) -> Attempt {
         expires: after(900),
         state: AttemptState::Asked,
         wrong_codes: 0,
+        language: Language::German,
     }
 }
 
@@ -548,6 +550,16 @@ fn passkey(number: u8) -> PasskeyRecord {
         created: after(i64::from(number)),
         last_used: None,
     }
+}
+
+pub(super) async fn a_person_has_the_language_they_chose_last(store: AnyStore) {
+    let (ann, bob) = (session(1).email, Email::parse("bob@example.com").expect("valid"));
+    assert_eq!(store.language_of(&ann).await.expect("read"), None);
+    for language in Language::ALL {
+        store.choose_language(&ann, language).await.expect("stored");
+        assert_eq!(store.language_of(&ann).await.expect("read"), Some(language));
+    }
+    assert_eq!(store.language_of(&bob).await.expect("read"), None);
 }
 
 pub(super) async fn passkeys_are_their_persons_on_their_domain(store: AnyStore) {

@@ -62,6 +62,7 @@ mod impact;
 mod in_a_real_browser;
 mod jwt_and_jwks;
 mod kill_and_restart;
+mod languages;
 mod lazy_certificates;
 mod limits;
 mod link_from_another_browser;

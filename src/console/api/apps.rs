@@ -92,7 +92,7 @@ async fn list(room: Arc<ConsoleRoom>, asked: Asked, query: PageQuery, _: Nothing
     let (limit, after) = (limit(query.limit)?, after(query.cursor.as_deref())?);
     let snapshot = room.current.load_full();
     let mut apps: Vec<_> =
-        snapshot.apps().filter(|app| asked.caller.app.as_ref().is_none_or(|own| *own == app.name)).collect();
+        snapshot.apps().filter(|app| asked.caller.app().is_none_or(|own| *own == app.name)).collect();
     apps.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
     let rest = apps.into_iter().filter(|app| after.as_deref().is_none_or(|after| app.name.as_str() > after));
     let rows = rest.take(limit as usize + 1).map(|app| AppRow::of(app)).collect();

@@ -7,8 +7,9 @@ use axum::http::{HeaderMap, header};
 use super::operation::{Needs, Operation};
 use super::problem::{Code, Problem};
 use crate::console::ConsoleRoom;
+use crate::state::audit::Actor;
 use crate::state::tokens::{self, NOTE_EVERY, TokenRecord};
-use crate::types::AppName;
+use crate::types::{AppName, Email};
 
 /// The address that a request to the admin listener comes from.
 #[derive(Clone, Copy, Debug)]
@@ -16,12 +17,29 @@ pub struct Client(pub IpAddr);
 
 /// Who asks.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
-    /// The token's name.
-    pub(super) name: String,
-    /// The one app that it is for.
-    pub(super) app: Option<AppName>,
-    token: TokenRecord,
+pub(super) enum Caller {
+    /// Whoever holds this token.
+    Token(TokenRecord),
+    /// A member of staff, logged in to the console. What they may do was decided by their role there.
+    Staff(Email),
+}
+
+impl Caller {
+    /// The one app that they may ask about; `None` is all.
+    pub(super) fn app(&self) -> Option<&AppName> {
+        match self {
+            Self::Token(token) => token.app.as_ref(),
+            Self::Staff(_) => None,
+        }
+    }
+
+    /// As the audit log names them.
+    pub(super) fn actor(&self) -> Actor<'_> {
+        match self {
+            Self::Token(token) => Actor::Token(&token.name),
+            Self::Staff(email) => Actor::Staff(email),
+        }
+    }
 }
 
 /// Who a request is from.
@@ -44,7 +62,7 @@ pub(super) async fn caller(room: &ConsoleRoom, headers: &HeaderMap) -> Result<Ca
     if !is_noted && let Err(error) = room.tokens.token_used(&hash, now).await {
         tracing::warn!(%error, token = token.name, "when the token was used is not noted");
     }
-    Ok(Caller { name: token.name.clone(), app: token.app.clone(), token })
+    Ok(Caller::Token(token))
 }
 
 /// Whether an operation is for this caller.
@@ -54,11 +72,12 @@ pub(super) fn check(caller: &Caller, operation: &Operation) -> Result<(), Proble
         Needs::All(scope) => (scope, true),
         Needs::OfApp(scope) => (scope, false),
     };
-    if !caller.token.allows(scope) {
+    let Caller::Token(token) = caller else { return Ok(()) };
+    if !token.allows(scope) {
         let detail = format!("this token has no scope `{}`", scope.name());
         return Err(Problem::new(Code::NotAllowed, detail).help("make one that has: `vestibule token create`"));
     }
-    match &caller.app {
+    match &token.app {
         Some(app) if is_for_all => {
             Err(Problem::new(Code::NotAllowed, format!("this token is for app `{app}` alone, and this is for all")))
         }

@@ -25,13 +25,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use http_body_util::{BodyExt as _, Limited};
 
 use self::operation::{Asked, Operation, Sent};
 use self::problem::{Code, Problem};
 use super::{ConsoleRoom, Room};
+use crate::state::visit::Visit;
 
 pub use self::auth::Client;
 pub use self::openapi::document;
@@ -130,6 +131,44 @@ async fn lead(room: &Arc<ConsoleRoom>, client: Option<IpAddr>, id: &str, request
     sent
 }
 
+/// Why an operation did not do what it was asked for.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    /// A sentence or two for whoever asked.
+    pub(super) text: String,
+    /// Everything that is wrong, where it is more than one thing.
+    pub(super) errors: Vec<String>,
+}
+
+/// Runs an operation for a member of staff who is logged in to the console: its pages show and do what the API shows and does.
+/// Whether they may was decided on the way here, by their role.
+pub(super) async fn for_staff(
+    room: &Arc<ConsoleRoom>,
+    visit: &Visit,
+    method: Method,
+    target: &str,
+    body: Option<&serde_json::Value>,
+) -> Result<serde_json::Value, Failure> {
+    let told = Problem::failure;
+    let nothing = || told(Problem::not_found("there is nothing at this path"));
+    let uri: Uri = target.parse().map_err(|_| nothing())?;
+    let Found::Operation(operation, path) = room.api.find(&method, uri.path()) else { return Err(nothing()) };
+    let email = visit.live.as_ref().map(|live| live.record.email.clone()).ok_or_else(nothing)?;
+    let asked = Asked {
+        caller: auth::Caller::Staff(email),
+        client: Some(visit.client),
+        request_id: visit.request_id.clone(),
+        now: visit.now,
+        path,
+        uri: uri.clone(),
+        body: body.map(|body| body.to_string().into()).unwrap_or_default(),
+        is_json: body.is_some(),
+    };
+    let sent = (operation.run)(Arc::clone(room), asked).await.map_err(told)?;
+    serde_json::from_slice(&sent.body).map_err(|error| told(Problem::new(Code::Unavailable, error.to_string())))
+}
+
 /// A page in somebody's browser has no business here. It cannot leave these out.
 fn refuse_browsers(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
@@ -171,7 +210,7 @@ pub(super) fn misdirected() -> Response {
 }
 
 /// 96 random bits: enough to find one request among all logs.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     let mut random = [0; 12];
     // An id is no secret; should the generator fail, the logs are harder to read, and that is all.
     let _ = aws_lc_rs::rand::fill(&mut random);

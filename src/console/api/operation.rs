@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use super::auth::Caller;
 use super::problem::{Code, Problem};
 use crate::console::ConsoleRoom;
-use crate::state::audit::{Actor, Scene};
+use crate::state::audit::Scene;
 use crate::state::tokens::Scope;
 use crate::types::{AppName, Email};
 
@@ -65,7 +65,7 @@ impl Asked {
     /// The scene of what happens now.
     pub(super) fn scene<'a>(&'a self, app: Option<&'a AppName>) -> Scene<'a> {
         Scene {
-            actor: Actor::Token(&self.caller.name),
+            actor: self.caller.actor(),
             app,
             host: None,
             client: self.client,
@@ -76,9 +76,9 @@ impl Asked {
 
     /// The app that is asked about: the named one, or the only one that the token is for. `None` is all apps.
     pub(super) fn app(&self, named: Option<&str>) -> Result<Option<AppName>, Problem> {
-        let Some(named) = named else { return Ok(self.caller.app.clone()) };
+        let Some(named) = named else { return Ok(self.caller.app().cloned()) };
         let app = AppName::parse(named).map_err(|error| malformed("app", error))?;
-        match &self.caller.app {
+        match self.caller.app() {
             Some(own) if *own != app => {
                 Err(Problem::new(Code::NotAllowed, format!("this token is for app `{own}` alone")))
             }

@@ -93,7 +93,7 @@ struct Person {
     language: Option<String>,
     /// Remarks.
     notes: Option<String>,
-    /// Who says so: `workspace`, or `list NAME`.
+    /// Who says so: `workspace`, `record`, or `list NAME`.
     origin: String,
 }
 
@@ -111,6 +111,7 @@ impl Person {
             notes: grant.notes.as_ref().map(ToString::to_string),
             origin: match &grant.origin {
                 Origin::List(name) => format!("list {name}"),
+                Origin::Record => "record".to_owned(),
                 Origin::Workspace => "workspace".to_owned(),
             },
         }

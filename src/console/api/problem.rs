@@ -4,6 +4,7 @@ use axum::http::{HeaderName, Method, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Failure;
 use super::operation::Sent;
 use crate::state::ports::StoreError;
 
@@ -130,6 +131,18 @@ impl Problem {
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(Code::NotFound, detail)
+    }
+
+    /// As a page tells it.
+    pub(super) fn failure(self) -> Failure {
+        let (status, _) = self.code.told();
+        let mut text = self.detail;
+        if let Some(more) = self.help {
+            text.push_str(". ");
+            text.push_str(&more);
+        }
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Failure { status, text, errors: self.errors }
     }
 
     /// As an answer.

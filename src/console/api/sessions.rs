@@ -141,7 +141,7 @@ async fn end(room: Arc<ConsoleRoom>, asked: Asked, _: Nothing, _: Nothing) -> Re
     let id = HEXLOWER.decode(asked.part("id")?.as_bytes()).ok();
     let id = id.and_then(|id| SessionId::from_bytes(&id)).ok_or_else(unknown)?;
     let record = room.store.session(id).await?.ok_or_else(unknown)?;
-    if asked.caller.app.as_ref().is_some_and(|own| *own != record.app) {
+    if asked.caller.app().is_some_and(|own| *own != record.app) {
         // Whether another app has it is nothing for this token.
         return Err(unknown());
     }
