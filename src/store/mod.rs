@@ -16,6 +16,7 @@ mod open;
 mod outbox;
 mod passkeys;
 mod personal;
+mod previews;
 mod records;
 mod seal;
 mod secrets;
@@ -28,6 +29,8 @@ mod suite;
 mod suite_of_domains;
 #[cfg(test)]
 mod suite_of_ends;
+#[cfg(test)]
+mod suite_of_records;
 #[cfg(test)]
 mod tests;
 

@@ -47,8 +47,18 @@ const HOLDINGS: &[Holding] = &[
             at!("last_used"),
             ", 'device', device, 'proofs', json(proofs)) FROM session WHERE email = ?1 ORDER BY created"
         ),
-        // Its links to providers go with it.
-        erase: "DELETE FROM session WHERE email = ?1 RETURNING 1",
+        // Its links to providers go with it, and what others look at through the person's eyes.
+        erase: "DELETE FROM session WHERE email = ?1 OR preview_email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "previewed",
+        name: "last_previews",
+        export: concat!(
+            "SELECT json_object('app', app, 'as', CASE email WHEN ?1 THEN 'customer' ELSE 'staff' END, 'at', ",
+            at!("at"),
+            ") FROM previewed WHERE email = ?1 OR actor = ?1 ORDER BY at"
+        ),
+        erase: "DELETE FROM previewed WHERE email = ?1 OR actor = ?1 RETURNING 1",
     },
     Holding {
         table: "attempt",
@@ -87,6 +97,40 @@ const HOLDINGS: &[Holding] = &[
         name: "language",
         export: "SELECT json_object('code', code) FROM language WHERE email = ?1",
         erase: "DELETE FROM language WHERE email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "record",
+        name: "access_records",
+        export: concat!(
+            "SELECT json_object('app', app, 'customer', customer, 'first_name', first_name, 'last_name', last_name, 'role', role, ",
+            "'days_back', days_back, 'notes', notes, 'language', language, 'state', state, 'made', ",
+            at!("made"),
+            ", 'changed', ",
+            at!("changed"),
+            ") FROM record WHERE email = ?1 ORDER BY id"
+        ),
+        erase: "DELETE FROM record WHERE email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "record",
+        name: "access_records_made_for_others",
+        export: concat!(
+            "SELECT json_object('app', app, 'customer', customer, 'made', ",
+            at!("made"),
+            ") FROM record WHERE maker = ?1 ORDER BY id"
+        ),
+        // What they gave others stays with those; an invitation that nobody answers for is good no more.
+        erase: "UPDATE record SET maker = NULL WHERE maker = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "organisation",
+        name: "organisations_founded",
+        export: concat!(
+            "SELECT json_object('app', app, 'customer', id, 'name', name, 'made', ",
+            at!("made"),
+            ") FROM organisation WHERE founder_email = ?1 ORDER BY made"
+        ),
+        erase: "UPDATE organisation SET founder_email = NULL WHERE founder_email = ?1 RETURNING 1",
     },
 ];
 

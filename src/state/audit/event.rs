@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::super::network::Network;
-use super::{Actor, Scene};
+use super::{Actor, Deed, Scene};
 use crate::session::SessionId;
 use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Way};
 
@@ -165,6 +165,42 @@ pub enum Event<'a> {
         /// Which provider.
         provider: &'a ProviderName,
     },
+    /// A member of staff sees the app as somebody does.
+    PreviewStarted {
+        /// As whom.
+        email: &'a Email,
+        /// The new session that goes on in the staff's place.
+        session: SessionId,
+        /// For which customer.
+        customer: Option<&'a CustomerId>,
+    },
+    /// A member of staff goes on to see the app as somebody else does.
+    PreviewSwitched {
+        /// As whom.
+        email: &'a Email,
+        /// The new session that goes on in the old one's place.
+        session: SessionId,
+        /// For which customer.
+        customer: Option<&'a CustomerId>,
+    },
+    /// A member of staff no longer sees the app as somebody does.
+    PreviewEnded {
+        /// As whom they did.
+        email: &'a Email,
+        /// In which session.
+        session: SessionId,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
+    /// Somebody asked to see the app as somebody else does, and may not.
+    PreviewRefused {
+        /// As whom.
+        email: &'a Email,
+        /// In which session.
+        session: SessionId,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
     /// A provider's answer was not believed.
     ProviderRefused {
         /// Which provider.
@@ -219,67 +255,6 @@ pub enum Event<'a> {
     },
 }
 
-/// What became of a record.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Deed {
-    /// It was made, and counts at once.
-    Made,
-    /// It was changed.
-    Changed,
-    /// It was removed, with the access that it gave.
-    Removed,
-    /// The person was invited.
-    Invited,
-    /// The invitation was sent again.
-    Resent,
-    /// The invitation was withdrawn.
-    Withdrawn,
-    /// The person accepted the invitation.
-    Accepted,
-    /// The person left.
-    Left,
-    /// The person left to be an organisation of their own.
-    Parted,
-    /// The person is the owner of a new organisation.
-    Founded,
-    /// It went over to the organisation that somebody founded.
-    HandedOver,
-}
-
-impl Deed {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Made => "record_made",
-            Self::Changed => "record_changed",
-            Self::Removed => "record_removed",
-            Self::Invited => "invited",
-            Self::Resent => "invitation_resent",
-            Self::Withdrawn => "invitation_withdrawn",
-            Self::Accepted => "invitation_accepted",
-            Self::Left => "member_left",
-            Self::Parted => "member_parted",
-            Self::Founded => "organisation_founded",
-            Self::HandedOver => "record_handed_over",
-        }
-    }
-
-    const fn sentence(self) -> &'static str {
-        match self {
-            Self::Made => "access given by a record",
-            Self::Changed => "a record of somebody's access was changed",
-            Self::Removed => "access by a record was taken away",
-            Self::Invited => "invited",
-            Self::Resent => "invitation sent again",
-            Self::Withdrawn => "invitation withdrawn",
-            Self::Accepted => "invitation accepted",
-            Self::Left => "left a customer",
-            Self::Parted => "left a customer to be an organisation of their own",
-            Self::Founded => "an organisation was founded",
-            Self::HandedOver => "a record went over to a new organisation",
-        }
-    }
-}
-
 /// What a line may tell beside its scene.
 #[derive(Default)]
 pub(super) struct Facts<'a> {
@@ -300,7 +275,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 48] = [
+pub const EVENTS: [&str; 52] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -326,6 +301,10 @@ pub const EVENTS: [&str; 48] = [
     "identity_remembered",
     "identity_conflict",
     "provider_refused",
+    "preview_started",
+    "preview_switched",
+    "preview_ended",
+    "preview_refused",
     "started",
     "stopped",
     "handed_over",
@@ -410,6 +389,10 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "identity_remembered",
             Self::IdentityConflict { .. } => "identity_conflict",
             Self::ProviderRefused { .. } => "provider_refused",
+            Self::PreviewStarted { .. } => "preview_started",
+            Self::PreviewSwitched { .. } => "preview_switched",
+            Self::PreviewEnded { .. } => "preview_ended",
+            Self::PreviewRefused { .. } => "preview_refused",
             Self::Started(_) => "started",
             Self::Stopped => "stopped",
             Self::HandedOver => "handed_over",
@@ -454,6 +437,10 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "a person at a provider is remembered",
             Self::IdentityConflict { .. } => "the address is another person's at the provider",
             Self::ProviderRefused { .. } => "a provider's answer was not believed",
+            Self::PreviewStarted { .. } => "preview started",
+            Self::PreviewSwitched { .. } => "preview switched",
+            Self::PreviewEnded { .. } => "preview ended",
+            Self::PreviewRefused { .. } => "preview refused",
             Self::Started(_) => "the gateway serves",
             Self::Stopped => "the gateway serves no longer",
             Self::HandedOver => "the gateway handed over to a new process",
@@ -527,6 +514,12 @@ impl<'a> Event<'a> {
             Self::BackchannelRefused { provider, reason } => Facts { provider, reason: Some(reason), ..none },
             Self::RecheckEnded { email, session, provider } => {
                 Facts { email: Some(email), session: Some(session), provider: Some(provider), ..none }
+            }
+            Self::PreviewStarted { email, session, customer } | Self::PreviewSwitched { email, session, customer } => {
+                Facts { email: Some(email), session: Some(session), customer, ..none }
+            }
+            Self::PreviewEnded { email, session, reason } | Self::PreviewRefused { email, session, reason } => {
+                Facts { email: Some(email), session: Some(session), reason: Some(reason), ..none }
             }
             Self::PasskeyRefused { email, reason } => Facts { email, reason: Some(reason), ..none },
             Self::IdentityRemembered { email, provider } | Self::IdentityConflict { email, provider } => {
