@@ -11,13 +11,13 @@ use super::builder::{Builder, lift};
 use super::domains_from::{self, DomainTable, DomainTableFile};
 use super::either::{DaysFromFile, DaysOfRoleFile, RoleFromFile};
 use super::error::Problem;
-use super::file::{AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, RoleFile, Text};
+use super::file::{AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, TeamFile, Text};
 use super::nearest::did_you_mean;
-use super::{App, Domain, Limits, Provider, Source, SourceKind, Ways, rules, upstream, ways};
+use super::{App, AppKind, Domain, Limits, Provider, Source, SourceKind, Ways, console, rules, team, upstream, ways};
 use crate::pages::Brand;
 use crate::policy::{
-    AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, Role, Roles,
-    Scope, Template, WorkspaceGroups, WorkspaceUser,
+    AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, PreviewPlan, Role,
+    Roles, Scope, TeamPlan, Template, WorkspaceGroups, WorkspaceUser,
 };
 use crate::types::{
     Ambiguity, AppName, Color, ColumnName, CustomerId, DisplayName, Email, HostName, PathAllowances, RoleName,
@@ -43,13 +43,29 @@ pub(super) fn build(
     for (name, app) in &file.app {
         let staff = staff.remove(&name.value).unwrap_or_default();
         let groups = ways::workspace_groups(builder, file, &name.value);
-        let ways = ways::ways(builder, name, &app.value, providers, &provider_names, groups.as_ref());
-        let room = AppBuilder { name, file: &app.value, source_names, sources, ways, limits };
+        let login = app.value.login.as_deref();
+        let skips = app.value.skip_login_page;
+        let ways = ways::ways(builder, name, login, skips, providers, &provider_names, groups.as_ref());
+        if file.console.is_some() && name.value == console::NAME {
+            let help = "name the app otherwise: the console's staff have their roles under this name";
+            builder.problem(&name.span, "`console` is the name of the console", help);
+        }
+        let room = AppBuilder { name, file: &app.value, config: file, source_names, sources, ways, limits };
         if let Some(app) = room.build(builder, staff, groups, &mut taken) {
             apps.push(Arc::new(app));
         }
     }
+    if let Some(text) = &file.console {
+        let staff = staff.remove(console::NAME).unwrap_or_default();
+        let groups = ways::workspace_groups(builder, file, console::NAME);
+        apps.extend(console::build(builder, text, staff, groups, providers, &provider_names, &mut taken).map(Arc::new));
+    }
     apps
+}
+
+/// Whether staff may have a role in something of this name: an app, or the console.
+pub(super) fn is_app(file: &ConfigFile, name: &str) -> bool {
+    file.app.contains_key(name) || file.console.is_some() && name == console::NAME
 }
 
 /// The staff of each app.
@@ -57,17 +73,23 @@ fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
     let mut staff = Staff::new();
     let apps = || file.app.keys().map(|name| name.value.as_str());
     for user in &file.workspace.user {
+        check_previews(builder, file, &user.preview, &user.roles);
         let email = parse_email(builder, &user.email);
         let name = user.name.as_ref().and_then(|name| builder.text(name)).and_then(|name| DisplayName::new(&name));
         for (app_name, role_name) in &user.roles {
-            let Some((_, app)) = file.app.iter().find(|(name, _)| name.value == app_name.value) else {
-                let help = did_you_mean(&app_name.value, apps(), &format!("add `[app.{}]`", app_name.value));
+            if !is_app(file, &app_name.value) {
+                let add = match app_name.value.as_str() {
+                    console::NAME => "add `[console]`".to_owned(),
+                    name => format!("add `[app.{name}]`"),
+                };
+                let help = did_you_mean(&app_name.value, apps(), &add);
                 builder.problem(&app_name.span, format!("there is no app `{}`", app_name.value), help);
                 continue;
-            };
-            let role = role_of(builder, role_name, &app_name.value, &app.value.role);
+            }
+            let role = role_of(builder, role_name, &app_name.value, file);
             if let (Some(email), Some(role)) = (&email, role) {
-                let user = WorkspaceUser { name: name.clone(), role };
+                let preview = user.preview.iter().any(|app| app.value == app_name.value);
+                let user = WorkspaceUser { name: name.clone(), role, preview };
                 if staff.entry(app_name.value.clone()).or_default().insert(email.clone(), user).is_some() {
                     builder.problem(
                         &user_span(&user_email(file, email)),
@@ -79,6 +101,24 @@ fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
         }
     }
     staff
+}
+
+/// Whoever may preview an app has a role in it: a preview is begun from the app itself. The console has no customers to see it.
+pub(super) fn check_previews(
+    builder: &mut Builder<'_>,
+    file: &ConfigFile,
+    apps: &[Text],
+    roles: &BTreeMap<Text, Text>,
+) {
+    let is_console = |app: &Text| file.console.is_some() && app.value == console::NAME;
+    let has_role = |app: &&Text| roles.contains_key(app.value.as_str()) && !is_console(app);
+    for app in apps.iter().filter(|app| !has_role(app)) {
+        let what = format!("`preview` names the app `{}`, in which there is no role here", app.value);
+        let known = roles.keys().map(|name| name.value.as_str());
+        let help =
+            did_you_mean(&app.value, known, &format!("add it to `roles`, such as {{ {} = \"ROLE\" }}", app.value));
+        builder.problem(&app.span, what, help);
+    }
 }
 
 fn user_email<'a>(file: &'a ConfigFile, email: &Email) -> Option<&'a Text> {
@@ -101,23 +141,27 @@ fn parse_email(builder: &mut Builder<'_>, text: &Text) -> Option<Email> {
     builder.keep(&text.span, parsed)
 }
 
+/// The roles of an app that configures none.
+pub(super) fn standard(file: &AppFile) -> Roles {
+    if file.team.is_some() { Roles::of_a_team() } else { Roles::standard() }
+}
+
 /// A role by name, which the app must have.
-pub(super) fn role_of(
-    builder: &mut Builder<'_>,
-    name: &Text,
-    app: &str,
-    roles: &BTreeMap<Text, RoleFile>,
-) -> Option<RoleName> {
-    let standard = Roles::standard();
-    let known: Vec<&str> = if roles.is_empty() {
-        standard.0.keys().map(RoleName::as_str).collect()
-    } else {
-        roles.keys().map(|name| name.value.as_str()).collect()
+pub(super) fn role_of(builder: &mut Builder<'_>, name: &Text, app: &str, file: &ConfigFile) -> Option<RoleName> {
+    let own = file.app.get(app).map(|app| &app.value);
+    let standard = own.map_or_else(console::roles, standard);
+    let known: Vec<&str> = match own {
+        Some(own) if !own.role.is_empty() => own.role.keys().map(|name| name.value.as_str()).collect(),
+        _ => standard.0.keys().map(RoleName::as_str).collect(),
     };
     if known.contains(&name.value.as_str()) {
         return RoleName::parse(&name.value).ok();
     }
-    let help = did_you_mean(&name.value, known.iter().copied(), &format!("add `[app.{app}.role.{}]`", name.value));
+    let otherwise = match own {
+        Some(_) => format!("add `[app.{app}.role.{}]`", name.value),
+        None => "its roles are admin and viewer".to_owned(),
+    };
+    let help = did_you_mean(&name.value, known.iter().copied(), &otherwise);
     builder.problem(&name.span, format!("app `{app}` has no role `{}`", name.value), help);
     None
 }
@@ -125,6 +169,7 @@ pub(super) fn role_of(
 struct AppBuilder<'a> {
     name: &'a Text,
     file: &'a AppFile,
+    config: &'a ConfigFile,
     source_names: &'a [String],
     sources: &'a [Source],
     ways: Ways,
@@ -148,11 +193,17 @@ impl AppBuilder<'_> {
         let roles = self.roles(builder);
         let default_role = match &file.roles_default {
             Some(text) => self.role(builder, text),
+            None if file.role.is_empty() && file.team.is_some() => RoleName::parse("member").ok(),
             None if file.role.is_empty() => RoleName::parse("user").ok(),
             None => None,
         };
+        let team = lift(file.team.as_ref().map(|team| self.team(builder, team, &roles)));
         let lists: Vec<_> = file.customers.iter().filter_map(|list| self.list(builder, list)).collect();
         let time_zone = self.time_zone(builder);
+        let preview = PreviewPlan {
+            writes: file.preview_writes.unwrap_or(false),
+            max_role: file.preview_max_role.as_ref().and_then(|role| self.role(builder, role)),
+        };
         let identity = self.identity(builder, &file.identity);
         let request_headers = headers(builder, &file.request_headers);
         let response_headers = headers(builder, &file.response_headers);
@@ -167,9 +218,12 @@ impl AppBuilder<'_> {
                 default_role,
                 workspace: staff,
                 workspace_groups,
+                preview,
                 time_zone,
+                team: team?,
             },
             name,
+            kind: AppKind::Proxied,
             ways: self.ways,
             enabled: file.enabled.unwrap_or(true),
             domains,
@@ -185,21 +239,7 @@ impl AppBuilder<'_> {
     }
 
     fn brand(&self, builder: &mut Builder<'_>, file: &BrandingFile, parent: Option<&Brand>) -> Brand {
-        let title = file.title.as_ref().and_then(|text| builder.text(text)).and_then(|text| DisplayName::new(&text));
-        let logo = file.logo.as_ref().and_then(|text| builder.logo(text));
-        let color = file.color.as_ref().and_then(|text| {
-            let parsed = Color::parse(&text.value)
-                .map_err(|error| Problem::new(error.to_string(), "write # and six hexadecimal digits"));
-            builder.keep(&text.span, parsed)
-        });
-        let standard = || Brand { title: self.name.value.clone(), logo: None, color: Color::default() };
-        let mut brand = parent.cloned().unwrap_or_else(standard);
-        if let Some(title) = title {
-            brand.title = title.to_string();
-        }
-        brand.logo = logo.or(brand.logo);
-        brand.color = color.unwrap_or(brand.color);
-        brand
+        brand(builder, &self.name.value, file, parent)
     }
 
     fn domains(&self, builder: &mut Builder<'_>, brand: &Brand, taken: &mut HashMap<HostName, String>) -> Vec<Domain> {
@@ -230,24 +270,12 @@ impl AppBuilder<'_> {
     }
 
     fn host(&self, builder: &mut Builder<'_>, text: &Text, taken: &mut HashMap<HostName, String>) -> Option<HostName> {
-        let filled = builder.text(text)?;
-        let parsed = HostName::parse(&filled).map_err(|_| {
-            Problem::new(
-                format!("`{filled}` is not a host name"),
-                "write a name such as \"orders.example.com\", without scheme, port or wildcard",
-            )
-        });
-        let host = builder.keep(&text.span, parsed)?;
-        if let Some(other) = taken.insert(host.clone(), self.name.value.clone()) {
-            let what = format!("the domain `{host}` stands twice: it already reaches app `{other}`");
-            builder.problem(&text.span, what, "a domain reaches one app; remove one of the two");
-        }
-        Some(host)
+        host(builder, text, &self.name.value, taken)
     }
 
     fn roles(&self, builder: &mut Builder<'_>) -> Roles {
         if self.file.role.is_empty() {
-            return Roles::standard();
+            return standard(self.file);
         }
         let mut roles = Roles::default();
         let attributes = self.attributes();
@@ -259,6 +287,7 @@ impl AppBuilder<'_> {
                 rules: file.rules.iter().filter_map(|rule| rules::rule(builder, rule, &attributes)).collect(),
                 level: file.level,
                 irrevocable: file.irrevocable,
+                portal: file.portal.iter().filter_map(|text| team::right(builder, text)).collect(),
                 days_back: file.days_back.as_ref().and_then(|days| days_of_role(builder, days)),
             };
             if let Some(name) = builder.keep_named(name, RoleName::parse(&name.value)) {
@@ -281,7 +310,14 @@ impl AppBuilder<'_> {
     }
 
     fn role(&self, builder: &mut Builder<'_>, name: &Text) -> Option<RoleName> {
-        role_of(builder, name, &self.name.value, &self.file.role)
+        role_of(builder, name, &self.name.value, self.config)
+    }
+
+    fn team(&self, builder: &mut Builder<'_>, file: &TeamFile, roles: &Roles) -> Option<TeamPlan> {
+        let mut role = |text: &Text| self.role(builder, text);
+        let max_role = lift(file.max_role.as_ref().map(&mut role));
+        let owner_role = lift(file.owner_role.as_ref().map(&mut role));
+        team::plan(builder, file, roles, max_role?, owner_role?)
     }
 
     fn list(&self, builder: &mut Builder<'_>, list: &At<CustomerListFile>) -> Option<CustomerList> {
@@ -360,6 +396,7 @@ impl AppBuilder<'_> {
             role: role?,
             condition: lift(condition)?,
             assign: assign.into_iter().collect::<Option<_>>()?,
+            adjustable: file.adjustable,
         })
     }
 
@@ -500,6 +537,47 @@ impl AppBuilder<'_> {
         });
         Some(IdentityPlan { preset: preset?, extra, jwt: lift(jwt)? })
     }
+}
+
+/// How something presents itself.
+pub(super) fn brand(builder: &mut Builder<'_>, name: &str, file: &BrandingFile, parent: Option<&Brand>) -> Brand {
+    let title = file.title.as_ref().and_then(|text| builder.text(text)).and_then(|text| DisplayName::new(&text));
+    let logo = file.logo.as_ref().and_then(|text| builder.logo(text));
+    let color = file.color.as_ref().and_then(|text| {
+        let parsed = Color::parse(&text.value)
+            .map_err(|error| Problem::new(error.to_string(), "write # and six hexadecimal digits"));
+        builder.keep(&text.span, parsed)
+    });
+    let standard = || Brand { title: name.to_owned(), logo: None, color: Color::default() };
+    let mut brand = parent.cloned().unwrap_or_else(standard);
+    if let Some(title) = title {
+        brand.title = title.to_string();
+    }
+    brand.logo = logo.or(brand.logo);
+    brand.color = color.unwrap_or(brand.color);
+    brand
+}
+
+/// A host name that reaches an app, and nothing else.
+pub(super) fn host(
+    builder: &mut Builder<'_>,
+    text: &Text,
+    app: &str,
+    taken: &mut HashMap<HostName, String>,
+) -> Option<HostName> {
+    let filled = builder.text(text)?;
+    let parsed = HostName::parse(&filled).map_err(|_| {
+        Problem::new(
+            format!("`{filled}` is not a host name"),
+            "write a name such as \"orders.example.com\", without scheme, port or wildcard",
+        )
+    });
+    let host = builder.keep(&text.span, parsed)?;
+    if let Some(other) = taken.insert(host.clone(), app.to_owned()) {
+        let what = format!("the domain `{host}` stands twice: it already reaches app `{other}`");
+        builder.problem(&text.span, what, "a domain reaches one app; remove one of the two");
+    }
+    Some(host)
 }
 
 fn attribute_name(builder: &mut Builder<'_>, name: &Text) -> Option<String> {

@@ -84,6 +84,8 @@ pub(super) struct ConfigFile {
     pub(super) login: LoginFile,
     #[serde(default)]
     pub(super) session: SessionFile,
+    #[serde(default)]
+    pub(super) audit: AuditFile,
     /// Connections to tables of customers, by name.
     #[serde(default)]
     pub(super) source: BTreeMap<Text, SourceFile>,
@@ -92,6 +94,20 @@ pub(super) struct ConfigFile {
     pub(super) app: BTreeMap<Text, At<AppFile>>,
     #[serde(default)]
     pub(super) workspace: WorkspaceFile,
+    /// The workspace team's own pages.
+    pub(super) console: Option<At<ConsoleFile>>,
+}
+
+/// The workspace team's own pages. Who may use them has a role in `console`.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConsoleFile {
+    /// A host name of its own; without one it is reached at `server.admin` only.
+    pub(super) domain: Option<Text>,
+    /// The ways in: "email", "passkey", and names of OpenID providers.
+    pub(super) login: Option<Vec<Text>>,
+    #[serde(default)]
+    pub(super) branding: BrandingFile,
 }
 
 /// Listeners, data folder and limits.
@@ -242,6 +258,16 @@ pub(super) struct SessionFile {
     pub(super) idle: Option<Text>,
     /// In all.
     pub(super) absolute: Option<Text>,
+    /// A preview: "30m" when left out, which is the most.
+    pub(super) preview: Option<Text>,
+}
+
+/// The audit log.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditFile {
+    /// How long its entries are kept, such as "400d".
+    pub(super) keep: Option<Text>,
 }
 
 /// A connection to a table of customers.
@@ -320,12 +346,32 @@ pub(super) struct AppFile {
     /// Tables that name further domains.
     #[serde(default)]
     pub(super) domains_from: Vec<At<DomainTableFile>>,
+    /// Whether previews may also change something; they only read when left out.
+    pub(super) preview_writes: Option<bool>,
+    /// The highest role that can be previewed; any, when left out.
+    pub(super) preview_max_role: Option<Text>,
     /// Customer lists.
     #[serde(default)]
     pub(super) customers: Vec<At<CustomerListFile>>,
     /// Roles, by name.
     #[serde(default)]
     pub(super) role: BTreeMap<Text, RoleFile>,
+    /// Customers look after their own people.
+    pub(super) team: Option<TeamFile>,
+}
+
+/// `[app.NAME.team]`
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TeamFile {
+    /// The highest role that customers may give: one that it includes, or itself.
+    pub(super) max_role: Option<Text>,
+    /// How long an invitation may be accepted, such as "7d".
+    pub(super) invitation_lifetime: Option<Text>,
+    /// The role of somebody who becomes an organisation of their own.
+    pub(super) owner_role: Option<Text>,
+    /// How many people a customer may have beside those of the tables.
+    pub(super) max_members: Option<u32>,
 }
 
 /// The origin servers, and how they are dealt with.
@@ -487,6 +533,9 @@ pub(super) struct CustomerListFile {
     /// Roles by condition; the first that holds.
     #[serde(default)]
     pub(super) assign: Vec<AssignFile>,
+    /// Whether records change the role and days back of people whom this list names.
+    #[serde(default)]
+    pub(super) adjustable: bool,
 }
 
 /// A role by condition.
@@ -518,6 +567,10 @@ pub(super) struct RoleFile {
     /// Whether nobody may take it away from who has it.
     #[serde(default)]
     pub(super) irrevocable: bool,
+    /// What its holders may do on the team page, for their own customer: "members", "invite", "roles", "remove", "dashboard",
+    /// "independent".
+    #[serde(default)]
+    pub(super) portal: Vec<Text>,
     /// How many days back its holders may see, where neither row nor list says: a number, or "unlimited".
     pub(super) days_back: Option<At<DaysOfRoleFile>>,
 }
@@ -589,6 +642,9 @@ pub(super) struct WorkspaceGroupFile {
     /// A role per app.
     #[serde(default)]
     pub(super) roles: BTreeMap<Text, Text>,
+    /// Apps that its people may see as their customers do.
+    #[serde(default)]
+    pub(super) preview: Vec<Text>,
 }
 
 /// A member of staff.
@@ -602,6 +658,9 @@ pub(super) struct WorkspaceUserFile {
     /// A role per app.
     #[serde(default)]
     pub(super) roles: BTreeMap<Text, Text>,
+    /// Apps that the person may see as their customers do.
+    #[serde(default)]
+    pub(super) preview: Vec<Text>,
 }
 
 /// The JSON Schema of the config file, for editors.

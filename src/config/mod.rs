@@ -7,6 +7,7 @@ mod acme;
 mod app;
 mod build;
 mod builder;
+mod console;
 mod domains_from;
 mod either;
 mod error;
@@ -18,6 +19,7 @@ pub mod running;
 mod scan;
 mod secret;
 mod sources;
+mod team;
 mod units;
 mod upstream;
 mod ways;
@@ -65,12 +67,21 @@ pub struct Config {
     pub login: Login,
     /// `[session]`
     pub session: SessionLimits,
+    /// `[audit]`
+    pub audit: Audit,
     /// Each `[source.NAME]`.
     pub sources: Vec<Source>,
     /// Each `[app.NAME]`.
     pub apps: Vec<Arc<App>>,
     /// The files that were read with it.
     pub files: Files,
+}
+
+/// `[audit]`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Audit {
+    /// How long entries are kept.
+    pub keep: Duration,
 }
 
 /// `[server]`
@@ -398,6 +409,8 @@ pub struct NextPage {
 pub struct App {
     /// Its name.
     pub name: AppName,
+    /// What stands behind it.
+    pub kind: AppKind,
     /// Whether customers may use it.
     pub enabled: bool,
     /// The domains that reach it.
@@ -422,6 +435,15 @@ pub struct App {
     pub path_allowances: PathAllowances,
     /// Bytes of a request's body.
     pub body_bytes: u64,
+}
+
+/// What stands behind an app's domains.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AppKind {
+    /// Its origin servers.
+    Proxied,
+    /// The workspace team's own pages, which are the gateway's. It has no servers.
+    Console,
 }
 
 /// A domain that reaches an app.

@@ -257,7 +257,8 @@ mod tests {
     fn the_gateways_own_mail_shows_its_link_and_its_code() {
         let brand = crate::pages::Brand { title: "Orders".to_owned(), logo: None, color: Default::default() };
         let link = "https://orders.localhost:8443/.access/link/abc";
-        let letter = crate::pages::mail::login_letter(&brand, link, "048291", 15, "orders.localhost");
+        let look = crate::pages::Look { brand: &brand, language: crate::types::Language::English };
+        let letter = crate::pages::mail::login_letter(look, link, "048291", 15, "orders.localhost");
         let pieces = paragraphs(&letter.text).concat();
         let count = |piece| pieces.iter().filter(|found| **found == piece).count();
         assert_eq!((count(Piece::Link(link.to_owned())), count(Piece::Code("048291".to_owned()))), (1, 1));

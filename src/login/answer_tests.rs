@@ -11,6 +11,7 @@ use crate::config;
 use crate::directory::TableDirectory;
 use crate::login::oidc::RelyingParty;
 use crate::session::{AttemptState, Seal, TokenHash};
+use crate::state::audit::Journal;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::metrics::Metrics;
 use crate::state::ports::{Directory, Store};
@@ -18,7 +19,7 @@ use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
 use crate::store;
-use crate::types::{Email, HostName};
+use crate::types::{Email, HostName, Language};
 
 /// A log-in room with two apps over a real store; the table of `billing` is not there.
 struct House {
@@ -48,8 +49,10 @@ async fn house(login: &str) -> House {
         config::parse(&folder.path().join("v.toml"), &text, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
     let clock = Clock;
     let metrics = Arc::new(Metrics::new());
-    let store: Arc<dyn Store> =
+    let sqlite =
         Arc::new(store::open(Path::new(&folder.path().join("data"))).await.unwrap_or_else(|error| panic!("{error}")));
+    let journal = Arc::new(Journal::new(Arc::clone(&metrics), Arc::clone(&sqlite) as _));
+    let store: Arc<dyn Store> = sqlite;
     let directory = Arc::new(TableDirectory::open(&config, clock));
     directory.look().await;
     let directory: Arc<dyn Directory> = directory;
@@ -61,11 +64,11 @@ async fn house(login: &str) -> House {
         Arc::clone(&store),
         Arc::clone(&directory),
         Arc::clone(&providers) as _,
-        Arc::clone(&metrics),
+        Arc::clone(&journal),
     );
     let seal = Arc::new(Seal::new([1; 32]));
     let known = KnownBrowsers::new(Arc::clone(&seal));
-    let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics)));
+    let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics), Arc::clone(&journal)));
     let room = LoginRoom {
         current,
         store,
@@ -78,6 +81,7 @@ async fn house(login: &str) -> House {
         asked: Arc::new(Notify::new()),
         mailed: Arc::new(Notify::new()),
         metrics,
+        journal,
     };
     House { room, queues: Queues::default(), mailed: Notify::new(), now: clock.now(), _folder: folder }
 }
@@ -99,6 +103,7 @@ impl House {
             expires: later(self.now, Duration::from_secs(900)),
             state: AttemptState::Asked,
             wrong_codes: 0,
+            language: Language::English,
         };
         self.room.store.ask(&attempt).await.expect("stored")
     }

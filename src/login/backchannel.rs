@@ -17,10 +17,10 @@ use serde_json::json;
 use super::oidc::{LogoutRequest, LogoutTokenError};
 use super::{LoginRoom, Room};
 use crate::pages::{self, Reply};
-use crate::state::audit::{self, Event, Scene};
+use crate::state::audit::{Event, Scene};
 use crate::state::rate_limits::Kind;
 use crate::state::visit::{HubVisit, Visit};
-use crate::types::ProviderName;
+use crate::types::{Language, ProviderName};
 
 /// The longest token that is looked at, in bytes.
 const MOST_TOKEN_BYTES: usize = 12 * 1024;
@@ -45,9 +45,9 @@ async fn log_out(
     let refused = |provider: Option<&ProviderName>, reason| {
         // Only what is refused counts. A provider that has much to say at once, of everybody in a company, is always heard.
         if let Err(reached) = room.limits.admit(Kind::Backchannel, scene, &headers) {
-            return pages::too_many_json(reached.minutes, scene.request_id.unwrap_or_default());
+            return pages::too_many_json(Language::English, reached.minutes, scene.request_id.unwrap_or_default());
         }
-        audit::write(&room.metrics, scene, &Event::BackchannelRefused { provider, reason });
+        room.journal.write(scene, &Event::BackchannelRefused { provider, reason });
         invalid()
     };
     let Some(token) = form.ok().and_then(|Form(fields)| logout_token(fields)) else { return refused(None, "form") };
@@ -61,7 +61,7 @@ async fn log_out(
     };
     match room.sessions.end_linked(&farewell).await {
         Ok(Some(sessions)) => {
-            audit::write(&room.metrics, scene, &Event::BackchannelLogout { provider: &provider, sessions });
+            room.journal.write(scene, &Event::BackchannelLogout { provider: &provider, sessions });
             Reply::text(StatusCode::OK, "")
         }
         Ok(None) => refused(Some(&provider), "replay"),

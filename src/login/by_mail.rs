@@ -15,7 +15,7 @@ use crate::pages::{self, CheckView, CodeProblem, LoginProblem, Reply};
 use crate::session::{
     Attempt, AttemptState, Code, CookieName, MOST_WRONG_CODES, Proof, Token, clearing, cookie, setting,
 };
-use crate::state::audit::{self, Event};
+use crate::state::audit::Event;
 use crate::state::ports::StoreError;
 use crate::state::rate_limits::Kind;
 use crate::state::visit::Visit;
@@ -82,11 +82,12 @@ async fn ask(
         expires: visit.now.checked_add(lifetime).unwrap_or(visit.now),
         state: AttemptState::Asked,
         wrong_codes: 0,
+        language: visit.language,
     };
     match room.store.ask(&attempt).await {
         Ok(_) => {
             room.asked.notify_one();
-            audit::write(&room.metrics, &visit, &Event::LoginAsked(&attempt.email));
+            room.journal.write(&visit, &Event::LoginAsked(&attempt.email));
             let cookie = setting(CookieName::Attempt, &browser, lifetime.as_secs());
             Reply::see_other("/.access/check").with_cookie(cookie)
         }
@@ -150,7 +151,7 @@ async fn enter_by_code(
     if is_right && sealed.is_some() {
         return room.enter_by_mail(&visit, &headers, &attempt).await;
     }
-    audit::write(&room.metrics, &visit, &Event::WrongCode { email: &attempt.email, left });
+    room.journal.write(&visit, &Event::WrongCode { email: &attempt.email, left });
     room.metrics.logins.with_label_values(&[attempt.app.as_str(), "wrong-code"]).inc();
     page(if left == 0 { CodeProblem::Ended } else { CodeProblem::Wrong { left } })
 }
@@ -162,15 +163,15 @@ async fn show_link(
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Reply {
-    let brand = &visit.site.domain.brand;
-    let Some(token) = Token::parse(&token) else { return pages::link_ended(brand) };
+    let look = visit.look();
+    let Some(token) = Token::parse(&token) else { return pages::link_ended(look) };
     match room.attempt_by_link(&visit, &token).await {
         Err(error) => store_failed(&visit, &error),
-        Ok(None) => pages::link_ended(brand),
+        Ok(None) => pages::link_ended(look),
         Ok(Some(attempt)) if attempt.is_asked_by(&headers) => {
-            pages::confirm_link(brand, &token.expose(), attempt.email.as_str())
+            pages::confirm_link(look, &token.expose(), attempt.email.as_str())
         }
-        Ok(Some(_)) => pages::other_browser(brand, &Code::of(&token).expose()),
+        Ok(Some(_)) => pages::other_browser(look, &Code::of(&token).expose()),
     }
 }
 
@@ -186,16 +187,16 @@ async fn enter_by_link(
     headers: HeaderMap,
     Form(form): Form<LinkForm>,
 ) -> Reply {
-    let brand = &visit.site.domain.brand;
+    let look = visit.look();
     if let Err(reached) = room.limits.admit(Kind::Link, &visit, &headers) {
-        return pages::too_many(Some(brand), reached.minutes, &visit.request_id);
+        return pages::too_many(Some(look.brand), look.language, reached.minutes, &visit.request_id);
     }
-    let Some(token) = Token::parse(&form.token) else { return pages::link_ended(brand) };
+    let Some(token) = Token::parse(&form.token) else { return pages::link_ended(look) };
     match room.attempt_by_link(&visit, &token).await {
         Err(error) => store_failed(&visit, &error),
-        Ok(None) => pages::link_ended(brand),
+        Ok(None) => pages::link_ended(look),
         Ok(Some(attempt)) if attempt.is_asked_by(&headers) => room.enter_by_mail(&visit, &headers, &attempt).await,
-        Ok(Some(_)) => pages::wrong_browser(brand),
+        Ok(Some(_)) => pages::wrong_browser(look),
     }
 }
 
@@ -217,7 +218,7 @@ impl LoginRoom {
         let seconds = self.current.load().login.lifetime.as_secs();
         let minutes = u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX);
         let view = CheckView { address: Some(attempt.email.as_str()), minutes, problem };
-        pages::check_mail(&visit.site.domain.brand, &view)
+        pages::check_mail(visit.look(), &view)
     }
 
     /// The mailbox is proven: uses the attempt up and opens a session, if the table still has the person.
@@ -235,7 +236,7 @@ impl LoginRoom {
             Err(Refused::Unavailable) => {
                 self.login_page(visit, attempt.email.as_str(), &attempt.to, Some(LoginProblem::Unavailable))
             }
-            Err(Refused::Ended) => pages::link_ended(&visit.site.domain.brand),
+            Err(Refused::Ended) => pages::link_ended(visit.look()),
             Err(Refused::Store(error)) => store_failed(visit, &error),
         }
     }

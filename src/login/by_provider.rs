@@ -25,7 +25,7 @@ use crate::config::Provider;
 use crate::pages::{self, LoginProblem, NoAccessView, ProviderButton, ProviderProblem, Reply, TicketView};
 use crate::policy::Standing;
 use crate::session::Token;
-use crate::state::audit::{self, Event, Scene};
+use crate::state::audit::{Event, Scene};
 use crate::state::ports::{Identity, Remembered, StoreError};
 use crate::state::rate_limits::{Kind, LimitReached};
 use crate::state::visit::Visit;
@@ -108,7 +108,7 @@ async fn callback(
     };
     let flows = Flows::of_domain(&room.seal, &visit.site.domain.host);
     let Some(flow) = flows.find::<AtDomain>(&headers, &returned.state, visit.now) else {
-        return room.stray(&visit, &headers, "unknown-callback", pages::start_again(&visit.site.domain.brand));
+        return room.stray(&visit, &headers, "unknown-callback", pages::start_again(visit.look()));
     };
     let reply = room.come_back(&visit, &headers, &flow, returned).await;
     done_with(&flow, reply)
@@ -127,11 +127,11 @@ async fn show_ticket(
     headers: HeaderMap,
     Query(query): Query<TicketText>,
 ) -> Reply {
-    let brand = &visit.site.domain.brand;
-    let Some((flow, _)) = room.ticket(&visit, &headers, &query.ticket) else { return pages::start_again(brand) };
+    let look = visit.look();
+    let Some((flow, _)) = room.ticket(&visit, &headers, &query.ticket) else { return pages::start_again(look) };
     match room.provider_of(&visit, &flow) {
-        Some(provider) => pages::ticket(brand, &TicketView { title: &provider.title, ticket: &query.ticket }),
-        None => pages::start_again(brand),
+        Some(provider) => pages::ticket(look, &TicketView { title: &provider.title, ticket: &query.ticket }),
+        None => pages::start_again(look),
     }
 }
 
@@ -142,7 +142,7 @@ async fn take_ticket(
     Form(form): Form<TicketText>,
 ) -> Reply {
     let Some((flow, token)) = room.ticket(&visit, &headers, &form.ticket) else {
-        return room.stray(&visit, &headers, "unknown-ticket", pages::start_again(&visit.site.domain.brand));
+        return room.stray(&visit, &headers, "unknown-ticket", pages::start_again(visit.look()));
     };
     let reply = room.enter_by_ticket(&visit, &headers, &flow, &token).await;
     done_with(&flow, reply)
@@ -180,7 +180,7 @@ impl LoginRoom {
         let (title, to) = (start.provider.title.clone(), start.to.to_owned());
         match self.depart(visit, headers, start).await {
             Ok(Departure { location, cookies }) => {
-                let page = pages::leave_for(&visit.site.domain.brand, &title, &location);
+                let page = pages::leave_for(visit.look(), &title, &location);
                 cookies.into_iter().fold(page, Reply::with_cookie)
             }
             Err(problem) => self.cannot_start(visit, &title, &to, &problem),
@@ -202,7 +202,7 @@ impl LoginRoom {
         match self.limits.admit(Kind::Callback, visit, headers) {
             Ok(()) => reply,
             Err(LimitReached { minutes, .. }) => {
-                pages::too_many(Some(&visit.site.domain.brand), minutes, &visit.request_id)
+                pages::too_many(Some(&visit.site.domain.brand), visit.language, minutes, &visit.request_id)
             }
         }
     }
@@ -252,13 +252,13 @@ impl LoginRoom {
 
     /// A browser is back from a provider, with the cookie of its attempt.
     async fn come_back(&self, visit: &Visit, headers: &HeaderMap, flow: &Flow<AtDomain>, returned: Returned) -> Reply {
-        let brand = &visit.site.domain.brand;
+        let look = visit.look();
         let provider = self.provider_of(visit, flow);
-        let (Some(provider), Some(login)) = (provider, &flow.what.login) else { return pages::start_again(brand) };
+        let (Some(provider), Some(login)) = (provider, &flow.what.login) else { return pages::start_again(look) };
         // The cookie is gone with the first answer, but a copy of it would come again.
         match self.store.spend(flow.state.hash(), remember_until(flow.began)).await {
             Ok(true) => {}
-            Ok(false) => return self.stray(visit, headers, "replayed-callback", pages::start_again(brand)),
+            Ok(false) => return self.stray(visit, headers, "replayed-callback", pages::start_again(look)),
             Err(error) => return store_failed(visit, &error),
         }
         match self.finish(visit.into(), provider, returned, login).await {
@@ -288,7 +288,7 @@ impl LoginRoom {
         let callback = Callback { code, iss: returned.iss, redirect_uri: login.redirect_uri.clone() };
         self.providers.finish(&provider.name, callback, login.secrets()).await.map_err(|error| match error {
             ProviderError::NotBelieved { reason, .. } => {
-                audit::write(&self.metrics, scene, &Event::ProviderRefused { provider: &provider.name, reason });
+                self.journal.write(scene, &Event::ProviderRefused { provider: &provider.name, reason });
                 count("not-believed");
                 match reason {
                     "unverified-email" => ProviderProblem::UnverifiedEmail,
@@ -317,7 +317,7 @@ impl LoginRoom {
         let (ways, way) = (&visit.site.app.ways, Way::Oidc(provider.name.clone()));
         let elsewhere = |email: &Email| {
             let event = Event::LoginRefused { email, way: &way, reason: "other-domain" };
-            audit::write(&self.metrics, visit, &event);
+            self.journal.write(visit, &event);
             self.count(visit, "other-domain");
             self.at_provider(visit, &provider.title, to, ProviderProblem::OtherDomain)
         };
@@ -352,10 +352,10 @@ impl LoginRoom {
                     to: &visit.return_path(to),
                     request_id: &visit.request_id,
                 };
-                pages::no_access(&visit.site.domain.brand, &view)
+                pages::no_access(visit.look(), &view)
             }
             Err(Refused::Unavailable) => self.login_page(visit, "", to, Some(LoginProblem::Unavailable)),
-            Err(Refused::Ended) => pages::start_again(&visit.site.domain.brand),
+            Err(Refused::Ended) => pages::start_again(visit.look()),
             Err(Refused::Store(error)) => store_failed(visit, &error),
         }
     }
@@ -372,9 +372,9 @@ impl LoginRoom {
         let remembered = self.store.remember(identity, email, visit.now).await?;
         let provider = &provider.name;
         match &remembered {
-            Remembered::Taken => audit::write(&self.metrics, visit, &Event::IdentityConflict { email, provider }),
+            Remembered::Taken => self.journal.write(visit, &Event::IdentityConflict { email, provider }),
             Remembered::As(known) if known == email && !is_known => {
-                audit::write(&self.metrics, visit, &Event::IdentityRemembered { email, provider });
+                self.journal.write(visit, &Event::IdentityRemembered { email, provider });
             }
             Remembered::As(_) => {}
         }
@@ -391,16 +391,16 @@ impl LoginRoom {
     }
 
     async fn enter_by_ticket(&self, visit: &Visit, headers: &HeaderMap, flow: &Flow<AtDomain>, token: &Token) -> Reply {
-        let (brand, host) = (&visit.site.domain.brand, &visit.site.domain.host);
-        let Some(provider) = self.provider_of(visit, flow) else { return pages::start_again(brand) };
+        let (look, host) = (visit.look(), &visit.site.domain.host);
+        let Some(provider) = self.provider_of(visit, flow) else { return pages::start_again(look) };
         let payload = match self.store.take_ticket(token.hash(), host, flow.state.hash(), visit.now).await {
             Ok(Some(payload)) => payload,
-            Ok(None) => return self.stray(visit, headers, "unknown-ticket", pages::start_again(brand)),
+            Ok(None) => return self.stray(visit, headers, "unknown-ticket", pages::start_again(look)),
             Err(error) => return store_failed(visit, &error),
         };
         match arrival::read(&payload).filter(|arrived| arrived.link.provider == provider.name) {
             Some(arrived) => self.arrive(visit, headers, provider, arrived, &flow.what.to).await,
-            None => pages::start_again(brand),
+            None => pages::start_again(look),
         }
     }
 
@@ -413,7 +413,7 @@ impl LoginRoom {
         };
         let reply = match self.provider_of(visit, &flow) {
             Some(provider) => self.at_provider(visit, &provider.title, &flow.what.to, problem),
-            None => pages::start_again(&visit.site.domain.brand),
+            None => pages::start_again(visit.look()),
         };
         done_with(&flow, reply)
     }
@@ -482,7 +482,11 @@ fn done_with(flow: &Flow<AtDomain>, reply: Reply) -> Reply {
 }
 
 fn error(visit: &Visit, status: StatusCode) -> Reply {
-    pages::error(Some(&visit.site.domain.brand), &pages::ErrorView { status, request_id: &visit.request_id })
+    pages::error(
+        Some(&visit.site.domain.brand),
+        visit.language,
+        &pages::ErrorView { status, request_id: &visit.request_id },
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use super::{LoginRoom, device};
 use crate::pages::Reply;
 use crate::session::{AttemptId, CookieName, Link, Proof, SessionRecord, Token, setting};
-use crate::state::audit::{self, Event};
+use crate::state::audit::Event;
 use crate::state::ports::{LinkTokens, Opening, Replaces, StoreError};
 use crate::state::visit::Visit;
 use crate::types::Email;
@@ -55,6 +55,7 @@ impl LoginRoom {
             device: device::describe(headers),
             proofs: vec![entrant.proof.clone()],
             links: entrant.link.iter().map(|(link, _)| link.clone()).collect(),
+            preview: None,
         };
         let old = visit.live.as_ref().map(|live| &live.record);
         let stepped_up = old.and_then(|old| step_up(old, &fresh));
@@ -67,7 +68,7 @@ impl LoginRoom {
             })?;
         if !may_enter {
             let event = Event::LoginRefused { email: &entrant.email, way: &way, reason: "no-grant" };
-            audit::write(&self.metrics, visit, &event);
+            self.journal.write(visit, &event);
             self.metrics.logins.with_label_values(&[app, "no-grant"]).inc();
             return Err(Refused::NotAllowed);
         }
@@ -97,7 +98,7 @@ impl LoginRoom {
             true => Event::SteppedUp { email, session, way: &way },
             false => Event::LoggedIn { email, session, way: &way },
         };
-        audit::write(&self.metrics, visit, &event);
+        self.journal.write(visit, &event);
         self.metrics.logins.with_label_values(&[app, "entered"]).inc();
         let lifetime = self.current.load().session.absolute.as_secs();
         let reply = Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime));

@@ -60,7 +60,7 @@ async fn begin(
 ) -> Reply {
     // A request may come again and again, so each time counts.
     if let Err(LimitReached { minutes, .. }) = room.limits.admit(Kind::Callback, &visit, &headers) {
-        return pages::too_many(None, minutes, &visit.request_id);
+        return pages::too_many(None, visit.language, minutes, &visit.request_id);
     }
     let text = match pairs.as_slice() {
         [(name, text)] if name == "request" => text,
@@ -129,7 +129,7 @@ impl LoginRoom {
     fn stray_at_hub(&self, visit: &HubVisit, headers: &HeaderMap, reply: Reply) -> Reply {
         match self.limits.admit(Kind::Callback, visit, headers) {
             Ok(()) => reply,
-            Err(LimitReached { minutes, .. }) => pages::too_many(None, minutes, &visit.request_id),
+            Err(LimitReached { minutes, .. }) => pages::too_many(None, visit.language, minutes, &visit.request_id),
         }
     }
 
@@ -210,7 +210,7 @@ async fn method_not_allowed(Extension(visit): Extension<HubVisit>) -> Reply {
 
 fn lost(visit: &HubVisit) -> Reply {
     tracing::info!(request_id = visit.request_id, "a log-in at the hub belongs to nothing that is known");
-    pages::hub_lost(&visit.request_id)
+    pages::hub_lost(visit.language, &visit.request_id)
 }
 
 fn store_failed(visit: &HubVisit, cause: &StoreError) -> Reply {
@@ -219,5 +219,5 @@ fn store_failed(visit: &HubVisit, cause: &StoreError) -> Reply {
 }
 
 fn error(visit: &HubVisit, status: StatusCode) -> Reply {
-    pages::error(None, &ErrorView { status, request_id: &visit.request_id })
+    pages::error(None, visit.language, &ErrorView { status, request_id: &visit.request_id })
 }

@@ -36,6 +36,7 @@ use self::by_provider::Start;
 use self::oidc::RelyingParty;
 use crate::pages::{self, AddressField, LoginProblem, LoginView, ProviderButton, Reply};
 use crate::session::Seal;
+use crate::state::audit::Journal;
 use crate::state::metrics::Metrics;
 use crate::state::ports::{Directory, Store, StoreError};
 use crate::state::rate_limits::RateLimits;
@@ -67,6 +68,8 @@ pub struct LoginRoom {
     pub mailed: Arc<tokio::sync::Notify>,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// The audit log.
+    pub journal: Arc<Journal>,
 }
 
 type Room = State<Arc<LoginRoom>>;
@@ -136,12 +139,12 @@ impl LoginRoom {
             (false, false) => AddressField::Absent,
         };
         let view = LoginView { email, to: &to, problem, address, providers: &providers, passkey: ways.passkey };
-        pages::login(&visit.site.domain.brand, &view)
+        pages::login(visit.look(), &view)
     }
 }
 
 fn store_failed(visit: &Visit, error: &StoreError) -> Reply {
     tracing::error!(%error, request_id = visit.request_id, "a log-in page failed");
     let view = pages::ErrorView { status: StatusCode::SERVICE_UNAVAILABLE, request_id: &visit.request_id };
-    pages::error(Some(&visit.site.domain.brand), &view)
+    pages::error(Some(&visit.site.domain.brand), visit.language, &view)
 }

@@ -11,7 +11,7 @@ use crate::config::Provider;
 use crate::pages::{self, ProviderButton, Reply, StepUpView};
 use crate::policy::Standing;
 use crate::session::SessionRecord;
-use crate::state::audit::{self, Event};
+use crate::state::audit::Event;
 use crate::state::visit::Visit;
 use crate::types::{Requirement, Way};
 
@@ -29,7 +29,7 @@ async fn show(State(room): Room, Extension(visit): Extension<Visit>, Query(query
     match &live.standing {
         Standing::Weak(requirement) => {
             let event = Event::StepUpAsked { email: &live.record.email, session: live.record.id };
-            audit::write(&room.metrics, &visit, &event);
+            room.journal.write(&visit, &event);
             room.step_up_page(&visit, &live.record, requirement, &to).await
         }
         _ => Reply::see_other(&to),
@@ -70,6 +70,6 @@ impl LoginRoom {
             passkey: has_passkey,
             add_passkey: passkey_would_do && !has_passkey,
         };
-        pages::step_up(&visit.site.domain.brand, &view)
+        pages::step_up(visit.look(), &view)
     }
 }

@@ -5,11 +5,13 @@ use bytes::Bytes;
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::languages::{ChosenOn, LanguagePicker};
 use super::passkeys::PasskeyButton;
 use super::reply::safe_location;
-use super::texts::{ENGLISH, Sentence, Texts, fill};
+use super::texts::{Sentence, Texts, fill};
 use super::views::{Frame, NeutralPage, notice, render};
-use super::{Brand, Reply};
+use super::{Look, Reply};
+use crate::types::Language;
 
 /// The log-in page's facts.
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +142,7 @@ pub struct NoAccessView<'a> {
 struct LoginPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
+    languages: LanguagePicker<'a>,
     view: &'a LoginView<'a>,
     passkey: Option<PasskeyButton<'a>>,
     lead: &'static str,
@@ -192,12 +195,12 @@ struct NoAccessPage<'a> {
 
 /// Offers the ways in.
 #[must_use]
-pub fn login(brand: &Brand, view: &LoginView<'_>) -> Reply {
-    let t = &ENGLISH;
+pub fn login(look: Look<'_>, view: &LoginView<'_>) -> Reply {
+    let t = look.texts();
     let (status, problem) = match view.problem {
         None => (StatusCode::OK, None),
         Some(problem) => {
-            let (status, text) = explain(problem, view);
+            let (status, text) = explain(t, problem, view);
             (status, Some(text))
         }
     };
@@ -210,9 +213,10 @@ pub fn login(brand: &Brand, view: &LoginView<'_>) -> Reply {
         status,
         &LoginPage {
             t,
-            frame: Frame { problem: problem.is_some(), ..Frame::new(brand, t.log_in) },
+            frame: Frame { problem: problem.is_some(), ..Frame::new(look, t.log_in) },
+            languages: LanguagePicker::new(look, ChosenOn::LogIn, Some(view.to)),
             view,
-            passkey: view.passkey.then(|| PasskeyButton::log_in(view.to, true)),
+            passkey: view.passkey.then(|| PasskeyButton::log_in(t, view.to, true)),
             lead,
             submit,
             has_field: view.address != AddressField::Absent,
@@ -230,8 +234,8 @@ pub fn login(brand: &Brand, view: &LoginView<'_>) -> Reply {
     }
 }
 
-fn explain(problem: LoginProblem<'_>, view: &LoginView<'_>) -> (StatusCode, String) {
-    let (t, at) = (&ENGLISH.login, &ENGLISH.provider);
+fn explain(t: &Texts, problem: LoginProblem<'_>, view: &LoginView<'_>) -> (StatusCode, String) {
+    let (t, at) = (&t.login, &t.provider);
     match problem {
         LoginProblem::BadAddress => (StatusCode::BAD_REQUEST, t.bad_address.to_owned()),
         LoginProblem::TooMany { minutes } => (StatusCode::TOO_MANY_REQUESTS, (t.too_many)(minutes)),
@@ -257,16 +261,16 @@ fn explain(problem: LoginProblem<'_>, view: &LoginView<'_>) -> (StatusCode, Stri
 
 /// Asks somebody who is logged in for a stronger way, and offers those that would be enough.
 #[must_use]
-pub fn step_up(brand: &Brand, view: &StepUpView<'_>) -> Reply {
-    let t = &ENGLISH;
+pub fn step_up(look: Look<'_>, view: &StepUpView<'_>) -> Reply {
+    let t = look.texts();
     let offers_any = view.mail || view.passkey || view.add_passkey || !view.providers.is_empty();
     let reply = render(
         StatusCode::OK,
         &StepUpPage {
             t,
-            frame: Frame::new(brand, t.step_up.heading),
+            frame: Frame::new(look, t.step_up.heading),
             view,
-            passkey: view.passkey.then(|| PasskeyButton::log_in(view.to, false)),
+            passkey: view.passkey.then(|| PasskeyButton::log_in(t, view.to, false)),
             who: Sentence::new(t.denied.who, &[("email", view.email)]),
             why: if offers_any { t.step_up.why } else { t.step_up.none },
             offer: format!("/.access/passkey/offer?to={}", encode(view.to)),
@@ -277,11 +281,11 @@ pub fn step_up(brand: &Brand, view: &StepUpView<'_>) -> Reply {
 
 /// Takes a person over from the hub: a button, and a script that presses it. Nothing happens by looking.
 #[must_use]
-pub fn ticket(brand: &Brand, view: &TicketView<'_>) -> Reply {
-    let t = &ENGLISH;
-    let heading = fill(t.log_in_to, &[("title", &brand.title)]);
+pub fn ticket(look: Look<'_>, view: &TicketView<'_>) -> Reply {
+    let t = look.texts();
+    let heading = fill(t.log_in_to, &[("title", &look.brand.title)]);
     let lead = Sentence::new(t.provider.signed_in, &[("provider", view.title)]);
-    let page = TicketPage { t, frame: Frame::new(brand, &heading), lead, ticket: view.ticket };
+    let page = TicketPage { t, frame: Frame::new(look, &heading), lead, ticket: view.ticket };
     render(StatusCode::OK, &page).with_own_scripts()
 }
 
@@ -296,25 +300,25 @@ pub fn continue_script() -> Reply {
 /// Sends a browser on to a provider after a form. A redirect would not do: browsers hold the answer to a form to the page's
 /// `form-action` (CSP 3, section 6.4.1), redirects and all.
 #[must_use]
-pub fn leave_for(brand: &Brand, title: &str, location: &str) -> Reply {
-    let t = &ENGLISH;
+pub fn leave_for(look: Look<'_>, title: &str, location: &str) -> Reply {
+    let t = look.texts();
     let heading = fill(t.provider.leave_heading, &[("provider", title)]);
     let lead = Sentence::new(t.provider.leave, &[("provider", title)]);
     let location = safe_location(location);
-    render(StatusCode::OK, &LeavePage { t, frame: Frame::new(brand, &heading), lead, location })
+    render(StatusCode::OK, &LeavePage { t, frame: Frame::new(look, &heading), lead, location })
 }
 
 /// The provider vouches for the person, and the table does not have them: 403. They have proven the address, so it tells
 /// nothing that they may not know.
 #[must_use]
-pub fn no_access(brand: &Brand, view: &NoAccessView<'_>) -> Reply {
-    let t = &ENGLISH;
+pub fn no_access(look: Look<'_>, view: &NoAccessView<'_>) -> Reply {
+    let t = look.texts();
     let who = Sentence::new(t.no_access.who, &[("provider", view.provider.title), ("email", view.email)]);
     render(
         StatusCode::FORBIDDEN,
         &NoAccessPage {
             t,
-            frame: Frame::new(brand, t.no_access.heading),
+            frame: Frame::new(look, t.no_access.heading),
             who,
             another: format!("{}&another=1", view.provider.href(view.to)),
             ways: format!("/.access/login?stay=1&to={}", encode(view.to)),
@@ -325,16 +329,16 @@ pub fn no_access(brand: &Brand, view: &NoAccessView<'_>) -> Reply {
 
 /// What came back from a provider belongs to nothing that this browser began, or not any more: 410.
 #[must_use]
-pub fn start_again(brand: &Brand) -> Reply {
-    let t = &ENGLISH.provider;
+pub fn start_again(look: Look<'_>) -> Reply {
+    let t = &look.texts().provider;
     let paragraphs = vec![t.lost, t.lost_next];
-    notice(StatusCode::GONE, brand, t.lost_heading, paragraphs, Some(ENGLISH.start_again))
+    notice(StatusCode::GONE, look, t.lost_heading, paragraphs, Some(look.texts().start_again))
 }
 
 /// The same on the hub, which does not know where the person began: 410.
 #[must_use]
-pub fn hub_lost(request_id: &str) -> Reply {
-    let t = &ENGLISH;
+pub fn hub_lost(language: Language, request_id: &str) -> Reply {
+    let t = Texts::of(language);
     render(StatusCode::GONE, &NeutralPage { t, error: t.hub_lost, styled: true, request_id })
 }
 
@@ -344,8 +348,8 @@ impl ProviderButton<'_> {
         format!("/.access/oidc/start?provider={}&to={}", encode(self.name), encode(to))
     }
 
-    pub(super) fn label(&self) -> String {
-        fill(ENGLISH.login.with, &[("provider", self.title)])
+    pub(super) fn label(&self, t: &Texts) -> String {
+        fill(t.login.with, &[("provider", self.title)])
     }
 }
 

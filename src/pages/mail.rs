@@ -5,9 +5,9 @@
 
 use askama::Template;
 
-use super::Brand;
+use super::Look;
 use super::style::Palette;
-use super::texts::{ENGLISH, Texts, fill};
+use super::texts::{Texts, fill};
 
 /// A mail, ready to be addressed.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,14 +46,14 @@ struct HtmlPart<'a> {
 
 /// The mail that lets someone log in: by `link`, or by `code`, within `minutes`; they asked for it at `host`.
 #[must_use]
-pub fn login_letter(brand: &Brand, link: &str, code: &str, minutes: u32, host: &str) -> Letter {
-    let t = &ENGLISH;
-    let title = one_line(&brand.title);
+pub fn login_letter(look: Look<'_>, link: &str, code: &str, minutes: u32, host: &str) -> Letter {
+    let t = look.texts();
+    let title = one_line(&look.brand.title);
     let subject = fill(t.log_in_to, &[("title", &title)]);
     let by_link = fill(t.mail.by_link, &[("title", &title)]);
     let asked_at = fill(t.mail.asked_at, &[("host", &one_line(host))]);
     let valid = (t.mail.valid)(minutes);
-    let (light, dark) = (Palette::light((&brand.color).into()), Palette::dark((&brand.color).into()));
+    let (light, dark) = (Palette::light((&look.brand.color).into()), Palette::dark((&look.brand.color).into()));
     let text = TextPart { t, by_link: &by_link, link, code, valid: &valid, asked_at: &asked_at }.to_string();
     let html =
         HtmlPart { t, light, dark, subject: &subject, link, code, valid: &valid, asked_at: &asked_at }.to_string();
@@ -95,16 +95,16 @@ struct PasskeyHtmlPart<'a> {
 
 /// The mail that tells a person of a passkey that was added to their account.
 #[must_use]
-pub fn passkey_letter(brand: &Brand, news: &PasskeyNews<'_>) -> Letter {
-    let t = &ENGLISH;
+pub fn passkey_letter(look: Look<'_>, news: &PasskeyNews<'_>) -> Letter {
+    let t = look.texts();
     let texts = &t.passkey.mail;
-    let subject = fill(texts.subject, &[("title", &one_line(&brand.title))]);
+    let subject = fill(texts.subject, &[("title", &one_line(&look.brand.title))]);
     let sentence = if news.device.is_empty() { texts.happened_somewhere } else { texts.happened };
     let (host, device) = (one_line(news.host), one_line(news.device));
     let happened = fill(sentence, &[("host", &host), ("device", &device), ("at", news.at)]);
     let account = news.account;
     let text = PasskeyTextPart { t, happened: &happened, account }.to_string();
-    let (light, dark) = (Palette::light((&brand.color).into()), Palette::dark((&brand.color).into()));
+    let (light, dark) = (Palette::light((&look.brand.color).into()), Palette::dark((&look.brand.color).into()));
     let label = t.account.heading;
     let html = PasskeyHtmlPart { t, light, dark, subject: &subject, happened: &happened, account, label }.to_string();
     Letter { subject, text, html }

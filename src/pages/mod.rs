@@ -1,26 +1,36 @@
 //! The gateway's own pages and answers: templates, texts and Reply.
 //!
-//! Plain functions from a [`Brand`] and a view to a [`Reply`]; nothing here knows a request, a session or a clock. Pages
+//! Plain functions from a [`Look`] and a view to a [`Reply`]; nothing here knows a request, a session or a clock. Pages
 //! are rendered on the server and work without script wherever a browser does, but for passkeys; the few that have one name a
 //! file of ours, and the policy that each page carries lets no other in. Everything a person reads stands in [`texts`];
 //! everything they see is named after the brand.
 
+pub mod console;
 pub mod mail;
+pub mod people_mail;
 pub mod texts;
+pub mod when;
 mod contrast;
+mod languages;
 mod login_views;
 mod passkeys;
+mod preview;
 mod reply;
 mod style;
 mod views;
 #[cfg(test)]
 mod tests;
 
+pub use languages::ChosenOn;
 pub use login_views::{
     AddressField, LoginProblem, LoginView, NoAccessView, ProviderButton, ProviderProblem, StepUpView, TicketView,
     continue_script, hub_lost, leave_for, login, no_access, start_again, step_up, ticket,
 };
 pub use passkeys::{PasskeyOfferView, PasskeyView, PasskeysView, passkey_offer, passkey_script};
+pub use preview::{
+    BarView, FoundView, OtherView, PersonView, PreviewBar, PreviewPageView, PreviewState, closed_in_preview, preview,
+    preview_bar, preview_reads_only, preview_stylesheet,
+};
 pub use reply::Reply;
 pub use style::stylesheet;
 pub use views::{
@@ -28,6 +38,8 @@ pub use views::{
     confirm_link, denied, disabled, error, link_ended, log_out_there, logged_out, logged_out_there, other_browser,
     too_many, too_many_json, wrong_browser,
 };
+
+use crate::types::Language;
 
 /// How a domain presents itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +50,23 @@ pub struct Brand {
     pub logo: Option<Logo>,
     /// The colour of buttons, links and focus rings.
     pub color: crate::types::Color,
+}
+
+/// How a page looks and speaks: the domain's brand, and the reader's language.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The domain's brand.
+    pub brand: &'a Brand,
+    /// The language that whoever reads it is spoken to in.
+    pub language: Language,
+}
+
+impl Look<'_> {
+    /// The texts in its language.
+    #[must_use]
+    pub const fn texts(self) -> &'static texts::Texts {
+        texts::Texts::of(self.language)
+    }
 }
 
 /// A brand's picture, whole.

@@ -7,9 +7,9 @@ use askama::filters::HtmlSafe;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::texts::{ENGLISH, Texts, fill};
+use super::texts::{Texts, fill};
 use super::views::{Frame, render};
-use super::{Brand, Reply};
+use super::{Look, Reply};
 
 /// How long a browser may keep the script: short, so that it fits the pages soon after an upgrade.
 const MAX_AGE_SECONDS: u32 = 300;
@@ -58,11 +58,12 @@ pub fn passkey_script() -> Reply {
 
 /// Offers to add a passkey, and a way on.
 #[must_use]
-pub fn passkey_offer(brand: &Brand, view: &PasskeyOfferView<'_>) -> Reply {
-    let t = &ENGLISH;
+pub fn passkey_offer(look: Look<'_>, view: &PasskeyOfferView<'_>) -> Reply {
+    let t = look.texts();
     let heading = if view.is_required { t.passkey.required_heading } else { t.passkey.offer_heading };
-    let button = PasskeyButton { onward: (!view.is_required).then_some(view.to), ..PasskeyButton::add(view.to, false) };
-    let page = OfferPage { t, frame: Frame::new(brand, heading), view, button };
+    let button =
+        PasskeyButton { onward: (!view.is_required).then_some(view.to), ..PasskeyButton::add(t, view.to, false) };
+    let page = OfferPage { t, frame: Frame::new(look, heading), view, button };
     render(StatusCode::OK, &page).with_own_scripts()
 }
 
@@ -95,14 +96,12 @@ impl HtmlSafe for PasskeyButton<'_> {}
 impl<'a> PasskeyButton<'a> {
     /// Logs in.
     #[must_use]
-    pub(super) fn log_in(to: &'a str, is_quiet: bool) -> Self {
-        let t = &ENGLISH;
+    pub(super) fn log_in(t: &'static Texts, to: &'a str, is_quiet: bool) -> Self {
         Self { t, does: "log-in", label: t.passkey.log_in, to, onward: None, is_quiet }
     }
 
     /// Adds one.
-    fn add(to: &'a str, is_quiet: bool) -> Self {
-        let t = &ENGLISH;
+    fn add(t: &'static Texts, to: &'a str, is_quiet: bool) -> Self {
         Self { t, does: "add", label: t.passkey.add, to, onward: None, is_quiet }
     }
 }
@@ -130,8 +129,7 @@ struct PasskeyRow<'a> {
 }
 
 impl<'a> PasskeySection<'a> {
-    pub(super) fn new(view: &'a PasskeysView) -> Self {
-        let t = &ENGLISH;
+    pub(super) fn new(t: &'static Texts, view: &'a PasskeysView) -> Self {
         let is_last = view.passkeys.len() == 1;
         let rows = view.passkeys.iter().map(|passkey| {
             let name = if passkey.name.is_empty() { t.passkey.unnamed } else { passkey.name.as_str() };
@@ -147,7 +145,7 @@ impl<'a> PasskeySection<'a> {
                 delete_hint: if is_last && view.is_required { t.passkey.delete_last } else { t.passkey.delete_hint },
             }
         });
-        let button = view.can_add.then(|| PasskeyButton::add("/.access/account", true));
+        let button = view.can_add.then(|| PasskeyButton::add(t, "/.access/account", true));
         Self { t, view, rows: rows.collect(), button }
     }
 }

@@ -17,6 +17,10 @@ fn with_logo(title: &str) -> Brand {
     Brand { logo: Some(logo), ..brand(title) }
 }
 
+fn english(brand: &Brand) -> Look<'_> {
+    Look { brand, language: Language::English }
+}
+
 /// A log-in page that offers a mail and nothing else.
 fn by_mail<'a>(email: &'a str, to: &'a str, problem: Option<LoginProblem<'a>>) -> LoginView<'a> {
     LoginView { email, to, problem, address: AddressField::Mail, providers: &[], passkey: false }
@@ -41,7 +45,7 @@ const PROVIDER_PROBLEMS: [(u16, ProviderProblem); 7] = [
 ];
 
 /// The pages of logging in by other ways than mail.
-fn provider_pages(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> {
+fn provider_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
     let providers = two_providers(text);
     let [first, _] = providers;
     let view = LoginView { providers: &providers, ..by_mail(text, text, None) };
@@ -49,33 +53,33 @@ fn provider_pages(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> 
         StepUpView { email: text, to: text, mail: true, providers: &providers, passkey: false, add_passkey: true };
     let no_access_view = NoAccessView { email: text, provider: first, to: text, request_id: text };
     let mut pages = vec![
-        ("login-all", 200, login(brand, &view)),
-        ("login-home", 200, login(brand, &LoginView { address: AddressField::Home, ..view })),
-        ("login-providers", 200, login(brand, &LoginView { address: AddressField::Absent, ..view })),
-        ("login-no-way", 422, login(brand, &LoginView { problem: Some(LoginProblem::NoWay), ..view })),
-        ("step-up", 200, step_up(brand, &step)),
-        ("step-up-none", 200, step_up(brand, &StepUpView { mail: false, providers: &[], add_passkey: false, ..step })),
-        ("no-access", 403, no_access(brand, &no_access_view)),
-        ("start-again", 410, start_again(brand)),
-        ("hub-lost", 410, hub_lost(text)),
+        ("login-all", 200, login(look, &view)),
+        ("login-home", 200, login(look, &LoginView { address: AddressField::Home, ..view })),
+        ("login-providers", 200, login(look, &LoginView { address: AddressField::Absent, ..view })),
+        ("login-no-way", 422, login(look, &LoginView { problem: Some(LoginProblem::NoWay), ..view })),
+        ("step-up", 200, step_up(look, &step)),
+        ("step-up-none", 200, step_up(look, &StepUpView { mail: false, providers: &[], add_passkey: false, ..step })),
+        ("no-access", 403, no_access(look, &no_access_view)),
+        ("start-again", 410, start_again(look)),
+        ("hub-lost", 410, hub_lost(look.language, text)),
     ];
     for (status, what) in PROVIDER_PROBLEMS {
         let problem = Some(LoginProblem::AtProvider { title: text, what });
-        pages.push(("login-provider-problem", status, login(brand, &LoginView { problem, ..view })));
+        pages.push(("login-provider-problem", status, login(look, &LoginView { problem, ..view })));
     }
     pages
 }
 
 /// Pages that name a script of ours.
-fn pages_with_script(brand: &Brand, text: &str) -> Vec<(&'static str, Reply)> {
+fn pages_with_script(look: Look<'_>, text: &str) -> Vec<(&'static str, Reply)> {
     let providers = two_providers(text);
     let view = LoginView { providers: &providers, passkey: true, ..by_mail(text, text, None) };
     let step = StepUpView { email: text, to: text, mail: false, providers: &[], passkey: true, add_passkey: false };
     vec![
-        ("login-passkey", login(brand, &view)),
-        ("step-up-passkey", step_up(brand, &step)),
-        ("ticket", ticket(brand, &TicketView { title: text, ticket: text })),
-        ("offer-passkey", passkey_offer(brand, &PasskeyOfferView { to: text, is_required: false })),
+        ("login-passkey", login(look, &view)),
+        ("step-up-passkey", step_up(look, &step)),
+        ("ticket", ticket(look, &TicketView { title: text, ticket: text })),
+        ("offer-passkey", passkey_offer(look, &PasskeyOfferView { to: text, is_required: false })),
     ]
 }
 
@@ -93,9 +97,9 @@ fn passkeys(text: &str, is_required: bool) -> PasskeysView {
 }
 
 /// Every page there is, with `text` wherever a page shows what it was given.
-fn every_page(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> {
-    let login_with = |problem| login(brand, &by_mail(text, text, problem));
-    let check_with = |problem| check_mail(brand, &CheckView { address: Some(text), minutes: 15, problem });
+fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
+    let login_with = |problem| login(look, &by_mail(text, text, problem));
+    let check_with = |problem| check_mail(look, &CheckView { address: Some(text), minutes: 15, problem });
     let choices = [
         ChoiceView { id: text, name: text, current: true },
         ChoiceView { id: "2", name: text, current: false },
@@ -107,12 +111,14 @@ fn every_page(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> {
         started: text.to_owned(),
         last_used: text.to_owned(),
         current,
+        preview: Some(text.to_owned()),
     };
     let account_view = AccountView {
         email: text,
         name: Some(text),
         customer: Some(text),
         role: text,
+        can_preview: true,
         can_switch: true,
         sessions: vec![session(true), session(false)],
         passkeys: Some(passkeys(text, true)),
@@ -128,35 +134,35 @@ fn every_page(brand: &Brand, text: &str) -> Vec<(&'static str, u16, Reply)> {
         ("login-unavailable", 503, login_with(Some(LoginProblem::Unavailable))),
         ("login-expired", 410, login_with(Some(LoginProblem::Expired))),
         ("check", 200, check_with(None)),
-        ("check-unnamed", 200, check_mail(brand, &CheckView { address: None, minutes: 1, problem: None })),
+        ("check-unnamed", 200, check_mail(look, &CheckView { address: None, minutes: 1, problem: None })),
         ("check-wrong", 422, check_with(Some(CodeProblem::Wrong { left: 3 }))),
         ("check-ended", 410, check_with(Some(CodeProblem::Ended))),
         ("check-too-many", 429, check_with(Some(CodeProblem::TooMany { minutes: 1 }))),
-        ("confirm", 200, confirm_link(brand, text, text)),
-        ("other-browser", 200, other_browser(brand, text)),
-        ("link-ended", 410, link_ended(brand)),
-        ("wrong-browser", 403, wrong_browser(brand)),
-        ("choose", 200, choose(brand, text, &choices, text)),
-        ("choose-none", 200, choose(brand, text, &[], text)),
-        ("account", 200, account(brand, &account_view)),
-        ("account-no-passkeys", 200, account(brand, &with_passkeys(None))),
-        ("account-locked-passkeys", 200, account(brand, &with_passkeys(Some(locked)))),
-        ("offer", 200, passkey_offer(brand, &PasskeyOfferView { to: text, is_required: false })),
-        ("offer-required", 200, passkey_offer(brand, &PasskeyOfferView { to: text, is_required: true })),
-        ("denied", 403, denied(brand, &denied_view)),
-        ("denied-one-customer", 403, denied(brand, &DeniedView { can_switch: false, ..denied_view })),
-        ("denied-no-customer", 403, denied(brand, &DeniedView { customer: None, ..denied_view })),
-        ("denied-nobody", 403, denied(brand, &DeniedView { email: None, can_switch: false, ..denied_view })),
-        ("logged-out", 200, logged_out(brand)),
-        ("log-out-there", 200, log_out_there(brand, text)),
-        ("logged-out-there", 200, logged_out_there(text)),
-        ("disabled", 503, disabled(brand)),
+        ("confirm", 200, confirm_link(look, text, text)),
+        ("other-browser", 200, other_browser(look, text)),
+        ("link-ended", 410, link_ended(look)),
+        ("wrong-browser", 403, wrong_browser(look)),
+        ("choose", 200, choose(look, text, &choices, text)),
+        ("choose-none", 200, choose(look, text, &[], text)),
+        ("account", 200, account(look, &account_view)),
+        ("account-no-passkeys", 200, account(look, &with_passkeys(None))),
+        ("account-locked-passkeys", 200, account(look, &with_passkeys(Some(locked)))),
+        ("offer", 200, passkey_offer(look, &PasskeyOfferView { to: text, is_required: false })),
+        ("offer-required", 200, passkey_offer(look, &PasskeyOfferView { to: text, is_required: true })),
+        ("denied", 403, denied(look, &denied_view)),
+        ("denied-one-customer", 403, denied(look, &DeniedView { can_switch: false, ..denied_view })),
+        ("denied-no-customer", 403, denied(look, &DeniedView { customer: None, ..denied_view })),
+        ("denied-nobody", 403, denied(look, &DeniedView { email: None, can_switch: false, ..denied_view })),
+        ("logged-out", 200, logged_out(look)),
+        ("log-out-there", 200, log_out_there(look, text)),
+        ("logged-out-there", 200, logged_out_there(look.language, text)),
+        ("disabled", 503, disabled(look)),
     ];
-    pages.extend(provider_pages(brand, text));
+    pages.extend(provider_pages(look, text));
     for code in [400, 403, 404, 405, 408, 413, 418, 421, 429, 431, 500, 502, 503, 504] {
         let view = ErrorView { status: StatusCode::from_u16(code).expect("a status"), request_id: text };
-        pages.push(("error", code, error(Some(brand), &view)));
-        pages.push(("neutral error", code, error(None, &view)));
+        pages.push(("error", code, error(Some(look.brand), look.language, &view)));
+        pages.push(("neutral error", code, error(None, look.language, &view)));
     }
     pages
 }
@@ -171,7 +177,7 @@ fn header<'a>(reply: &'a Reply, name: &str) -> &'a str {
 
 #[test]
 fn every_page_has_its_status_and_guards() {
-    for (name, status, reply) in every_page(&brand("Acme Orders"), "ann@example.com") {
+    for (name, status, reply) in every_page(english(&brand("Acme Orders")), "ann@example.com") {
         assert_eq!(reply.status.as_u16(), status, "{name}");
         for (header_name, value) in [
             ("content-type", "text/html; charset=utf-8"),
@@ -233,8 +239,8 @@ fn skeleton(page: &str) -> Vec<String> {
 #[test]
 fn nothing_shown_can_become_markup() {
     for make in [brand, with_logo] {
-        let tame = every_page(&make("Acme"), "ann");
-        let wild = every_page(&make(HOSTILE), HOSTILE);
+        let tame = every_page(english(&make("Acme")), "ann");
+        let wild = every_page(english(&make(HOSTILE)), HOSTILE);
         for ((name, _, tame), (_, _, wild)) in tame.iter().zip(&wild) {
             assert_eq!(skeleton(body(tame)), skeleton(body(wild)), "{name}");
             assert!(
@@ -247,10 +253,15 @@ fn nothing_shown_can_become_markup() {
 
 #[test]
 fn a_page_has_a_language_a_title_one_heading_and_one_main_part() {
-    for (name, _, reply) in every_page(&brand("Acme Orders"), "ann@example.com") {
+    let brand = brand("Acme Orders");
+    let looks = Language::ALL.map(|language| Look { brand: &brand, language });
+    for (look, (name, _, reply)) in
+        looks.iter().flat_map(|look| every_page(*look, "ann@example.com").into_iter().map(move |page| (look, page)))
+    {
         let page = body(&reply);
         let count = |text: &str| page.matches(text).count();
-        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
+        let start = format!("<!doctype html>\n<html lang=\"{}\">", look.language);
+        assert!(page.starts_with(&start), "{name}");
         assert_eq!((count("<title>"), count("<h1>"), count("<main")), (1, 1, 1), "{name}");
         assert_eq!(count("<title></title>") + count("<h1></h1>"), 0, "{name}");
         assert_eq!(count("{") + count("}") - 4 * count("pattern="), 0, "a word in braces was left in {name}: {page}");
@@ -263,8 +274,46 @@ fn a_page_has_a_language_a_title_one_heading_and_one_main_part() {
 }
 
 #[test]
+fn a_page_is_the_same_in_each_language_but_for_its_words() {
+    let brand = brand("Acme Orders");
+    let original = every_page(english(&brand), "ann@example.com");
+    for language in Language::ALL {
+        let pages = every_page(Look { brand: &brand, language }, "ann@example.com");
+        for ((name, status, original), (_, _, page)) in original.iter().zip(&pages) {
+            assert_eq!(page.status.as_u16(), *status, "{language} {name}");
+            assert_eq!(page.headers, original.headers, "{language} {name}");
+            // Which language is the current one differs, and nothing else.
+            let marks = |page| body(page).matches(" aria-current=\"true\"").count();
+            assert_eq!(marks(page), marks(original), "{language} {name}");
+            let markup = |page| skeleton(&body(page).replace(" aria-current=\"true\"", ""));
+            assert_eq!(markup(page), markup(original), "{language} {name}");
+            let is_own = body(page).replace("Acme Orders", "") != body(original).replace("Acme Orders", "");
+            assert!(is_own || language == Language::English, "{language} {name}");
+        }
+    }
+}
+
+#[test]
+fn the_languages_to_choose_from_stand_in_their_own_names_and_know_the_way_back() {
+    let brand = brand("Acme");
+    let look = Look { brand: &brand, language: Language::Bulgarian };
+    let page = login(look, &by_mail("", "/x?y=1&z=\"", None));
+    assert!(body(&page).contains("name=\"page\" value=\"login\""), "{}", body(&page));
+    assert_eq!(body(&page).matches("value=\"/x?y=1&#38;z=&#34;\"").count(), 2);
+    for (code, name) in
+        [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español"), ("bg", "Български")]
+    {
+        let current = if code == "bg" { " aria-current=\"true\"" } else { "" };
+        let button = format!("name=\"language\" value=\"{code}\" lang=\"{code}\"{current}>{name}</button>");
+        assert_eq!(body(&page).matches(&button).count(), 1, "{button}");
+    }
+    let page = check_mail(look, &CheckView { address: None, minutes: 15, problem: None });
+    assert!(body(&page).contains("name=\"page\" value=\"check\""));
+}
+
+#[test]
 fn no_page_carries_script_but_the_one_or_style_or_looks_elsewhere() {
-    for (name, _, reply) in every_page(&with_logo("Acme Orders"), "ann@example.com") {
+    for (name, _, reply) in every_page(english(&with_logo("Acme Orders")), "ann@example.com") {
         let page = body(&reply).replacen(SCRIPT, "", 1).to_lowercase();
         for banned in ["<script", "<style", " style=", " onclick", "http:", "https:", "javascript:", "vestibule"] {
             assert!(!page.contains(banned), "{name}: {banned}");
@@ -278,7 +327,7 @@ fn no_page_carries_script_but_the_one_or_style_or_looks_elsewhere() {
 
 #[test]
 fn a_page_with_a_script_names_one_of_ours_and_lets_no_other_in() {
-    for (name, reply) in pages_with_script(&brand("Acme"), "ann") {
+    for (name, reply) in pages_with_script(english(&brand("Acme")), "ann") {
         let page = body(&reply);
         let policy = header(&reply, "content-security-policy");
         assert!(policy.contains("default-src 'none'; script-src 'self'; ") && !policy.contains("unsafe"), "{policy}");
@@ -287,8 +336,8 @@ fn a_page_with_a_script_names_one_of_ours_and_lets_no_other_in() {
         assert!(page.contains("<script src=\"/.access/") && page.contains("\" defer></script>"), "{name}");
         assert!(!page.contains(" onclick") && !page.contains(" style=") && !page.contains("http"), "{name}");
         for make in [brand, with_logo] {
-            let wild = pages_with_script(&make(HOSTILE), HOSTILE);
-            let tame = pages_with_script(&make("Acme"), "ann");
+            let wild = pages_with_script(english(&make(HOSTILE)), HOSTILE);
+            let tame = pages_with_script(english(&make("Acme")), "ann");
             for ((name, tame), (_, wild)) in tame.iter().zip(&wild) {
                 assert_eq!(skeleton(body(tame)), skeleton(body(wild)), "{name}");
             }
@@ -301,7 +350,7 @@ fn a_page_with_a_script_names_one_of_ours_and_lets_no_other_in() {
 
 #[test]
 fn the_page_that_leaves_after_a_form_needs_no_script_and_goes_where_it_says() {
-    let page = leave_for(&brand("Acme"), "Okta", "https://op.test/auth?a=1&b=\"><script>");
+    let page = leave_for(english(&brand("Acme")), "Okta", "https://op.test/auth?a=1&b=\"><script>");
     let there = "https://op.test/auth?a=1&#38;b=%22%3E%3Cscript%3E";
     assert_eq!(page.status, StatusCode::OK);
     assert!(
@@ -312,7 +361,10 @@ fn the_page_that_leaves_after_a_form_needs_no_script_and_goes_where_it_says() {
     assert!(body(&page).contains(&format!("href=\"{there}\"")));
     assert!(!body(&page).contains("<script"));
     for elsewhere in ["javascript:alert(1)", "//evil.test", "data:text/html,x"] {
-        assert!(body(&leave_for(&brand("Acme"), "Okta", elsewhere)).contains("content=\"0;url=/\""), "{elsewhere}");
+        assert!(
+            body(&leave_for(english(&brand("Acme")), "Okta", elsewhere)).contains("content=\"0;url=/\""),
+            "{elsewhere}"
+        );
     }
 }
 
@@ -320,15 +372,15 @@ fn the_page_that_leaves_after_a_form_needs_no_script_and_goes_where_it_says() {
 fn the_login_page_offers_what_there_is_in_order() {
     let providers = two_providers("Big & Co");
     let view = LoginView { providers: &providers, ..by_mail("", "/a?b=1&c", None) };
-    let page = login(&brand("Acme"), &view);
+    let page = login(english(&brand("Acme")), &view);
     let first = "href=\"/.access/oidc/start?provider=one&#38;to=%2Fa%3Fb%3D1%26c\"";
     assert!(body(&page).contains(first), "{}", body(&page));
     assert!(body(&page).contains("Log in with Big &#38; Co") && body(&page).contains("/.access/oidc/icon/one"));
     assert_eq!(body(&page).matches("Not reachable just now.").count(), 1);
     assert!(body(&page).contains(">or<") && !body(&page).contains("id=\"passkey\""));
-    let buttons_alone = login(&brand("Acme"), &LoginView { address: AddressField::Absent, ..view });
-    assert!(!body(&buttons_alone).contains("<form") && !body(&buttons_alone).contains(">or<"));
-    let passkey = login(&brand("Acme"), &LoginView { passkey: true, ..view });
+    let buttons_alone = login(english(&brand("Acme")), &LoginView { address: AddressField::Absent, ..view });
+    assert!(!body(&buttons_alone).contains("action=\"/.access/login\"") && !body(&buttons_alone).contains(">or<"));
+    let passkey = login(english(&brand("Acme")), &LoginView { passkey: true, ..view });
     assert!(body(&passkey).contains("<button type=\"button\" id=\"passkey\""));
 }
 
@@ -336,7 +388,7 @@ fn the_login_page_offers_what_there_is_in_order() {
 fn who_has_no_access_is_told_as_whom_and_offered_ways_on() {
     let provider = ProviderButton { name: "okta", title: "Okta", icon: false, up: true };
     let view = NoAccessView { email: "ann@example.com", provider, to: "/x", request_id: "r1" };
-    let page = no_access(&brand("Acme"), &view);
+    let page = no_access(english(&brand("Acme")), &view);
     assert!(body(&page).contains("You are signed in at <strong dir=\"auto\">Okta</strong> as"));
     assert!(body(&page).contains(">ann@example.com</strong>"));
     assert!(body(&page).contains("provider=okta&#38;to=%2Fx&#38;another=1"));
@@ -361,15 +413,19 @@ fn check_form(reply: &Reply, action: &str, fields: &[&str]) {
 #[test]
 fn forms_post_the_agreed_fields_to_the_agreed_paths() {
     let brand = brand("Acme Orders");
-    let page = login(&brand, &by_mail("a@b.example", "/x?y=1&z=\"", None));
+    let page = login(english(&brand), &by_mail("a@b.example", "/x?y=1&z=\"", None));
     let to = "name=\"to\" value=\"/x?y=1&#38;z=&#34;\"";
     check_form(&page, "/.access/login", &[to, "name=\"email\" type=\"email\" value=\"a@b.example\""]);
-    let page = check_mail(&brand, &CheckView { address: None, minutes: 15, problem: None });
+    let page = check_mail(english(&brand), &CheckView { address: None, minutes: 15, problem: None });
     check_form(&page, "/.access/code", &["name=\"code\""]);
-    check_form(&confirm_link(&brand, "T0-k_n", "a@b.example"), "/.access/link", &["name=\"token\" value=\"T0-k_n\""]);
+    check_form(
+        &confirm_link(english(&brand), "T0-k_n", "a@b.example"),
+        "/.access/link",
+        &["name=\"token\" value=\"T0-k_n\""],
+    );
     let choices =
         [ChoiceView { id: "42", name: "One", current: false }, ChoiceView { id: "43", name: "Two", current: true }];
-    let page = choose(&brand, "a@b.example", &choices, "/x");
+    let page = choose(english(&brand), "a@b.example", &choices, "/x");
     let fields = ["name=\"to\" value=\"/x\"", "name=\"customer\" value=\"42\"", "name=\"customer\" value=\"43\""];
     check_form(&page, "/.access/choose", &fields);
     check_form(&page, "/.access/logout", &[]);
@@ -383,23 +439,26 @@ fn the_account_page_ends_others_one_by_one_or_all_at_once_and_itself_by_logging_
         started: "3 May".to_owned(),
         last_used: "today".to_owned(),
         current,
+        preview: None,
     };
     let with = |sessions| AccountView {
         email: "a@b.example",
         name: None,
         customer: None,
         role: "user",
+        can_preview: true,
         can_switch: false,
         sessions,
         passkeys: None,
     };
-    let alone = account(&brand("Acme"), &with(vec![session("s1", true)]));
+    let alone = account(english(&brand("Acme")), &with(vec![session("s1", true)]));
     assert!(!body(&alone).contains("/.access/sessions/end") && !body(&alone).contains("/.access/choose"));
     check_form(&alone, "/.access/logout", &[]);
-    let both = account(&brand("Acme"), &with(vec![session("s1", true), session("s2", false)]));
+    let both = account(english(&brand("Acme")), &with(vec![session("s1", true), session("s2", false)]));
     check_form(&both, "/.access/sessions/end", &["name=\"session\" value=\"s2\""]);
     assert!(body(&both).contains("name=\"all\" value=\"1\"") && !body(&both).contains("value=\"s1\""));
-    let nameless = account(&brand("Acme"), &with(vec![SessionView { device: String::new(), ..session("s1", true) }]));
+    let nameless =
+        account(english(&brand("Acme")), &with(vec![SessionView { device: String::new(), ..session("s1", true) }]));
     assert!(body(&nameless).contains(">An unknown browser<"));
 }
 
@@ -410,23 +469,24 @@ fn passkeys_are_named_and_deleted_by_forms_and_the_last_one_says_what_it_was_for
         name: None,
         customer: None,
         role: "user",
+        can_preview: true,
         can_switch: false,
         sessions: Vec::new(),
         passkeys: Some(passkeys),
     };
     let two = passkeys("k1", true);
-    let page = account(&brand("Acme"), &view(two.clone()));
+    let page = account(english(&brand("Acme")), &view(two.clone()));
     check_form(&page, "/.access/passkey/name", &["name=\"passkey\" value=\"k1\"", "name=\"name\" value=\"k1\""]);
     check_form(&page, "/.access/passkey/remove", &["name=\"passkey\" value=\"k1\""]);
     assert!(body(&page).contains("id=\"name-1\"") && body(&page).contains("id=\"name-2\""));
     assert!(!body(&page).contains("This is your last passkey"));
     let one = PasskeysView { passkeys: two.passkeys.iter().take(1).cloned().collect(), ..two };
-    assert!(body(&account(&brand("Acme"), &view(one))).contains("This is your last passkey"));
+    assert!(body(&account(english(&brand("Acme")), &view(one))).contains("This is your last passkey"));
 }
 
 #[test]
 fn the_offer_has_a_way_on_without_script_unless_a_passkey_is_needed() {
-    let offer = |is_required| passkey_offer(&brand("Acme"), &PasskeyOfferView { to: "/x", is_required });
+    let offer = |is_required| passkey_offer(english(&brand("Acme")), &PasskeyOfferView { to: "/x", is_required });
     check_form(&offer(false), "/.access/passkey/offer", &["name=\"to\" value=\"/x\""]);
     assert!(body(&offer(false)).contains("data-onward=\"/x\"") && !body(&offer(true)).contains("data-onward"));
     check_form(&offer(true), "/.access/logout", &[]);
@@ -436,7 +496,7 @@ fn the_offer_has_a_way_on_without_script_unless_a_passkey_is_needed() {
 fn the_script_is_an_asset_that_finds_every_sentence_on_the_page() {
     let script = passkey_script();
     assert_eq!(header(&script, "content-type"), "text/javascript; charset=utf-8");
-    let page = login(&brand("Acme"), &LoginView { passkey: true, ..by_mail("", "/", None) });
+    let page = login(english(&brand("Acme")), &LoginView { passkey: true, ..by_mail("", "/", None) });
     for name in ["cancelled", "refused", "known", "enough", "expired", "too_often", "unavailable", "failed"] {
         assert!(body(&page).contains(&format!(" data-{name}=\"")), "{name}");
     }
@@ -450,33 +510,33 @@ fn customers_of_one_name_can_be_told_apart() {
         ChoiceView { id: "id-2", name: "Twin", current: false },
         ChoiceView { id: "id-3", name: "Other", current: false },
     ];
-    let page = choose(&brand("Acme"), "a@b.example", &choices, "/");
+    let page = choose(english(&brand("Acme")), "a@b.example", &choices, "/");
     assert!(body(&page).contains(">id-1<") && body(&page).contains(">id-2<") && !body(&page).contains(">id-3<"));
 }
 
 #[test]
 fn a_problem_is_announced_and_tied_to_its_field() {
     let brand = brand("Acme");
-    let page = login(&brand, &by_mail("ann", "/", Some(LoginProblem::BadAddress)));
+    let page = login(english(&brand), &by_mail("ann", "/", Some(LoginProblem::BadAddress)));
     assert!(body(&page).contains("role=\"alert\" id=\"problem\""));
     assert!(body(&page).contains("aria-invalid=\"true\" aria-describedby=\"problem lead\""));
     assert!(body(&page).contains("<title>Problem: Log in · Acme</title>"));
-    let page = login(&brand, &by_mail("ann", "/", Some(LoginProblem::TooMany { minutes: 3 })));
+    let page = login(english(&brand), &by_mail("ann", "/", Some(LoginProblem::TooMany { minutes: 3 })));
     assert_eq!(page.headers[header::RETRY_AFTER], "180");
     assert!(body(&page).contains("3 minutes") && !body(&page).contains("aria-invalid"));
 }
 
 #[test]
 fn the_logo_is_named_only_where_there_is_one() {
-    let page = logged_out(&brand("Acme"));
+    let page = logged_out(english(&brand("Acme")));
     assert!(!body(&page).contains("/.access/logo") && body(&page).contains(">A</span>"));
-    let page = logged_out(&with_logo("Acme"));
+    let page = logged_out(english(&with_logo("Acme")));
     assert!(body(&page).contains("<img src=\"/.access/logo\" alt=\"Acme\">"));
 }
 
 fn letter(title: &str, link: &str) -> mail::Letter {
     let brand = Brand { color: Color::parse("#112233").expect("a colour"), ..brand(title) };
-    mail::login_letter(&brand, link, "042137", 15, "orders.example.com")
+    mail::login_letter(english(&brand), link, "042137", 15, "orders.example.com")
 }
 
 /// Every run of exactly six digits in a text.
@@ -507,7 +567,7 @@ fn a_letter_says_it_all_in_both_parts_with_one_link_and_one_code() {
 fn a_letter_tells_of_a_new_passkey_in_both_parts() {
     let account = "https://orders.example.com:8443/.access/account";
     let news = |device| mail::PasskeyNews { host: "orders.example.com", device, at: "3 May 2026, 10:11", account };
-    let letter = mail::passkey_letter(&brand("Acme\nOrders"), &news("Firefox, Linux"));
+    let letter = mail::passkey_letter(english(&brand("Acme\nOrders")), &news("Firefox, Linux"));
     assert_eq!(letter.subject, "A passkey was added to your account at Acme Orders");
     for part in [&letter.text, &letter.html] {
         assert_eq!(part.matches(account).count(), 1, "{part}");
@@ -516,7 +576,33 @@ fn a_letter_tells_of_a_new_passkey_in_both_parts() {
         }
         assert!(!part.contains(['{', '}']) || part.contains("@media"), "{part}");
     }
-    assert!(!mail::passkey_letter(&brand("Acme"), &news("")).text.contains("with ,"));
+    assert!(!mail::passkey_letter(english(&brand("Acme")), &news("")).text.contains("with ,"));
+}
+
+#[test]
+fn a_letter_in_any_language_says_it_all_in_both_parts() {
+    let brand = brand("Acme Orders");
+    let link = "https://orders.example.com/.access/link/abc-DEF_1";
+    let account = "https://orders.example.com/.access/account";
+    for language in Language::ALL {
+        let look = Look { brand: &brand, language };
+        let login = mail::login_letter(look, link, "042137", 15, "orders.example.com");
+        let news = mail::PasskeyNews { host: "orders.example.com", device: "Firefox, Linux", at: "AT", account };
+        let news = mail::passkey_letter(look, &news);
+        let t = look.texts();
+        for (letter, said) in [
+            (&login, [link, "042137", "15", t.mail.by_code, t.mail.ignore]),
+            (&news, [account, "Firefox, Linux", "AT", t.passkey.mail.good, t.passkey.mail.not_you]),
+        ] {
+            assert!(letter.subject.contains("Acme Orders") && !letter.subject.contains('{'), "{}", letter.subject);
+            for said in said {
+                assert!(letter.text.contains(said) && letter.html.contains(said), "{language}: {said}");
+            }
+            assert!(letter.html.contains(&format!("<html lang=\"{language}\">")));
+            assert!(!letter.text.contains(['{', '}']), "{}", letter.text);
+        }
+        assert_eq!(six_digits(&login.text), ["042137"], "{language}");
+    }
 }
 
 #[test]
@@ -529,8 +615,8 @@ fn a_title_begins_no_header_and_no_markup_in_a_letter() {
 proptest! {
     #[test]
     fn no_title_or_address_changes_a_pages_markup(text in "\\PC{0,40}", title in "\\PC{0,40}") {
-        let tame = every_page(&brand("Acme"), "ann");
-        let wild = every_page(&brand(&title), &text);
+        let tame = every_page(english(&brand("Acme")), "ann");
+        let wild = every_page(english(&brand(&title)), &text);
         for ((name, _, tame), (_, _, wild)) in tame.iter().zip(&wild) {
             // An empty name shows the id instead, which the page with equal names shows beside the name; and no request is
             // without an id, which pages without a brand would leave out.

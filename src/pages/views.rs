@@ -8,10 +8,12 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
+use super::languages::{ChosenOn, LanguagePicker};
 use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
-use super::texts::{ENGLISH, ErrorTexts, Sentence, Texts, fill};
-use super::{Brand, Reply};
+use super::texts::{ErrorTexts, Sentence, Texts, fill};
+use super::{Brand, Look, Reply};
+use crate::types::Language;
 
 /// The facts of the page that asks for the code.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +67,8 @@ pub struct AccountView<'a> {
     pub role: &'a str,
     /// Whether another customer can be chosen.
     pub can_switch: bool,
+    /// Whether the app can be seen as its customers do.
+    pub can_preview: bool,
     /// The person's sessions in this app.
     pub sessions: Vec<SessionView>,
     /// The person's passkeys on this domain; nothing where there can be none.
@@ -84,6 +88,8 @@ pub struct SessionView {
     pub last_used: String,
     /// Whether it is the one that asks.
     pub current: bool,
+    /// Through whose eyes it looks, where it is a preview.
+    pub preview: Option<String>,
 }
 
 /// The facts of a refusal.
@@ -112,7 +118,7 @@ pub struct ErrorView<'a> {
 
 /// What every page of a brand shares.
 pub(super) struct Frame<'a> {
-    pub(super) brand: &'a Brand,
+    pub(super) look: Look<'a>,
     pub(super) heading: String,
     pub(super) problem: bool,
     pub(super) wide: bool,
@@ -123,6 +129,7 @@ pub(super) struct Frame<'a> {
 struct CheckPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
+    languages: LanguagePicker<'a>,
     sent: Sentence<'a>,
     valid: String,
     problem: Option<String>,
@@ -197,11 +204,13 @@ struct Choice<'a> {
 struct AccountPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
+    languages: LanguagePicker<'a>,
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
     passkeys: Option<PasskeySection<'a>>,
     others: bool,
     back: String,
+    preview_link: &'static str,
 }
 
 struct OwnSession<'a> {
@@ -209,6 +218,7 @@ struct OwnSession<'a> {
     device: &'a str,
     times: String,
     which: String,
+    preview: Option<String>,
 }
 
 #[derive(Template)]
@@ -225,8 +235,8 @@ struct DeniedPage<'a> {
 
 /// Says that a mail may be on its way, the same for every address, and asks for the code.
 #[must_use]
-pub fn check_mail(brand: &Brand, view: &CheckView<'_>) -> Reply {
-    let t = &ENGLISH;
+pub fn check_mail(look: Look<'_>, view: &CheckView<'_>) -> Reply {
+    let t = look.texts();
     let (status, problem) = match view.problem {
         None => (StatusCode::OK, None),
         Some(CodeProblem::Wrong { left }) => (StatusCode::UNPROCESSABLE_ENTITY, Some((t.check.wrong)(left))),
@@ -234,14 +244,15 @@ pub fn check_mail(brand: &Brand, view: &CheckView<'_>) -> Reply {
         // No code can be right any more, so the page does not ask for one.
         Some(CodeProblem::Ended) => {
             let paragraphs = vec![t.check.ended];
-            return notice(StatusCode::GONE, brand, t.check.ended_heading, paragraphs, Some(t.link.new_mail));
+            return notice(StatusCode::GONE, look, t.check.ended_heading, paragraphs, Some(t.link.new_mail));
         }
     };
     let reply = render(
         status,
         &CheckPage {
             t,
-            frame: Frame { problem: problem.is_some(), ..Frame::new(brand, t.check.heading) },
+            frame: Frame { problem: problem.is_some(), ..Frame::new(look, t.check.heading) },
+            languages: LanguagePicker::new(look, ChosenOn::Check, None),
             sent: match view.address {
                 Some(address) => Sentence::new(t.check.sent_to, &[("address", address)]),
                 None => Sentence::new(t.check.sent, &[]),
@@ -259,39 +270,39 @@ pub fn check_mail(brand: &Brand, view: &CheckView<'_>) -> Reply {
 
 /// Asks the browser that opened its link to press a button: a scanner opens links, but presses nothing.
 #[must_use]
-pub fn confirm_link(brand: &Brand, token: &str, address: &str) -> Reply {
-    let t = &ENGLISH;
-    let heading = fill(t.log_in_to, &[("title", &brand.title)]);
+pub fn confirm_link(look: Look<'_>, token: &str, address: &str) -> Reply {
+    let t = look.texts();
+    let heading = fill(t.log_in_to, &[("title", &look.brand.title)]);
     let who = Sentence::new(t.link.confirm, &[("address", address)]);
-    render(StatusCode::OK, &ConfirmPage { t, frame: Frame::new(brand, &heading), who, token })
+    render(StatusCode::OK, &ConfirmPage { t, frame: Frame::new(look, &heading), who, token })
 }
 
 /// Shows the code to type in the browser that asked.
 #[must_use]
-pub fn other_browser(brand: &Brand, code: &str) -> Reply {
-    let t = &ENGLISH;
-    render(StatusCode::OK, &OtherBrowserPage { t, frame: Frame::new(brand, t.link.elsewhere_heading), code })
+pub fn other_browser(look: Look<'_>, code: &str) -> Reply {
+    let t = look.texts();
+    render(StatusCode::OK, &OtherBrowserPage { t, frame: Frame::new(look, t.link.elsewhere_heading), code })
 }
 
 /// The link was used, is too old, or never was one: 410.
 #[must_use]
-pub fn link_ended(brand: &Brand) -> Reply {
-    let t = &ENGLISH.link;
-    notice(StatusCode::GONE, brand, t.ended_heading, vec![t.ended], Some(t.new_mail))
+pub fn link_ended(look: Look<'_>) -> Reply {
+    let t = &look.texts().link;
+    notice(StatusCode::GONE, look, t.ended_heading, vec![t.ended], Some(t.new_mail))
 }
 
 /// The button was pressed in a browser that did not ask: 403.
 #[must_use]
-pub fn wrong_browser(brand: &Brand) -> Reply {
-    let t = &ENGLISH.link;
+pub fn wrong_browser(look: Look<'_>) -> Reply {
+    let t = &look.texts().link;
     let paragraphs = vec![t.wrong_browser, t.wrong_browser_next];
-    notice(StatusCode::FORBIDDEN, brand, t.wrong_browser_heading, paragraphs, Some(ENGLISH.start_again))
+    notice(StatusCode::FORBIDDEN, look, t.wrong_browser_heading, paragraphs, Some(look.texts().start_again))
 }
 
 /// Offers a person's customers, a button each.
 #[must_use]
-pub fn choose(brand: &Brand, email: &str, choices: &[ChoiceView<'_>], to: &str) -> Reply {
-    let t = &ENGLISH;
+pub fn choose(look: Look<'_>, email: &str, choices: &[ChoiceView<'_>], to: &str) -> Reply {
+    let t = look.texts();
     let choices: Vec<_> = choices
         .iter()
         .map(|choice| Choice {
@@ -304,13 +315,13 @@ pub fn choose(brand: &Brand, email: &str, choices: &[ChoiceView<'_>], to: &str) 
         })
         .collect();
     let lead = Sentence::new(t.choose.lead, &[("email", email)]);
-    render(StatusCode::OK, &ChoosePage { t, frame: Frame::new(brand, t.choose.heading), lead, choices, to })
+    render(StatusCode::OK, &ChoosePage { t, frame: Frame::new(look, t.choose.heading), lead, choices, to })
 }
 
 /// Who the person is here, and where they are logged in.
 #[must_use]
-pub fn account(brand: &Brand, view: &AccountView<'_>) -> Reply {
-    let t = &ENGLISH;
+pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
+    let t = look.texts();
     let sessions = view
         .sessions
         .iter()
@@ -323,21 +334,24 @@ pub fn account(brand: &Brand, view: &AccountView<'_>) -> Reply {
                 device,
                 times: fill(t.account.times, &values),
                 which: fill(t.account.end_which, &values),
+                preview: session.preview.as_ref().map(|who| super::preview::session_mark(look, who)),
             }
         })
         .collect();
-    let passkeys = view.passkeys.as_ref().map(PasskeySection::new);
+    let passkeys = view.passkeys.as_ref().map(|view| PasskeySection::new(t, view));
     let has_script = passkeys.as_ref().is_some_and(|section| section.button.is_some());
     let reply = render(
         StatusCode::OK,
         &AccountPage {
             t,
-            frame: Frame { wide: true, ..Frame::new(brand, t.account.heading) },
+            frame: Frame { wide: true, ..Frame::new(look, t.account.heading) },
+            languages: LanguagePicker::new(look, ChosenOn::Account, None),
             view,
             sessions,
             passkeys,
             others: view.sessions.iter().any(|session| !session.current),
-            back: fill(t.account.back, &[("title", &brand.title)]),
+            back: fill(t.account.back, &[("title", &look.brand.title)]),
+            preview_link: super::preview::account_link(look),
         },
     );
     if has_script { reply.with_own_scripts() } else { reply }
@@ -345,8 +359,8 @@ pub fn account(brand: &Brand, view: &AccountView<'_>) -> Reply {
 
 /// Who you are, why not, and what next: 403. It only offers ways on, so it can never begin a redirect loop.
 #[must_use]
-pub fn denied(brand: &Brand, view: &DeniedView<'_>) -> Reply {
-    let t = &ENGLISH;
+pub fn denied(look: Look<'_>, view: &DeniedView<'_>) -> Reply {
+    let t = look.texts();
     let who = match (view.email, view.customer) {
         (Some(email), Some(customer)) => Sentence::new(t.denied.who_for, &[("email", email), ("customer", customer)]),
         (Some(email), None) => Sentence::new(t.denied.who, &[("email", email)]),
@@ -356,7 +370,7 @@ pub fn denied(brand: &Brand, view: &DeniedView<'_>) -> Reply {
         StatusCode::FORBIDDEN,
         &DeniedPage {
             t,
-            frame: Frame::new(brand, t.denied.heading),
+            frame: Frame::new(look, t.denied.heading),
             reason: view.reason,
             who,
             known: view.email.is_some(),
@@ -368,65 +382,66 @@ pub fn denied(brand: &Brand, view: &DeniedView<'_>) -> Reply {
 
 /// The session has ended.
 #[must_use]
-pub fn logged_out(brand: &Brand) -> Reply {
-    let t = &ENGLISH.logged_out;
-    notice(StatusCode::OK, brand, t.heading, vec![t.lead], Some(t.again))
+pub fn logged_out(look: Look<'_>) -> Reply {
+    let t = &look.texts().logged_out;
+    notice(StatusCode::OK, look, t.heading, vec![t.lead], Some(t.again))
 }
 
 /// Sends a browser whose session has ended on to its provider's log-out. A redirect would not do: browsers hold the answer to
 /// a form to the page's `form-action` (CSP 3, section 6.4.1), redirects and all.
 #[must_use]
-pub fn log_out_there(brand: &Brand, location: &str) -> Reply {
-    let t = &ENGLISH;
-    let frame = Frame::new(brand, t.logged_out.there_heading);
+pub fn log_out_there(look: Look<'_>, location: &str) -> Reply {
+    let t = look.texts();
+    let frame = Frame::new(look, t.logged_out.there_heading);
     render(StatusCode::OK, &LogOutTherePage { t, frame, location: safe_location(location) })
 }
 
 /// The session has ended, at the provider too, and nobody knows where it began.
 #[must_use]
-pub fn logged_out_there(request_id: &str) -> Reply {
-    let t = &ENGLISH;
+pub fn logged_out_there(language: Language, request_id: &str) -> Reply {
+    let t = Texts::of(language);
     let error = ErrorTexts { heading: t.logged_out.heading, happened: t.logged_out.lead, next: "" };
     render(StatusCode::OK, &NeutralPage { t, error, styled: true, request_id })
 }
 
 /// The app is switched off: 503.
 #[must_use]
-pub fn disabled(brand: &Brand) -> Reply {
-    let t = &ENGLISH.disabled;
-    let heading = fill(t.heading, &[("title", &brand.title)]);
-    notice(StatusCode::SERVICE_UNAVAILABLE, brand, &heading, vec![t.lead], None)
+pub fn disabled(look: Look<'_>) -> Reply {
+    let t = &look.texts().disabled;
+    let heading = fill(t.heading, &[("title", &look.brand.title)]);
+    notice(StatusCode::SERVICE_UNAVAILABLE, look, &heading, vec![t.lead], None)
 }
 
 /// What happened and what to do next, by status; in neutral dress where no brand is known.
 #[must_use]
-pub fn error(brand: Option<&Brand>, view: &ErrorView<'_>) -> Reply {
-    error_page(brand, view, (ENGLISH.error)(view.status))
+pub fn error(brand: Option<&Brand>, language: Language, view: &ErrorView<'_>) -> Reply {
+    error_page(brand, language, view, (Texts::of(language).error)(view.status))
 }
 
 /// "Too many tries" (429), and when to try again. On the hub there is no brand.
 #[must_use]
-pub fn too_many(brand: Option<&Brand>, minutes: u32, request_id: &str) -> Reply {
+pub fn too_many(brand: Option<&Brand>, language: Language, minutes: u32, request_id: &str) -> Reply {
     let view = ErrorView { status: StatusCode::TOO_MANY_REQUESTS, request_id };
-    let happened = (ENGLISH.login.too_many)(minutes);
-    let error = ErrorTexts { happened: &happened, next: ENGLISH.too_many_next, ..(ENGLISH.error)(view.status) };
-    error_page(brand, &view, error).retry_after(minutes)
+    let t = Texts::of(language);
+    let happened = (t.login.too_many)(minutes);
+    let error = ErrorTexts { happened: &happened, next: t.too_many_next, ..(t.error)(view.status) };
+    error_page(brand, language, &view, error).retry_after(minutes)
 }
 
 /// The same for a script.
 #[must_use]
-pub fn too_many_json(minutes: u32, request_id: &str) -> Reply {
+pub fn too_many_json(language: Language, minutes: u32, request_id: &str) -> Reply {
     let value = serde_json::json!({
         "error": "too_many_tries",
-        "message": (ENGLISH.login.too_many)(minutes),
+        "message": (Texts::of(language).login.too_many)(minutes),
         "retry_after_seconds": u64::from(minutes.max(1)) * 60,
         "request_id": request_id,
     });
     Reply::json(StatusCode::TOO_MANY_REQUESTS, &value).retry_after(minutes)
 }
 
-fn error_page(brand: Option<&Brand>, view: &ErrorView<'_>, error: ErrorTexts<'_>) -> Reply {
-    let t = &ENGLISH;
+fn error_page(brand: Option<&Brand>, language: Language, view: &ErrorView<'_>, error: ErrorTexts<'_>) -> Reply {
+    let t = Texts::of(language);
     let request_id = view.request_id;
     match brand {
         None => render(view.status, &NeutralPage { t, error, styled: false, request_id }),
@@ -434,7 +449,7 @@ fn error_page(brand: Option<&Brand>, view: &ErrorView<'_>, error: ErrorTexts<'_>
             view.status,
             &NoticePage {
                 t,
-                frame: Frame::new(brand, error.heading),
+                frame: Frame::new(Look { brand, language }, error.heading),
                 paragraphs: vec![error.happened, error.next],
                 log_in: None,
                 request_id: Some(request_id),
@@ -445,33 +460,37 @@ fn error_page(brand: Option<&Brand>, view: &ErrorView<'_>, error: ErrorTexts<'_>
 
 pub(super) fn notice(
     status: StatusCode,
-    brand: &Brand,
+    look: Look<'_>,
     heading: &str,
     paragraphs: Vec<&'static str>,
     log_in: Option<&'static str>,
 ) -> Reply {
-    let frame = Frame::new(brand, heading);
-    render(status, &NoticePage { t: &ENGLISH, frame, paragraphs, log_in, request_id: None })
+    let frame = Frame::new(look, heading);
+    render(status, &NoticePage { t: look.texts(), frame, paragraphs, log_in, request_id: None })
 }
 
 impl<'a> Frame<'a> {
-    pub(super) fn new(brand: &'a Brand, heading: &str) -> Self {
-        Self { brand, heading: heading.to_owned(), problem: false, wide: false }
+    pub(super) fn new(look: Look<'a>, heading: &str) -> Self {
+        Self { look, heading: heading.to_owned(), problem: false, wide: false }
     }
 
     /// The document's title: the page first, for that is what differs between tabs.
     pub(super) fn title(&self) -> String {
         let heading = if self.problem {
-            fill(ENGLISH.problem_title, &[("heading", &self.heading)])
+            fill(self.look.texts().problem_title, &[("heading", &self.heading)])
         } else {
             self.heading.clone()
         };
-        if heading.contains(&self.brand.title) { heading } else { format!("{heading} · {}", self.brand.title) }
+        if heading.contains(&self.look.brand.title) {
+            heading
+        } else {
+            format!("{heading} · {}", self.look.brand.title)
+        }
     }
 
     /// The title's first letter or digit, where there is no logo.
     pub(super) fn initial(&self) -> impl Display {
-        let first = self.brand.title.chars().find(|character| character.is_alphanumeric()).unwrap_or('·');
+        let first = self.look.brand.title.chars().find(|character| character.is_alphanumeric()).unwrap_or('·');
         first.to_uppercase()
     }
 }

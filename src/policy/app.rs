@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, civil::Date};
 
 use super::nominate::Terms;
-use super::{CustomerList, Grant, Origin, Refusal, Roles, Row};
+use super::{ConditionFacts, Customer, CustomerList, Grant, Origin, PreviewPlan, Refusal, Roles, Row, Subject, TeamPlan};
 use crate::types::{AppName, DisplayName, Email, ProviderName, RoleName};
 
 /// Who may enter an app, and as what.
@@ -25,8 +25,12 @@ pub struct AppPolicy {
     pub workspace: BTreeMap<Email, WorkspaceUser>,
     /// Its staff by what a provider says of them.
     pub workspace_groups: Option<WorkspaceGroups>,
+    /// What it allows of previews.
+    pub preview: PreviewPlan,
     /// The time zone that days begin in.
     pub time_zone: TimeZone,
+    /// How customers look after their own people, where they may.
+    pub team: Option<TeamPlan>,
 }
 
 /// Which groups of an OpenID provider are staff in one app.
@@ -36,6 +40,8 @@ pub struct WorkspaceGroups {
     pub provider: ProviderName,
     /// Groups and their roles; the first that a person is in counts.
     pub roles: Vec<(String, RoleName)>,
+    /// Those of them whose people may preview.
+    pub preview: Vec<String>,
 }
 
 /// One of the workspace's own people in one app.
@@ -45,6 +51,8 @@ pub struct WorkspaceUser {
     pub name: Option<DisplayName>,
     /// The role in this app.
     pub role: RoleName,
+    /// Whether the person may see the app as its customers do.
+    pub preview: bool,
 }
 
 /// What all rows of one person came to.
@@ -109,6 +117,27 @@ impl AppPolicy {
         }
     }
 
+    /// Whether somebody with this row may hold a role for a customer. Whoever is in no table has a row without columns, so a `when`
+    /// that looks at one is not true of them.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why not.
+    pub fn admits(
+        &self,
+        role: &RoleName,
+        row: &Row,
+        customer: Option<&Customer>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.roles.admits(role, ConditionFacts::of_row(Subject::Row(row), customer, now, &self.time_zone))
+    }
+
+    /// A list by its name.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Option<&CustomerList> {
+        self.lists.iter().find(|list| list.name == name)
+    }
+
     /// Puts one person's nominations together. Two for the same customer are ambiguous, and then neither counts, for we
     /// cannot know which of the two roles was meant.
     #[must_use]
@@ -131,6 +160,7 @@ impl AppPolicy {
                         let list = |grant: &Grant| match &grant.origin {
                             Origin::List(name) => name.clone(),
                             Origin::Workspace => "workspace".to_owned(),
+                            Origin::Record => "records".to_owned(),
                         };
                         settled.refusals.push(Refusal::Ambiguous {
                             first: list(first),

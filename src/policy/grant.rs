@@ -47,6 +47,8 @@ pub struct Customer {
 pub enum Origin {
     /// A customer list, by name.
     List(String),
+    /// A record that people made: staff, or the customer's own administrators.
+    Record,
     /// The workspace's own people.
     Workspace,
 }

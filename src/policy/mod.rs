@@ -19,10 +19,12 @@ mod looks;
 mod nominate;
 mod parameters;
 mod pattern;
+mod preview;
 mod request;
 mod role;
 mod row;
 mod rule;
+mod team;
 
 pub use access::{Access, RuleView};
 pub use app::{AppPolicy, Settled, WorkspaceGroups, WorkspaceUser};
@@ -36,10 +38,12 @@ pub use identity::{IdentityPlan, JwtPlan, Preset};
 pub use looks::Looked;
 pub use nominate::{Assign, CustomerList, ListColumns, ListRole, Refusal};
 pub use pattern::{InvalidPattern, PathPattern};
+pub use preview::{Actor, PreviewEnd, PreviewPlan, PreviewRefusal};
 pub use request::{Request, decode, is_invisible, parameters};
 pub use role::{DaysBack, Role, Roles};
 pub use row::{Row, Value};
 pub use rule::{Effect, InvalidRule, MethodSet, Rule};
+pub use team::{NotAllowed, PortalRight, TeamPlan};
 
 #[cfg(test)]
 mod tests;

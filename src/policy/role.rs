@@ -1,8 +1,8 @@
 //! Roles: named sets of rules that may include other roles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Condition, Rule};
+use super::{Condition, PortalRight, Rule};
 use crate::types::{Requirement, RoleName, Way};
 
 /// One role of an app.
@@ -20,6 +20,8 @@ pub struct Role {
     pub level: Option<u32>,
     /// Whether nobody may take it away from who has it.
     pub irrevocable: bool,
+    /// What its holders may do on the team page, for their own customer.
+    pub portal: BTreeSet<PortalRight>,
     /// How many days back its holders may see, where neither row nor list says.
     pub days_back: Option<DaysBack>,
 }
@@ -33,11 +35,39 @@ pub enum DaysBack {
     Unlimited,
 }
 
+impl DaysBack {
+    /// As a limit: so many days, or none.
+    #[must_use]
+    pub const fn limit(self) -> Option<u32> {
+        match self {
+            Self::Days(days) => Some(days),
+            Self::Unlimited => None,
+        }
+    }
+}
+
 /// The roles of an app. Every included role exists and no role includes itself: `config` sees to it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Roles(pub BTreeMap<RoleName, Role>);
 
 impl Roles {
+    /// The roles of an app that configures none and lets customers look after their own people. Each may do everything in the app,
+    /// which tells them apart; they differ in what they may do to their colleagues' access.
+    #[must_use]
+    pub fn of_a_team() -> Self {
+        const LADDER: [(&str, Option<&str>, &[PortalRight]); 3] = [
+            ("member", None, &[]),
+            ("moderator", Some("member"), &[PortalRight::Members, PortalRight::Invite]),
+            ("administrator", Some("moderator"), &[PortalRight::Roles, PortalRight::Remove, PortalRight::Dashboard]),
+        ];
+        let role = |(name, includes, portal): &(&str, Option<&str>, &[PortalRight])| {
+            let includes = includes.and_then(|name| RoleName::parse(name).ok()).into_iter().collect();
+            let portal = portal.iter().copied().collect();
+            Some((RoleName::parse(name).ok()?, Role { includes, portal, ..Role::default() }))
+        };
+        Self(LADDER.iter().filter_map(role).collect())
+    }
+
     /// The two roles of an app that configures none: both may do everything, and the app tells them apart.
     #[must_use]
     pub fn standard() -> Self {
@@ -96,6 +126,12 @@ impl Roles {
     }
 
     /// A role and all that it includes, depth first, each once.
+    pub(super) fn held<'a>(&'a self, name: &RoleName) -> impl Iterator<Item = (&'a RoleName, &'a Role)> {
+        let mut seen = Vec::new();
+        self.walk(name, &mut seen);
+        seen.into_iter()
+    }
+
     fn walk<'a>(&'a self, name: &RoleName, seen: &mut Vec<(&'a RoleName, &'a Role)>) {
         let Some((name, role)) = self.0.get_key_value(name) else { return };
         if seen.iter().any(|(known, _)| *known == name) {

@@ -66,7 +66,9 @@ fn policy(roles: Roles) -> AppPolicy {
         default_role: Some(role("user")),
         workspace: std::collections::BTreeMap::new(),
         workspace_groups: None,
+        preview: PreviewPlan::default(),
         time_zone: TimeZone::UTC,
+        team: None,
     }
 }
 
@@ -167,6 +169,7 @@ fn list(extra: impl FnOnce(&mut CustomerList)) -> CustomerList {
         role: ListRole::Column(column("level")),
         condition: None,
         assign: Vec::new(),
+        adjustable: false,
     };
     extra(&mut list);
     list

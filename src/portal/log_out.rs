@@ -17,8 +17,8 @@ use serde_json::json;
 
 use super::{PortalRoom, Room, store_failed};
 use crate::pages::{self, Reply};
-use crate::session::{CookieName, NO_PASSKEY_COOKIE, clearing, cookie, is_ours};
-use crate::state::audit::{self, Event};
+use crate::session::{CookieName, LANGUAGE_COOKIE, NO_PASSKEY_COOKIE, clearing, cookie, is_ours};
+use crate::state::audit::Event;
 use crate::state::sessions::{LoggedOut, Reach};
 use crate::state::visit::{HubVisit, Visit};
 use crate::types::HostName;
@@ -63,7 +63,7 @@ async fn logged_out(Extension(visit): Extension<Visit>) -> Reply {
     match &visit.live {
         // Somebody has logged in meanwhile, in another tab: a page that says otherwise would be believed.
         Some(_) => Reply::see_other("/.access/account"),
-        None => pages::logged_out(&visit.site.domain.brand),
+        None => pages::logged_out(visit.look()),
     }
 }
 
@@ -81,7 +81,7 @@ async fn back_from_provider(
 ) -> Reply {
     match room.open_way_back(&query.state) {
         Some(origin) => Reply::see_other(&format!("{origin}{LOGGED_OUT}")),
-        None => pages::logged_out_there(&visit.request_id),
+        None => pages::logged_out_there(visit.language, &visit.request_id),
     }
 }
 
@@ -97,18 +97,22 @@ impl PortalRoom {
         };
         if let Some(LoggedOut { record, sessions, .. }) = &gone {
             let (email, session, sessions) = (&record.email, record.id, *sessions);
+            if let Some(preview) = &record.preview {
+                let event = Event::PreviewEnded { email: &preview.email, session, reason: "logged-out" };
+                self.journal.write(visit, &event);
+            }
             let event = match reach {
                 Reach::Here => Event::LoggedOut { email, session },
                 Reach::Everywhere => Event::LoggedOutEverywhere { email, sessions },
             };
-            audit::write(&self.metrics, visit, &event);
+            self.journal.write(visit, &event);
         }
         let there = gone.and_then(|gone| self.log_out_there(visit, &gone));
         let reply = match &there {
             _ if asks_for_json(headers) => {
                 Reply::json(StatusCode::OK, &json!({"logged_out": true, "provider_logout": there}))
             }
-            Some(url) => pages::log_out_there(&visit.site.domain.brand, url),
+            Some(url) => pages::log_out_there(visit.look(), url),
             None => Reply::see_other(LOGGED_OUT),
         };
         cleared(reply, headers)
@@ -157,7 +161,10 @@ fn own_cookies(headers: &HeaderMap) -> Vec<HeaderValue> {
     let pairs = headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     let names = pairs.filter_map(|pair| std::str::from_utf8(pair.split(|byte| *byte == b'=').next()?).ok());
     let mut found: Vec<&str> = Vec::new();
-    for name in names.map(str::trim).filter(|name| is_ours(name) && !matches!(*name, KNOWN | NO_PASSKEY_COOKIE)) {
+    for name in names
+        .map(str::trim)
+        .filter(|name| is_ours(name) && !matches!(*name, KNOWN | NO_PASSKEY_COOKIE | LANGUAGE_COOKIE))
+    {
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if is_name && name != CookieName::Session.as_str() && !found.contains(&name) && found.len() < MOST_COOKIES {
             found.push(name);

@@ -1,7 +1,9 @@
 //! Side door: the person's own pages (choose a customer, account, log out), the brand's assets and the public keys.
 
+mod language;
 mod log_out;
 mod passkeys;
+mod preview;
 
 use std::sync::Arc;
 
@@ -11,15 +13,14 @@ use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use http::StatusCode;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::pages::{self, AccountView, ChoiceView, Reply, SessionView};
 use crate::policy::{Grant, Standing};
 use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
-use crate::state::audit::{self, Event};
-use crate::state::metrics::Metrics;
+use crate::state::audit::{Event, Journal};
+use crate::state::people_search::PeopleSearch;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
@@ -34,12 +35,14 @@ pub struct PortalRoom {
     pub store: Arc<dyn Store>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
+    /// Finds people to be previewed.
+    pub people: Arc<dyn PeopleSearch>,
     /// Whose public keys are shown.
     pub signer: Arc<Signer>,
     /// What seals whatever goes through a browser.
     pub seal: Arc<Seal>,
-    /// The counters.
-    pub metrics: Arc<Metrics>,
+    /// The audit log.
+    pub journal: Arc<Journal>,
 }
 
 /// What the hub has of the portal.
@@ -54,6 +57,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
     Router::new()
         .route("/.access/choose", get(show_choices).post(choose))
         .route("/.access/account", get(show_account))
+        .route("/.access/language", post(language::choose))
         .route("/.access/sessions/end", post(end_sessions))
         .route("/.access/passkey/name", post(passkeys::name))
         .route("/.access/passkey/remove", post(passkeys::remove))
@@ -62,6 +66,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/logo", get(logo))
         .route("/.access/jwks.json", get(public_keys))
         .merge(log_out::router())
+        .merge(preview::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(room)
@@ -94,7 +99,7 @@ async fn show_choices(State(room): Room, Extension(visit): Extension<Visit>, Que
             current: Some(&customer.id) == current.as_ref(),
         })
         .collect();
-    pages::choose(&visit.site.domain.brand, live.record.email.as_str(), &choices, &to)
+    pages::choose(visit.look(), live.record.email.as_str(), &choices, &to)
 }
 
 #[derive(Deserialize)]
@@ -120,7 +125,7 @@ async fn choose(State(room): Room, Extension(visit): Extension<Visit>, Form(form
     match room.sessions.switch(live, customer.clone(), visit.now).await {
         Ok(Some(token)) => {
             let event = Event::CustomerChosen { email: &live.record.email, session: token.hash(), customer: &customer };
-            audit::write(&room.metrics, &visit, &event);
+            room.journal.write(&visit, &event);
             let lifetime = room.current.load().session.absolute.as_secs();
             Reply::see_other(&to).with_cookie(setting(CookieName::Session, &token, lifetime))
         }
@@ -141,13 +146,13 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         Ok(passkeys) => passkeys,
         Err(cause) => return store_failed(&visit, &cause),
     };
-    let zone = &visit.site.app.policy.time_zone;
     let sessions = sessions.iter().map(|session| SessionView {
         id: session.id.public(),
         device: session.device.clone(),
-        started: day_and_time(session.created, zone),
-        last_used: day_and_time(session.last_used, zone),
+        started: day_and_time(session.created, &visit),
+        last_used: day_and_time(session.last_used, &visit),
         current: session.id == record.id,
+        preview: session.preview.as_ref().map(|preview| preview.email.to_string()),
     });
     let grant = live.access().map(|access| access.grant());
     let customer = grant.and_then(|grant| grant.customer.as_ref());
@@ -159,10 +164,11 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         customer: customer.filter(|customer| *customer != record.email.as_str()),
         role: grant.map_or("", |grant| grant.role.as_str()),
         can_switch: live.choices > 1,
+        can_preview: room.sessions.may_preview(&visit.site, record),
         sessions: sessions.collect(),
         passkeys,
     };
-    pages::account(&visit.site.domain.brand, &view)
+    pages::account(visit.look(), &view)
 }
 
 #[derive(Deserialize)]
@@ -195,7 +201,7 @@ async fn end_sessions(
         if let Err(cause) = room.sessions.end(id).await {
             return store_failed(&visit, &cause);
         }
-        audit::write(&room.metrics, &visit, &Event::SessionEnded { email: &record.email, session: id });
+        room.journal.write(&visit, &Event::SessionEnded { email: &record.email, session: id });
         ended_this_one |= id == record.id;
     }
     if ended_this_one { log_out::gone(&headers) } else { Reply::see_other("/.access/account") }
@@ -247,8 +253,8 @@ fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-fn day_and_time(moment: Timestamp, zone: &TimeZone) -> String {
-    moment.to_zoned_datetime(zone.clone()).strftime("%-d %b %Y, %H:%M").to_string()
+fn day_and_time(moment: Timestamp, visit: &Visit) -> String {
+    pages::when::day_and_time(visit.language, moment, &visit.site.app.policy.time_zone)
 }
 
 fn store_failed(visit: &Visit, cause: &StoreError) -> Reply {
@@ -257,5 +263,9 @@ fn store_failed(visit: &Visit, cause: &StoreError) -> Reply {
 }
 
 fn error(visit: &Visit, status: StatusCode) -> Reply {
-    pages::error(Some(&visit.site.domain.brand), &pages::ErrorView { status, request_id: &visit.request_id })
+    pages::error(
+        Some(&visit.site.domain.brand),
+        visit.language,
+        &pages::ErrorView { status, request_id: &visit.request_id },
+    )
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{PortalRoom, Room, day_and_time, error, log_in_first, store_failed};
 use crate::pages::{self, PasskeyView, PasskeysView, Reply};
 use crate::session::MOST_PASSKEYS;
-use crate::state::audit::{self, Event};
+use crate::state::audit::Event;
 use crate::state::ports::{StoreError, Unavailable};
 use crate::state::sessions::Live;
 use crate::state::visit::Visit;
@@ -35,12 +35,11 @@ impl PortalRoom {
             return Ok(None);
         }
         let can_change = self.may_change(visit, live).await.unwrap_or(false);
-        let zone = &visit.site.app.policy.time_zone;
         let passkeys = has.iter().map(|passkey| PasskeyView {
             id: BASE64URL_NOPAD.encode(&passkey.credential),
             name: passkey.name.clone(),
-            added: day_and_time(passkey.created, zone),
-            last_used: passkey.last_used.map(|moment| day_and_time(moment, zone)),
+            added: day_and_time(passkey.created, visit),
+            last_used: passkey.last_used.map(|moment| day_and_time(moment, visit)),
         });
         Ok(Some(PasskeysView {
             passkeys: passkeys.collect(),
@@ -85,7 +84,7 @@ pub(super) async fn name(State(room): Room, Extension(visit): Extension<Visit>, 
     match room.store.name_passkey(&visit.site.domain.host, &live.record.email, &credential, &name).await {
         Ok(true) => {
             let event = Event::PasskeyRenamed { email: &live.record.email, session: live.record.id };
-            audit::write(&room.metrics, &visit, &event);
+            room.journal.write(&visit, &event);
             Reply::see_other(ACCOUNT)
         }
         // One that is gone meanwhile is no longer in the list, which says it all.
@@ -115,7 +114,7 @@ pub(super) async fn remove(
     match room.store.remove_passkey(&visit.site.domain.host, &record.email, &credential).await {
         Ok(true) => {
             let event = Event::PasskeyRemoved { email: &record.email, session: record.id };
-            audit::write(&room.metrics, &visit, &event);
+            room.journal.write(&visit, &event);
             Reply::see_other(ACCOUNT)
         }
         Ok(false) => Reply::see_other(ACCOUNT),

@@ -7,11 +7,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 
 use super::ctx::RequestCtx;
-use super::decision;
 use super::route::{Facts, HubFacts};
+use super::{decision, preview_bar};
+use crate::config::AppKind;
 use crate::pages::Reply;
-use crate::policy::{Decision, Permit, Request, Standing, decide};
+use crate::policy::{Decision, Permit, Reason, Request, Standing, decide};
 use crate::session::{CookieName, cookie};
+use crate::state::audit::Journal;
 use crate::state::clock::Clock;
 use crate::state::sessions::{Live, Sessions, Trouble};
 use crate::state::visit::{HubVisit, Visit};
@@ -23,10 +25,14 @@ pub struct Corridor {
     pub clock: Clock,
     /// The sessions.
     pub sessions: Arc<Sessions>,
+    /// The audit log: an answer of our own pages waits for what it holds of it.
+    pub journal: Arc<Journal>,
     /// Our own pages.
     pub pages: Router,
     /// What the hub answers.
     pub hub: Router,
+    /// The workspace team's pages.
+    pub console: Router,
 }
 
 /// What becomes of a request.
@@ -36,6 +42,8 @@ pub(super) enum Admission {
     Forward(Permit),
     /// One of our own pages answers it.
     Page(Box<Visit>),
+    /// One of the workspace team's pages answers it.
+    Console(Box<Visit>),
     /// It is answered here.
     Answer(Reply),
 }
@@ -44,6 +52,7 @@ impl Corridor {
     /// The walk: session, our own pages, decision.
     pub(super) async fn admit(&self, facts: &Facts, headers: &HeaderMap, ctx: &mut RequestCtx) -> Admission {
         let now = self.clock.now();
+        ctx.now = Some(now);
         let path = facts.path.as_str();
         let is_ours = path == "/.access" || path.starts_with("/.access/");
         if is_back_channel(facts) {
@@ -52,7 +61,7 @@ impl Corridor {
         }
         if !facts.site.app.enabled && !is_asset(path) {
             ctx.decided("refuse", "app-disabled");
-            return Admission::Answer(decision::disabled(facts, &ctx.id));
+            return Admission::Answer(decision::disabled(facts, ctx.live.as_deref(), &ctx.id));
         }
         match self.session(facts, headers, now).await {
             Ok(live) => ctx.live = live,
@@ -61,19 +70,32 @@ impl Corridor {
             Err(trouble) => {
                 tracing::warn!(error = %trouble, request_id = ctx.id, "a session could not be looked up");
                 ctx.decided("refuse", trouble.name());
-                return Admission::Answer(decision::error(facts, StatusCode::SERVICE_UNAVAILABLE, &ctx.id));
+                return Admission::Answer(decision::error(
+                    facts,
+                    ctx.live.as_deref(),
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    &ctx.id,
+                ));
+            }
+        }
+        let is_console = facts.site.app.kind == AppKind::Console;
+        if is_ours || is_console {
+            if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
+                ctx.decided("refuse", "cross-site");
+                return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
             }
         }
         if is_ours {
-            if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
-                ctx.decided("refuse", "cross-site");
-                return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+            let is_preview = ctx.live.as_ref().is_some_and(|live| live.record.preview.is_some());
+            if is_preview && !is_open_in_previews(path) {
+                ctx.decided("deny", "closed-in-preview");
+                return Admission::Answer(decision::closed_in_preview(facts, ctx.live.as_deref(), &ctx.id));
             }
             return self.own_page(facts, ctx, now);
         }
         if is_foreign_websocket(facts, headers) {
             ctx.decided("refuse", "cross-site");
-            return Admission::Answer(decision::error(facts, StatusCode::FORBIDDEN, &ctx.id));
+            return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
         }
         let unknown = Standing::Unknown;
         let standing = ctx.live.as_ref().map_or(&unknown, |live| &live.standing);
@@ -87,6 +109,11 @@ impl Corridor {
             now,
         };
         match decide(standing, &request) {
+            // The permit is of no use: there is no upstream.
+            Decision::Allow(_) if is_console => {
+                ctx.decided("portal", "console");
+                Admission::Console(Box::new(self.visit(facts, ctx, now)))
+            }
             Decision::Allow(permit) => {
                 ctx.decided("allow", "rule");
                 Admission::Forward(permit)
@@ -102,6 +129,15 @@ impl Corridor {
             Decision::StepUp(requirement) => {
                 ctx.decided("step-up", "weak-session");
                 Admission::Answer(decision::step_up(facts, &requirement, &ctx.id))
+            }
+            Decision::PreviewOver(end) => {
+                ctx.decided("preview-over", end.name());
+                Admission::Answer(decision::preview_over(facts, end, &ctx.id))
+            }
+            Decision::Deny(Reason::PreviewReadOnly) => {
+                ctx.decided("deny", Reason::PreviewReadOnly.name());
+                let is_document = preview_bar::is_document(headers);
+                Admission::Answer(decision::read_only(facts, ctx.live.as_deref(), is_document, &ctx.id))
             }
             Decision::Deny(reason) => {
                 ctx.decided("deny", reason.name());
@@ -125,6 +161,7 @@ impl Corridor {
             origin: format!("https://{}", facts.authority),
             request_id: ctx.id.clone(),
             now,
+            language: facts.languages.spoken(ctx.live.as_deref()),
         }
     }
 
@@ -148,6 +185,7 @@ pub(super) fn hub_visit(facts: &HubFacts, request_id: &str, now: Timestamp) -> H
         client: facts.client,
         request_id: request_id.to_owned(),
         now,
+        language: facts.languages.spoken(None),
     }
 }
 
@@ -158,6 +196,23 @@ fn is_foreign_websocket(facts: &Facts, headers: &HeaderMap) -> bool {
         origin.as_bytes().strip_prefix(b"https://").is_some_and(|authority| authority == facts.authority.as_bytes())
     };
     headers.contains_key(header::UPGRADE) && !headers.get_all(header::ORIGIN).iter().all(is_ours)
+}
+
+/// Whether one of our own pages answers during a preview. The others act for a session's person: there would be no telling for whom, and
+/// a preview could log in, invite or change something by them. So those that come later are closed until they are named here.
+fn is_open_in_previews(path: &str) -> bool {
+    const OPEN: [&str; 9] = [
+        "/.access/jwks.json",
+        "/.access/logged-out",
+        "/.access/logo",
+        "/.access/logout",
+        "/.access/preview",
+        "/.access/preview.css",
+        "/.access/preview/end",
+        "/.access/preview/switch",
+        "/.access/style.css",
+    ];
+    OPEN.contains(&path)
 }
 
 fn is_asset(path: &str) -> bool {

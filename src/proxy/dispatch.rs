@@ -33,7 +33,7 @@ impl Gateway {
             biased;
             // Before the others, for most need not wait.
             entered = attempts.enter() => entered,
-            () = over => return Ok(Some(decision::error(facts, StatusCode::UNAUTHORIZED, &ctx.id))),
+            () = over => return Ok(Some(decision::error(facts, ctx.live.as_deref(), StatusCode::UNAUTHORIZED, &ctx.id))),
             gone = hang_up(session) => return Err(gone),
         };
         let come_again = attempts.come_again();
@@ -41,7 +41,7 @@ impl Gateway {
         let Err(cause) = entered else { return Ok(None) };
         ctx.decided("refuse", cause.name());
         self.refused(facts, cause.name());
-        let reply = decision::error(facts, StatusCode::SERVICE_UNAVAILABLE, &ctx.id);
+        let reply = decision::error(facts, ctx.live.as_deref(), StatusCode::SERVICE_UNAVAILABLE, &ctx.id);
         Ok(Some(reply.with_retry_after(come_again)))
     }
 

@@ -22,6 +22,8 @@ mod identity;
 mod last_word;
 mod linger;
 pub mod listener;
+mod preview_bar;
+mod preview_jar;
 mod proxy_protocol;
 mod relocate;
 mod respond;
@@ -35,6 +37,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::Router;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -48,6 +51,7 @@ pub use admit::Corridor;
 pub use ctx::RequestCtx;
 pub use upstream::{InvalidTlsFile, PreparedUpstreams, Upstreams};
 
+use crate::config::AppKind;
 use crate::filters::Unfilterable;
 use crate::pages::Reply;
 use crate::policy::Reason;
@@ -56,13 +60,17 @@ use crate::state::assertion::Signer;
 use crate::state::challenges::Challenges;
 use crate::state::metrics::Metrics;
 use crate::state::snapshot::Current;
+use crate::state::visit::Visit;
+use crate::types::Language;
 use admit::Admission;
 use connection::{Connection, Protocol};
 use last_word::Speech;
 use respond::OwnRequest;
-use route::Routed;
+use route::{Facts, Routed};
 use upstream::{Attempts, Sent};
 
+/// The largest form that our own pages take, in bytes.
+const MOST_FORM_BYTES: usize = 128 * 1024;
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
 
@@ -182,6 +190,7 @@ impl ProxyHttp for Gateway {
         let begun = filtering::begin(session, response, ctx, || self.terms())?;
         begun.map_err(|cause| self.unfilterable(ctx, &cause))?;
         shape_response(response, ctx)?;
+        preview_bar::finish_head(response, ctx)?;
         prepare_end(session, response);
         filtering::hold_head(session, response, ctx)
     }
@@ -243,16 +252,17 @@ impl ProxyHttp for Gateway {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
         let status = self.status_of(error, ctx);
         if let (Some(status), None) = (status, session.response_written()) {
-            let (brand, asks_for) = match (&ctx.facts, &ctx.hub) {
-                (Some(facts), _) => (Some(facts.site.domain.brand.clone()), facts.asks_for),
-                (None, Some(hub)) => (None, hub.asks_for),
-                (None, None) => (None, route::AsksFor::Data),
-            };
             let reply = match &ctx.facts {
                 Some(facts) if ctx.is_unfilterable => {
                     decision::deny(facts, Reason::CannotFilter, ctx.live.as_deref(), &ctx.id)
                 }
-                _ => decision::error_of(brand.as_deref(), asks_for, status, &ctx.id),
+                Some(facts) => decision::error(facts, ctx.live.as_deref(), status, &ctx.id),
+                None => {
+                    let hub = ctx.hub.as_ref();
+                    let language = hub.map_or_else(Language::default, |hub| hub.languages.spoken(None));
+                    let asks_for = hub.map_or(route::AsksFor::Data, |hub| hub.asks_for);
+                    decision::error_of(None, language, asks_for, status, &ctx.id)
+                }
             };
             let reply = match ctx.come_again {
                 Some(after) => reply.with_retry_after(after),
@@ -325,7 +335,13 @@ impl Gateway {
         if !has_one_length(session) {
             session.set_keepalive(None);
             ctx.decided("refuse", "framing");
-            return Ok(Some(decision::error_of(None, route::AsksFor::Data, StatusCode::BAD_REQUEST, &ctx.id)));
+            return Ok(Some(decision::error_of(
+                None,
+                Language::default(),
+                route::AsksFor::Data,
+                StatusCode::BAD_REQUEST,
+                &ctx.id,
+            )));
         }
         let snapshot = self.current.load_full();
         if connection.protocol == Protocol::Http2 {
@@ -347,9 +363,12 @@ impl Gateway {
                     path: facts.path.as_str(),
                     query: facts.query.as_deref(),
                     visit: admit::hub_visit(&facts, &ctx.id, now),
+                    journal: &self.corridor.journal,
                     id: &ctx.id,
+                    most: MOST_FORM_BYTES,
                 };
-                let error = |status| decision::error_of(None, facts.asks_for, status, &ctx.id);
+                let error =
+                    |status| decision::error_of(None, facts.languages.spoken(None), facts.asks_for, status, &ctx.id);
                 return respond::page(session, own, snapshot.limits.idle, error).await.map(Some);
             }
             Ok(Routed::Plain(plain)) => {
@@ -361,35 +380,28 @@ impl Gateway {
                 if refusal.status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
                     self.metrics.limit_reached(refusal.reason, "request", 1);
                 }
+                let language = refusal.languages.spoken(None);
                 let brand = refusal.site.as_ref().map(|site| &*site.domain.brand);
-                return Ok(Some(decision::error_of(brand, refusal.asks_for, refusal.status, &ctx.id)));
+                return Ok(Some(decision::error_of(brand, language, refusal.asks_for, refusal.status, &ctx.id)));
             }
         };
         ctx.facts = Some(facts.clone());
         if announced_length(session.req_header()).is_some_and(|length| length > facts.site.app.body_bytes) {
             ctx.decided("refuse", "body_bytes");
             self.metrics.limit_reached("body_bytes", "request", 1);
-            return Ok(Some(decision::error(&facts, StatusCode::PAYLOAD_TOO_LARGE, &ctx.id)));
+            return Ok(Some(decision::error(&facts, ctx.live.as_deref(), StatusCode::PAYLOAD_TOO_LARGE, &ctx.id)));
         }
         match self.corridor.admit(&facts, &session.req_header().headers, ctx).await {
             Admission::Answer(reply) => Ok(Some(reply)),
-            Admission::Page(visit) => {
-                let own = OwnRequest {
-                    pages: &self.corridor.pages,
-                    method: &facts.method,
-                    path: facts.path.as_str(),
-                    query: facts.query.as_deref(),
-                    visit: *visit,
-                    id: &ctx.id,
-                };
-                let error = |status| decision::error(&facts, status, &ctx.id);
-                respond::page(session, own, snapshot.limits.idle, error).await.map(Some)
+            Admission::Page(visit) => self.page(&self.corridor.pages, *visit, &facts, session, ctx).await.map(Some),
+            Admission::Console(visit) => {
+                self.page(&self.corridor.console, *visit, &facts, session, ctx).await.map(Some)
             }
             Admission::Forward(permit)
                 if facts.site.app.upstream.prefix.to_upstream(permit.path().as_str()).is_none() =>
             {
                 ctx.decided("refuse", "outside-prefix");
-                Ok(Some(decision::error(&facts, StatusCode::NOT_FOUND, &ctx.id)))
+                Ok(Some(decision::error(&facts, ctx.live.as_deref(), StatusCode::NOT_FOUND, &ctx.id)))
             }
             Admission::Forward(permit) if filtering::escapes(&permit, &session.req_header().headers) => {
                 self.unfilterable(ctx, &Unfilterable::Kind("the request asks to turn to another protocol"));
@@ -407,6 +419,35 @@ impl Gateway {
                 self.wait_for_place(session, ctx, &facts).await
             }
         }
+    }
+
+    /// The answer of one of our own pages.
+    async fn page(
+        &self,
+        pages: &Router,
+        visit: Visit,
+        facts: &Facts,
+        session: &mut Session,
+        ctx: &RequestCtx,
+    ) -> Result<Reply> {
+        // The workspace team pastes whole configs.
+        let most = match facts.site.app.kind {
+            AppKind::Proxied => MOST_FORM_BYTES,
+            AppKind::Console => usize::try_from(facts.site.app.body_bytes).unwrap_or(usize::MAX),
+        };
+        let own = OwnRequest {
+            pages,
+            method: &facts.method,
+            path: facts.path.as_str(),
+            query: facts.query.as_deref(),
+            visit,
+            journal: &self.corridor.journal,
+            id: &ctx.id,
+            most,
+        };
+        let patience = self.current.load().limits.idle;
+        let error = |status| decision::error(facts, ctx.live.as_deref(), status, &ctx.id);
+        respond::page(session, own, patience, error).await
     }
 
     fn to_https(&self, plain: &route::PlainHttp) -> Reply {
@@ -535,6 +576,9 @@ fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()>
         for value in kept {
             response.append_header(header::SET_COOKIE, value)?;
         }
+    }
+    if let Some(live) = &ctx.live {
+        preview_jar::keep(response, live)?;
     }
     response.remove_header("alt-svc");
     if response.status.is_informational() {

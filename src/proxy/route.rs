@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
 use super::connection::{Connection, Scheme};
+use crate::state::language::AskedLanguages;
 use crate::state::snapshot::{Site, Snapshot};
 use crate::types::{Ambiguity, HostName, PathAllowances, RequestPath};
 
@@ -32,6 +33,8 @@ pub(super) struct Facts {
     pub(super) forwarded_for: Option<String>,
     /// Whether a person waits for a page.
     pub(super) asks_for: AsksFor,
+    /// In which languages.
+    pub(super) languages: AskedLanguages,
 }
 
 /// What is known of a request to the hub.
@@ -51,6 +54,8 @@ pub(super) struct HubFacts {
     pub(super) client: IpAddr,
     /// Whether a person waits for a page.
     pub(super) asks_for: AsksFor,
+    /// In which languages.
+    pub(super) languages: AskedLanguages,
 }
 
 /// What kind of answer a request can use.
@@ -73,6 +78,8 @@ pub(super) struct Refusal {
     pub(super) site: Option<Arc<Site>>,
     /// What kind of answer it can use.
     pub(super) asks_for: AsksFor,
+    /// In which languages.
+    pub(super) languages: AskedLanguages,
 }
 
 /// A plain-HTTP request for one of our domains: where it is served over https.
@@ -96,7 +103,8 @@ pub(super) enum Routed {
 /// Reads a request's head.
 pub(super) fn read(head: &RequestHeader, connection: &Connection, snapshot: &Snapshot) -> Result<Routed, Refusal> {
     let asks_for = asks_for(&head.method, &head.headers);
-    let refuse = |status, reason| Refusal { status, reason, site: None, asks_for };
+    let languages = AskedLanguages::of(&head.headers);
+    let refuse = |status, reason| Refusal { status, reason, site: None, asks_for, languages };
     limits(head, snapshot).map_err(|reason| refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason))?;
     let authority = authority(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "no-host"))?;
     let host = HostName::parse_authority(authority).map_err(|_| refuse(StatusCode::BAD_REQUEST, "malformed-host"))?;
@@ -118,7 +126,7 @@ pub(super) fn read(head: &RequestHeader, connection: &Connection, snapshot: &Sna
     if !connection.certificate.as_ref().is_some_and(|certificate| certificate.covers(&host)) {
         return Err(refuse(StatusCode::MISDIRECTED_REQUEST, "host-not-covered"));
     }
-    let refuse = |status, reason| Refusal { status, reason, site: site.cloned(), asks_for };
+    let refuse = |status, reason| Refusal { status, reason, site: site.cloned(), asks_for, languages };
     // TRACE, and TRACK as some servers have it, would show the identity headers to the client (RFC 9110, section 9.3.8).
     if matches!(head.method, Method::TRACE | Method::CONNECT) || head.method.as_str() == "TRACK" {
         return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "method"));
@@ -135,8 +143,10 @@ pub(super) fn read(head: &RequestHeader, connection: &Connection, snapshot: &Sna
     let (method, query) = (head.method.clone(), query.map(str::to_owned));
     let authority = normal_authority(&host, authority);
     Ok(match site.cloned() {
-        Some(site) => Routed::Request(Facts { site, method, path, query, authority, client, forwarded_for, asks_for }),
-        None => Routed::Hub(HubFacts { host, method, path, query, authority, client, asks_for }),
+        Some(site) => {
+            Routed::Request(Facts { site, method, path, query, authority, client, forwarded_for, asks_for, languages })
+        }
+        None => Routed::Hub(HubFacts { host, method, path, query, authority, client, asks_for, languages }),
     })
 }
 

@@ -4,6 +4,7 @@
 //! runs in the background, and the listeners run until they are told to stop.
 
 mod certificates;
+mod console;
 mod engine;
 mod error;
 mod handover;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::certificates::NO_CERTIFICATE;
 use self::certificates::Seen;
+use self::console::{ConsoleServices, LocalAccess};
 pub use self::error::ServerError;
 pub(crate) use self::handover::Outcome as UpgradeOutcome;
 pub use self::life::serve;
@@ -40,7 +42,7 @@ use self::reload::Reloader;
 pub use self::sockets::{Given, SocketProblem};
 use self::tables::TableDomains;
 use crate::config::{self, Config, Files};
-use crate::console::{self, ConsoleRoom};
+use crate::console::{self as console_room, ConsoleRoom, Operations};
 use crate::directory::TableDirectory;
 use crate::login::oidc::RelyingParty;
 use crate::login::{self, LoginRoom};
@@ -51,7 +53,7 @@ use crate::reload::Side;
 use crate::reload::watch::Watcher;
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
-use crate::state::audit;
+use crate::state::audit::{self, AuditStore as _, Journal};
 use crate::state::certificates::Certificates;
 use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
@@ -108,6 +110,7 @@ pub struct Gateway {
     store: Arc<SqliteStore>,
     directory: Arc<TableDirectory>,
     sessions: Arc<Sessions>,
+    journal: Arc<Journal>,
     login: Arc<LoginRoom>,
     limits: Arc<RateLimits>,
     mailer: Arc<CurrentMailer>,
@@ -165,6 +168,7 @@ impl Gateway {
         let directory = Arc::new(TableDirectory::open(config, clock));
         let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
+        let journal = Arc::new(Journal::new(Arc::clone(&metrics), Arc::clone(&sqlite) as _));
         let upstreams = Arc::new(Upstreams::new(Arc::clone(&metrics)));
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
@@ -174,11 +178,11 @@ impl Gateway {
             Arc::clone(&store),
             Arc::clone(&as_port),
             Arc::clone(&providers) as _,
-            Arc::clone(&metrics),
+            Arc::clone(&journal),
         ));
         let seal = Arc::new(Seal::new(browser_key));
         let known = KnownBrowsers::new(Arc::clone(&seal));
-        let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics)));
+        let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics), Arc::clone(&journal)));
         metrics.expect(config.apps.iter().map(|app| app.name.as_str()), &audit::EVENTS);
         let login = Arc::new(LoginRoom {
             current: Arc::clone(&current),
@@ -192,14 +196,16 @@ impl Gateway {
             asked: Arc::new(Notify::new()),
             mailed: Arc::new(Notify::new()),
             metrics: Arc::clone(&metrics),
+            journal: Arc::clone(&journal),
         });
         let portal = Arc::new(PortalRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
+            people: Arc::clone(&directory) as _,
             signer: Arc::clone(&signer),
             seal,
-            metrics: Arc::clone(&metrics),
+            journal: Arc::clone(&journal),
         });
         let pages = login::router(Arc::clone(&login)).merge(portal::router(Arc::clone(&portal)));
         let hub = login::hub::router(Arc::clone(&login)).merge(portal::hub_router(portal));
@@ -213,9 +219,12 @@ impl Gateway {
         let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
-        let console = {
+        let config_in_force = Arc::new(ArcSwap::from_pointee(config.clone()));
+        let (console, staff) = {
+            let services =
+                ConsoleServices::new(Arc::clone(&directory), Arc::clone(&config_in_force), loaded.path.clone(), clock);
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
-            console::router(Arc::new(ConsoleRoom {
+            let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
                 upstreams: Box::new(move || upstreams.health()),
@@ -229,11 +238,28 @@ impl Gateway {
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
-            }))
+                clock,
+                journal: Arc::clone(&journal),
+                audit: Arc::clone(&sqlite) as _,
+                tokens: Arc::clone(&sqlite) as _,
+                personal: Arc::clone(&sqlite) as _,
+                listing: Arc::clone(&sqlite) as _,
+                sessions: Arc::clone(&sessions),
+                services: Arc::new(services),
+                api: Operations::default(),
+            });
+            (console_room::router(Arc::clone(&room), pages.clone()), console_room::staff::router(room))
         };
 
         let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), pages, hub };
+        let corridor = Corridor {
+            clock,
+            sessions: Arc::clone(&sessions),
+            journal: Arc::clone(&journal),
+            pages,
+            hub,
+            console: staff,
+        };
         let gateway = Proxy {
             current: Arc::clone(&current),
             corridor,
@@ -260,6 +286,7 @@ impl Gateway {
         let prepared = certificates::prepare(config, &as_store, local_ca.as_ref(), clock).await;
         certificates::apply(prepared, &certificates, &mut seen);
         certificates::tell_of_lacks(config, Arc::clone(&as_store), Arc::clone(&certificates));
+        let access = LocalAccess::new(Arc::clone(&sqlite), config.server.data.clone(), clock);
         let reloader = Reloader {
             loaded,
             is_stand_in,
@@ -280,6 +307,9 @@ impl Gateway {
             gateway,
             serving,
             listeners: Arc::clone(&listeners),
+            journal: Arc::clone(&journal),
+            config: config_in_force,
+            access,
             orders: orders.clone(),
             https_port,
             metrics,
@@ -290,6 +320,7 @@ impl Gateway {
             store: sqlite,
             directory,
             sessions,
+            journal,
             login,
             limits,
             mailer,
@@ -306,7 +337,7 @@ impl Gateway {
 
 /// Clears out what is over: sessions, attempts, counts of strangers.
 async fn sweep(
-    store: Arc<dyn Store>,
+    store: Arc<SqliteStore>,
     limits: Arc<RateLimits>,
     current: Arc<Current>,
     clock: Clock,
@@ -316,8 +347,15 @@ async fn sweep(
     let mut every = tokio::time::interval(EVERY);
     while halt.run_until_cancelled(every.tick()).await.is_some() {
         limits.sweep();
-        let session = current.load().session;
-        match store.sweep(session, clock.now()).await {
+        let (session, audit) = (current.load().session, current.load().audit);
+        let now = clock.now();
+        let oldest = now.checked_sub(audit.keep).unwrap_or(jiff::Timestamp::MIN);
+        match store.prune(oldest).await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, "old entries of the audit log were removed"),
+            Err(error) => tracing::warn!(%error, "old entries of the audit log could not be removed"),
+        }
+        match store.sweep(session, now).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "what is over was cleared out"),
             Err(error) => tracing::warn!(%error, "what is over could not be cleared out"),

@@ -20,6 +20,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 
 use super::certificates::{self, Seen};
+use super::console::LocalAccess;
 use super::listeners::{Listeners, Socket};
 use super::mailer::{self, CurrentMailer};
 use super::orders::{self, Orders, Ports};
@@ -32,7 +33,7 @@ use crate::proxy::listener::Serving;
 use crate::proxy::{Gateway as Proxy, PreparedUpstreams, Upstreams};
 use crate::reload::changes;
 use crate::reload::watch::Watcher;
-use crate::state::audit;
+use crate::state::audit::{self, Event, Journal, Scene};
 use crate::state::certificates::Certificates;
 use crate::state::clock::Clock;
 use crate::state::issuance::CertificateStore;
@@ -66,6 +67,11 @@ pub(super) struct Reloader {
     pub(super) gateway: Proxy,
     pub(super) serving: Arc<ArcSwap<Serving<HttpProxy<Proxy>>>>,
     pub(super) listeners: Arc<Listeners>,
+    pub(super) journal: Arc<Journal>,
+    /// The config, for whoever needs all of it.
+    pub(super) config: Arc<ArcSwap<Config>>,
+    /// The way in for commands on the same machine.
+    pub(super) access: LocalAccess,
     pub(super) orders: Orders,
     /// The port of https, for whoever has to name it.
     pub(super) https_port: Arc<AtomicU16>,
@@ -204,13 +210,42 @@ impl Reloader {
             }
             Err(error) => Outcome::Refused(vec![format!("the config could not be read: {error}")]),
         };
-        self.reloads.note(&outcome, &digest(&self.loaded.text), self.clock.now());
+        let (text, now) = (digest(&self.loaded.text), self.clock.now());
+        self.reloads.note(&outcome, &text, now);
+        self.note(cause, &outcome, &text, now).await;
+        self.leave_access().await;
         tell(cause, &outcome);
         systemd::ready(match outcome {
             Outcome::Done(_) => "serving",
             Outcome::Refused(_) => "serving; the last reload was refused",
         });
         outcome
+    }
+
+    /// Leaves word of the admin listener in the data folder.
+    pub(super) async fn leave_access(&self) {
+        self.access.leave(self.listeners.admin()).await;
+    }
+
+    /// Writes into the audit log how a reload ended. Whoever asked for it hears of it when that is stored.
+    async fn note(&self, cause: Cause, outcome: &Outcome, digest: &str, now: Timestamp) {
+        let cause = cause.name();
+        let scene = Scene::gateway(now);
+        match outcome {
+            // The files are looked at once a second, and mostly tell nothing new.
+            Outcome::Done(changes) if changes.is_empty() && cause == Cause::Watch.name() => return,
+            Outcome::Done(changes) => {
+                let detail = format!("by {cause}, {} changed, config {digest}", changes.len());
+                self.journal.write(scene, &Event::Reloaded(&detail));
+            }
+            Outcome::Refused(problems) => {
+                let detail = format!("by {cause}, {} wrong, config {digest} goes on", problems.len());
+                self.journal.write(scene, &Event::ReloadRefused(&detail));
+            }
+        }
+        if let Err(error) = self.journal.settled().await {
+            tracing::error!(%error, "a reload stands in these lines only");
+        }
     }
 
     /// Makes every part ready. Nothing is in force yet, and nothing has changed but for sockets that were bound.
@@ -280,6 +315,7 @@ impl Reloader {
         self.directory.apply(tables);
         changed.extend(certificates::apply(certificates, &self.certificates, &mut self.seen));
         self.local_ca = local_ca;
+        self.config.store(Arc::new(config.clone()));
         self.current.update(|old| old.with_config(config));
         self.limits.apply(&config.login);
         if let Some(mailer) = mailer {

@@ -5,6 +5,7 @@ use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::Token;
+use crate::types::Language;
 
 /// One of our cookies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,6 +19,9 @@ pub enum CookieName {
 /// The cookie of a browser whose person does not want to be offered a passkey for a while. It tells nothing else, and outlives
 /// a log-out.
 pub const NO_PASSKEY_COOKIE: &str = "__Host-access-no-passkey";
+
+/// The cookie of a browser in which somebody chose a language. It tells nothing else, and outlives a log-out.
+pub const LANGUAGE_COOKIE: &str = "__Host-access-language";
 
 impl CookieName {
     /// The name on the wire. `__Host-` makes browsers insist on Secure, `Path=/` and no `Domain`.
@@ -44,6 +48,25 @@ pub fn is_ours(name: &str) -> bool {
 #[must_use]
 pub fn cookie(headers: &HeaderMap, name: CookieName) -> Option<Token> {
     only(headers, name.as_str()).and_then(|value| std::str::from_utf8(value).ok()).and_then(Token::parse)
+}
+
+/// The language that was chosen in a browser.
+#[must_use]
+pub fn chosen_language(headers: &HeaderMap) -> Option<Language> {
+    let value = std::str::from_utf8(only(headers, LANGUAGE_COOKIE)?).ok()?;
+    Language::ALL.into_iter().find(|language| language.code() == value)
+}
+
+/// A `Set-Cookie` value that has a browser remember a language, for a year.
+#[must_use]
+pub const fn setting_language(language: Language) -> HeaderValue {
+    HeaderValue::from_static(match language {
+        Language::English => "__Host-access-language=en; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
+        Language::German => "__Host-access-language=de; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
+        Language::French => "__Host-access-language=fr; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
+        Language::Spanish => "__Host-access-language=es; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
+        Language::Bulgarian => "__Host-access-language=bg; Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax",
+    })
 }
 
 /// A `Set-Cookie` value that hands out a token.

@@ -12,9 +12,12 @@ mod seal;
 mod token;
 
 pub use attempt::{Asker, Attempt, AttemptId, AttemptState, Code, MOST_WRONG_CODES};
-pub use cookie::{CookieName, NO_PASSKEY_COOKIE, SealedCookie, clearing, cookie, is_ours, setting};
+pub use cookie::{
+    CookieName, LANGUAGE_COOKIE, NO_PASSKEY_COOKIE, SealedCookie, chosen_language, clearing, cookie, is_ours, setting,
+    setting_language,
+};
 pub use passkey::{MOST_PASSKEYS, PasskeyRecord};
 pub use proof::{Link, Proof, amr};
-pub use record::{SessionLimits, SessionRecord};
+pub use record::{Preview, SessionLimits, SessionRecord};
 pub use seal::{DoesNotOpen, Seal};
 pub use token::{SessionId, Token, TokenHash};

@@ -12,7 +12,7 @@ use crate::policy::Grant;
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
-use crate::types::{AppName, Email, HostName, ProviderName, Secret};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, ProviderName, Secret};
 
 /// What must survive `kill -9`: sessions, log-in attempts, outgoing mail, keys. When a call returns `Ok`, its change is on
 /// disk.
@@ -27,6 +27,8 @@ pub trait Store: MailQueue {
     async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError>;
     /// One person's sessions in all apps.
     async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError>;
+    /// Whom a member of staff previewed last in an app, newest first, at most [`MOST_PREVIEWED`].
+    async fn previews_of(&self, app: &AppName, actor: &Email) -> Result<Vec<Previewed>, StoreError>;
     /// Ends a session, also when it goes on under a new id by now; answers which one ended.
     async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError>;
     /// Ends all sessions of a person, in every app; answers which.
@@ -90,6 +92,11 @@ pub trait Store: MailQueue {
     /// Removes a passkey; `false` when the person has no such one.
     async fn remove_passkey(&self, host: &HostName, email: &Email, credential: &[u8]) -> Result<bool, StoreError>;
 
+    /// The language that a person chose for themself.
+    async fn language_of(&self, email: &Email) -> Result<Option<Language>, StoreError>;
+    /// Keeps the language that a person chose, in the place of an earlier one.
+    async fn choose_language(&self, email: &Email, language: Language) -> Result<(), StoreError>;
+
     /// Stores a new attempt (its `id` is ignored) and ends the earlier ones of the same browser.
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError>;
     /// The attempts for an app that nobody has answered yet, by known browsers or by strangers, with numbers below `before`,
@@ -141,6 +148,18 @@ pub trait MailQueue: Send + Sync {
     async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError>;
     /// How many mails are queued.
     async fn queued_mails(&self) -> Result<u64, StoreError>;
+}
+
+/// How many of the last previews of one member of staff in one app are remembered.
+pub const MOST_PREVIEWED: u8 = 5;
+
+/// Somebody who was previewed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Previewed {
+    /// Who.
+    pub email: Email,
+    /// For which customer, where one was named.
+    pub customer: Option<CustomerId>,
 }
 
 /// The store failed.
@@ -324,14 +343,21 @@ pub trait Directory: Send + Sync {
     /// When a source cannot be read, what is known of this person there is older than `max_stale`, and no other list lets
     /// the person enter.
     async fn known(&self, app: &AppName, email: &Email) -> Result<Arc<Known>, Unavailable>;
-    /// A number that is another one whenever an app's tables have changed at once, and so answers from before count no more.
-    fn epoch(&self, app: &AppName) -> u64;
+    /// What a person would be granted by accepting the invitations that are good now. It counts for nothing until then: whoever
+    /// comes to accept one is let in to do so.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    async fn invited(&self, app: &AppName, email: &Email) -> Result<Vec<Arc<Grant>>, Unavailable>;
+    /// A number that is another one whenever what is known of a person in an app may have changed at once, and so answers from
+    /// before count no more.
+    fn epoch(&self, app: &AppName, email: &Email) -> u64;
     /// Whether any table of an app can be asked, whoever the person is.
     fn is_available(&self, app: &AppName) -> bool;
 }
 
-/// What the tables say of one person in one app.
-#[derive(Debug)]
+/// What the tables, and what people decided, say of one person in one app.
+#[derive(Clone, Debug)]
 pub struct Known {
     /// The grants; none means that the person may not enter.
     pub grants: Vec<Arc<Grant>>,
@@ -340,6 +366,18 @@ pub struct Known {
     /// Why this may not be all: a list that cannot be asked, and of which nothing is known that is young enough. What it
     /// would grant is not among the grants, and nobody may be told that they do not have it.
     pub missing: Option<Unavailable>,
+    /// The lists, by name, of which that is so.
+    pub unasked: Vec<String>,
+    /// The customers that several rows name the person for, so that none of them counts.
+    pub ambiguous: Vec<CustomerId>,
+}
+
+impl Known {
+    /// All of these, for certain.
+    #[must_use]
+    pub const fn of(grants: Vec<Arc<Grant>>, fresh_until: Timestamp) -> Self {
+        Self { grants, fresh_until, missing: None, unasked: Vec::new(), ambiguous: Vec::new() }
+    }
 }
 
 /// The tables cannot be asked.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
-use super::audit::{self, Event, Scene};
+use super::audit::{Event, Journal, Scene};
 use super::known_browsers::{Known, KnownBrowsers, Newness};
 use super::metrics::Metrics;
 use super::network::Network;
@@ -79,6 +79,7 @@ pub struct LimitReached {
 pub struct RateLimits {
     known: KnownBrowsers,
     metrics: Arc<Metrics>,
+    journal: Arc<Journal>,
     #[cfg(test)]
     stopwatch: Stopwatch,
     hosts: Shares,
@@ -106,7 +107,7 @@ struct AddressShares {
 impl RateLimits {
     /// Limits as configured.
     #[must_use]
-    pub fn new(login: &Login, known: KnownBrowsers, metrics: Arc<Metrics>) -> Self {
+    pub fn new(login: &Login, known: KnownBrowsers, metrics: Arc<Metrics>, journal: Arc<Journal>) -> Self {
         let stopwatch = Stopwatch::start();
         let sizes = Sizes::of(login);
         let a_minute = |burst: u32| Shares::new(Size { burst, refills_in: MINUTE }, &stopwatch);
@@ -122,6 +123,7 @@ impl RateLimits {
             all_lines: a_minute(60),
             known,
             metrics,
+            journal,
             #[cfg(test)]
             stopwatch,
         };
@@ -149,7 +151,7 @@ impl RateLimits {
     /// When a limit was reached; it is counted and written to the audit log by then.
     pub fn admit<'a>(&self, kind: Kind, scene: impl Into<Scene<'a>>, headers: &HeaderMap) -> Result<(), LimitReached> {
         let scene = scene.into();
-        let known = self.known.read(scene.host, headers, scene.now);
+        let known = scene.host.and_then(|host| self.known.read(host, headers, scene.now));
         self.of_client(kind, &scene, known.as_ref()).map_err(|refusal| self.tell(kind, &scene, &refusal))
     }
 
@@ -166,7 +168,7 @@ impl RateLimits {
         email: &Email,
     ) -> Result<Asker, LimitReached> {
         let (scene, app) = (Scene::from(visit), &visit.site.app.name);
-        let known = self.known.read(scene.host, headers, scene.now);
+        let known = scene.host.and_then(|host| self.known.read(host, headers, scene.now));
         self.of_client(kind, &scene, known.as_ref())
             .and_then(|()| self.of_address(kind, &scene, known.as_ref(), app, email))
             .map_err(|refusal| self.tell(kind, &scene, &refusal))?;
@@ -184,7 +186,7 @@ impl RateLimits {
             if self.lines.take(&(limit, app, asker)).is_ok() {
                 self.metrics.limit_reached(limit, Kind::Ask.name(), 1);
                 let event = Event::LimitReached { limit, kind: Kind::Ask.name(), network: None };
-                audit::write(&self.metrics, scene, &event);
+                self.journal.write(scene, &event);
             }
         })
     }
@@ -192,9 +194,9 @@ impl RateLimits {
     /// Somebody has logged in with the browser of a request: the cookie by which it is known from now on.
     pub fn remember(&self, visit: &Visit, headers: &HeaderMap, email: &Email) -> Option<HeaderValue> {
         let (scene, app) = (Scene::from(visit), &visit.site.app.name);
-        let (cookie, newness) = self.known.remember(scene.host, headers, app, email, scene.now)?;
+        let (cookie, newness) = self.known.remember(&visit.site.domain.host, headers, app, email, scene.now)?;
         if newness == Newness::New {
-            audit::write(&self.metrics, scene, &Event::BrowserKnown(email));
+            self.journal.write(scene, &Event::BrowserKnown(email));
         }
         Some(cookie)
     }
@@ -252,7 +254,7 @@ impl RateLimits {
         self.metrics.limit_reached(limit, kind.name(), 1);
         let is_news = self.lines.take(&(limit, kind, network)).is_ok();
         if is_news && self.all_lines.take(&limit).is_ok() {
-            audit::write(&self.metrics, *scene, &Event::LimitReached { limit, kind: kind.name(), network });
+            self.journal.write(*scene, &Event::LimitReached { limit, kind: kind.name(), network });
         }
         LimitReached { limit, minutes: u32::try_from(wait.as_secs() / 60 + 1).unwrap_or(u32::MAX) }
     }

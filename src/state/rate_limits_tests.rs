@@ -9,7 +9,7 @@ use super::*;
 use crate::config::{self, Config};
 use crate::session::Seal;
 use crate::state::snapshot::Snapshot;
-use crate::types::HostName;
+use crate::types::{HostName, Language};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const KINDS: [Kind; 4] = [Kind::Code, Kind::Link, Kind::Callback, Kind::Passkey];
@@ -32,7 +32,9 @@ fn house(login: &str) -> House {
     let config: Config =
         config::parse(Path::new("v.toml"), &text, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
     let metrics = Arc::new(Metrics::new());
-    let limits = RateLimits::new(&config.login, KnownBrowsers::new(Arc::new(Seal::new([1; 32]))), Arc::clone(&metrics));
+    let known = KnownBrowsers::new(Arc::new(Seal::new([1; 32])));
+    let journal = Journal::unkept(&metrics);
+    let limits = RateLimits::new(&config.login, known, Arc::clone(&metrics), journal);
     House { limits, metrics, snapshot: Snapshot::new(&config) }
 }
 
@@ -46,6 +48,7 @@ impl House {
             origin: "https://orders.test".to_owned(),
             request_id: "r".to_owned(),
             now: Timestamp::from_second(1_800_000_000).expect("in range"),
+            language: Language::English,
         }
     }
 

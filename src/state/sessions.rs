@@ -3,9 +3,13 @@
 //! On the warm path all is in the cache. On a miss the store tells whose session it is, the directory what the tables say
 //! of the person, and the answer is compiled and kept until the tables may have changed.
 
-use std::collections::HashSet;
+mod log_out;
+mod looks;
+mod preview;
+mod spoken;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -13,17 +17,21 @@ use jiff::Timestamp;
 use moka::future::Cache;
 
 use super::assertion::Assertion;
-use super::audit::{self, Event, Scene};
-use super::metrics::Metrics;
+use super::audit::{Event, Journal, Scene};
 use super::open_requests::{OpenRequest, OpenRequests};
-use super::ports::{Directory, Farewell, LinkTokens, Opening, Providers, Replaces, Store, StoreError, Unavailable};
+use super::ports::{Directory, Farewell, Opening, Providers, Replaces, Store, StoreError, Unavailable};
 use super::recheck::{Checked, Recheck};
 use super::sharing::Sharing;
 use super::snapshot::{Current, Site, Snapshot};
 use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
-use crate::types::{AppName, CustomerId, Email, Requirement, Way};
+use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
+
+pub use log_out::{LoggedOut, Reach};
+use looks::Looks;
+pub use preview::{Begun, Recent};
+pub use spoken::Entrance;
 
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
@@ -41,6 +49,12 @@ pub struct Live {
     pub standing: Standing,
     /// How many grants the person has on this domain.
     pub choices: usize,
+    /// Whom the person can switch to, in a preview.
+    pub recent: Vec<Recent>,
+    /// The language that the person chose.
+    pub chosen_language: ArcSwapOption<Language>,
+    /// The language that the table says they speak.
+    pub granted_language: Option<Language>,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
     /// What it was compiled from; with another config it is compiled anew.
@@ -52,25 +66,6 @@ pub struct Live {
     epoch: u64,
     last_used: AtomicI64,
     last_stored: AtomicI64,
-}
-
-/// How far a log-out goes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reach {
-    /// This session.
-    Here,
-    /// All sessions of the person, in every app and on every device.
-    Everywhere,
-}
-
-/// A session that has ended, with what its providers' log-out takes.
-#[derive(Debug)]
-pub struct LoggedOut {
-    /// What it was.
-    pub record: SessionRecord,
-    /// How many ended, itself among them.
-    pub sessions: usize,
-    tokens: Vec<LinkTokens>,
 }
 
 /// A session cannot be looked up now.
@@ -105,7 +100,7 @@ pub struct Sessions {
     store: Arc<dyn Store>,
     directory: Arc<dyn Directory>,
     recheck: Recheck,
-    metrics: Arc<Metrics>,
+    journal: Arc<Journal>,
     cache: Cache<SessionId, Arc<Live>>,
     /// Sessions that ended just now: a look-up that began before must not bring one back.
     ended: moka::sync::Cache<SessionId, ()>,
@@ -121,13 +116,13 @@ impl Sessions {
         store: Arc<dyn Store>,
         directory: Arc<dyn Directory>,
         providers: Arc<dyn Providers>,
-        metrics: Arc<Metrics>,
+        journal: Arc<Journal>,
     ) -> Self {
         let ended = moka::sync::Cache::builder().time_to_live(REMEMBER_ENDED).build();
         let cache = Cache::new(MOST_CACHED);
         let recheck = Recheck::new(providers);
         let (open, sharing) = (OpenRequests::default(), Sharing::default());
-        Self { current, store, directory, recheck, metrics, cache, ended, open, sharing }
+        Self { current, store, directory, recheck, journal, cache, ended, open, sharing }
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -144,7 +139,9 @@ impl Sessions {
         if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
             return Ok(None);
         }
-        if live.as_ref().is_some_and(|live| !live.is_fresh(site, self.directory.epoch(&site.app.name), now)) {
+        let is_old =
+            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now);
+        if live.as_ref().is_some_and(is_old) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
             live = self.fill(id, site, now, None).await?;
@@ -216,6 +213,7 @@ impl Sessions {
             }
             let (record, asked_until) = self.recheck_links(record, now).await?;
             let mut live = self.compile(record, site, now, last_used).await.map_err(Some)?.ok_or(None)?;
+            self.tell_of_preview_end(old, &live, now);
             let soon = now.checked_add(LOOK_AGAIN).unwrap_or(now);
             live.fresh_until = live.fresh_until.min(asked_until).min(soon);
             Ok::<_, Option<Trouble>>(Arc::new(live))
@@ -251,7 +249,7 @@ impl Sessions {
             Checked::Ended(provider) => {
                 let scene = Scene::background(&record.app, &record.host, now);
                 let event = Event::RecheckEnded { email: &record.email, session: record.id, provider: &provider };
-                audit::write(&self.metrics, scene, &event);
+                self.journal.write(scene, &event);
                 // It is over here whether or not the store can be told now; the provider says the same when it is asked again.
                 self.ended.insert(record.id, ());
                 self.open.end(record.id);
@@ -286,7 +284,35 @@ impl Sessions {
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
-        let epoch = self.directory.epoch(&app.name);
+        let epoch = self.directory.epoch(&app.name, &record.email);
+        let compiled = match &record.preview {
+            Some(preview) => self.compile_preview(&record, preview, site, now).await?,
+            None => self.compile_own(&record, site, now).await?,
+        };
+        let Compiled { standing, choices, granted_language, recent, fresh_until } = compiled;
+        let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
+        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
+        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
+        Ok(Some(Live {
+            record,
+            standing,
+            choices,
+            recent,
+            chosen_language: ArcSwapOption::new(chosen_language),
+            granted_language,
+            assertion: ArcSwapOption::empty(),
+            app: Arc::clone(app),
+            pinned: site.domain.customer.clone(),
+            fresh_until,
+            epoch,
+            last_used: AtomicI64::new(used.as_second()),
+            last_stored: AtomicI64::new(stored.as_second()),
+        }))
+    }
+
+    /// What a session's own person may do.
+    async fn compile_own(&self, record: &SessionRecord, site: &Site, now: Timestamp) -> Result<Compiled, Trouble> {
+        let app = &site.app;
         let Granted { grants, fresh_until, missing } = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
         let choice = choose(&grants, pinned, record.customer.as_ref());
@@ -301,6 +327,7 @@ impl Sessions {
                 return Err(missing.into());
             }
         }
+        let granted_language = spoken::granted(&choice, &grants);
         let standing = match choice {
             Choice::One(grant) => {
                 match app.policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)) {
@@ -311,20 +338,8 @@ impl Sessions {
             Choice::Several => Standing::Undecided,
             Choice::None(reason) => Standing::Refused(reason),
         };
-        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
-        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
-        Ok(Some(Live {
-            record,
-            standing,
-            choices: if pinned.is_some() { grants.len().min(1) } else { grants.len() },
-            assertion: ArcSwapOption::empty(),
-            app: Arc::clone(app),
-            pinned: site.domain.customer.clone(),
-            fresh_until,
-            epoch,
-            last_used: AtomicI64::new(used.as_second()),
-            last_stored: AtomicI64::new(stored.as_second()),
-        }))
+        let choices = if pinned.is_some() { grants.len().min(1) } else { grants.len() };
+        Ok(Compiled { standing, choices, granted_language, recent: Vec::new(), fresh_until })
     }
 
     /// What a person has: as staff by a provider's groups, or else by the tables.
@@ -365,11 +380,32 @@ impl Sessions {
     /// # Errors
     /// When the tables cannot be asked.
     pub async fn may_enter(&self, site: &Site, email: &Email, links: &[Link]) -> Result<bool, Unavailable> {
-        let granted = self.granted(site, email, links).await?;
-        let may_enter = !matches!(choose(&granted.grants, site.domain.customer.as_ref(), None), Choice::None(_));
-        match granted.missing {
-            Some(missing) if !may_enter => Err(missing),
-            _ => Ok(may_enter),
+        Ok(self.entrance(site, email, links).await?.is_some())
+    }
+
+    /// The same, with what the tables say of how to speak to whoever may enter.
+    ///
+    /// # Errors
+    /// When the tables cannot be asked.
+    pub async fn entrance(&self, site: &Site, email: &Email, links: &[Link]) -> Result<Option<Entrance>, Unavailable> {
+        let pinned = site.domain.customer.as_ref();
+        let entrance = |grants: &[Arc<Grant>]| match choose(grants, pinned, None) {
+            Choice::None(_) => None,
+            choice => Some(Entrance { language: spoken::granted(&choice, grants) }),
+        };
+        let granted = self.granted(site, email, links).await;
+        if let Ok(granted) = &granted
+            && let Some(entrance) = entrance(&granted.grants)
+        {
+            return Ok(Some(entrance));
+        }
+        // Whoever is invited comes to accept; `login` does that once they have proven who they are.
+        if let Some(entrance) = entrance(&self.directory.invited(&site.app.name, email).await?) {
+            return Ok(Some(entrance));
+        }
+        match granted {
+            Ok(Granted { missing: Some(missing), .. }) | Err(missing) => Err(missing),
+            Ok(_) => Ok(None),
         }
     }
 
@@ -441,57 +477,6 @@ impl Sessions {
         Ok(Some(ended.len()))
     }
 
-    /// Ends the session of a cookie, and all others of its person where they want that; answers what it was. It need not be
-    /// one that may do anything: whoever cannot be re-checked just now can still log out.
-    ///
-    /// # Errors
-    /// When the store fails; the session then goes on.
-    pub async fn log_out(
-        &self,
-        token: &Token,
-        site: &Site,
-        reach: Reach,
-        now: Timestamp,
-    ) -> Result<Option<LoggedOut>, StoreError> {
-        let id = token.hash();
-        let limits = self.current.load().session;
-        let record = self.store.session(id).await?.filter(|record| is_of(record, site));
-        // Read while they are there: they go with the session.
-        let tokens = match &record {
-            Some(record) => self.tokens_of(record).await,
-            None => Vec::new(),
-        };
-        let mut sessions = 1;
-        match (&record, reach) {
-            (Some(record), Reach::Everywhere) if !record.is_over(limits, now) => {
-                sessions = self.end_everywhere(&record.email).await?;
-            }
-            _ => {}
-        }
-        self.end(id).await?;
-        Ok(record.map(|record| LoggedOut { record, sessions, tokens }))
-    }
-
-    /// The tokens of a session's providers, of the one it came by last first.
-    async fn tokens_of(&self, record: &SessionRecord) -> Vec<LinkTokens> {
-        let mut all = Vec::new();
-        for proof in record.proofs.iter().rev() {
-            let Way::Oidc(provider) = &proof.way else { continue };
-            match self.store.link_tokens(record.id, provider).await {
-                Ok(tokens) => all.extend(tokens),
-                // Logging out must not fail for what is only asked of others.
-                Err(error) => tracing::warn!(%error, %provider, "nobody is logged out at the provider"),
-            }
-        }
-        all
-    }
-
-    /// Where to send the browser of a session that has ended, so that its person is logged out at the provider too.
-    #[must_use]
-    pub fn end_session_url(&self, gone: &LoggedOut, return_to: &str, state: Option<&str>) -> Option<String> {
-        gone.tokens.iter().find_map(|tokens| self.recheck.providers().end_session_url(tokens, return_to, state))
-    }
-
     /// A session has ended in the store: takes it out of the cache and ends its requests.
     pub async fn forget(&self, id: SessionId) {
         self.ended.insert(id, ());
@@ -560,7 +545,7 @@ impl Sessions {
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         let is_fresh = current
             .site(&live.record.host)
-            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name), now));
+            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now));
         if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
             return false;
         }
@@ -614,35 +599,20 @@ impl Sessions {
     }
 }
 
+/// What comes of a session, before it is live.
+struct Compiled {
+    standing: Standing,
+    choices: usize,
+    granted_language: Option<Language>,
+    recent: Vec<Recent>,
+    fresh_until: Timestamp,
+}
+
 /// What a person has, and how far that can be relied on.
 struct Granted {
     grants: Vec<Arc<Grant>>,
     fresh_until: Timestamp,
     missing: Option<Unavailable>,
-}
-
-/// The sessions that are looked at now.
-#[derive(Clone, Default)]
-struct Looks(Arc<Mutex<HashSet<SessionId>>>);
-
-/// One look; over when it is dropped.
-struct Look {
-    id: SessionId,
-    all: Looks,
-}
-
-impl Looks {
-    /// Begins a look, unless there is one already.
-    fn begin(&self, id: SessionId) -> Option<Look> {
-        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        is_new.then(|| Look { id, all: self.clone() })
-    }
-}
-
-impl Drop for Look {
-    fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-    }
 }
 
 impl Live {

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::sessions::Live;
 use super::snapshot::Site;
-use crate::types::{HostName, RequestPath};
+use crate::pages::Look;
+use crate::types::{HostName, Language, RequestPath};
 
 /// What is known of a request to one of our own pages.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Visit {
     pub request_id: String,
     /// When it came.
     pub now: Timestamp,
+    /// The language that its person is spoken to in.
+    pub language: Language,
 }
 
 /// What is known of a request to the hub, which people come through on their way to and from providers. It is no app's, and
@@ -41,9 +44,17 @@ pub struct HubVisit {
     pub request_id: String,
     /// When it came.
     pub now: Timestamp,
+    /// The language that its person is spoken to in.
+    pub language: Language,
 }
 
 impl Visit {
+    /// How its page looks and speaks.
+    #[must_use]
+    pub fn look(&self) -> Look<'_> {
+        Look { brand: &self.site.domain.brand, language: self.language }
+    }
+
     /// The origin of another of our host names, on the port that this request came by.
     #[must_use]
     pub fn origin_of(&self, host: &HostName) -> String {
@@ -100,7 +111,7 @@ impl Visit {
         }
         // Of our own pages only these are places to be; the others would log out again, or lead in a circle.
         let is_ours = path.as_str() == "/.access" || path.as_str().starts_with("/.access/");
-        if is_ours && !matches!(path.as_str(), "/.access/account" | "/.access/choose") {
+        if is_ours && !matches!(path.as_str(), "/.access/account" | "/.access/choose" | "/.access/preview") {
             return home();
         }
         match query {

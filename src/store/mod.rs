@@ -5,18 +5,24 @@
 //! database alone lets nobody in.
 
 mod attempts;
+mod audit;
 mod certificates;
 mod domains;
 mod farewells;
+mod languages;
 mod links;
 mod once;
 mod open;
 mod outbox;
 mod passkeys;
+mod personal;
+mod records;
+mod previews;
 mod seal;
 mod secrets;
 mod sessions;
 mod sqlite;
+mod tokens;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use aws_lc_rs::{hkdf, hmac};
 use zeroize::Zeroize;
 
 use crate::session::{DoesNotOpen, Seal};
+use crate::types::Email;
 
 /// How long the key in `seal.key` is.
 pub(super) const KEY_BYTES: usize = Seal::KEY_BYTES;
@@ -12,6 +13,8 @@ pub(super) const KEY_BYTES: usize = Seal::KEY_BYTES;
 pub(super) struct SealKey {
     sealing: Seal,
     code: hmac::Key,
+    chain: hmac::Key,
+    look_up: hmac::Key,
 }
 
 impl SealKey {
@@ -22,14 +25,31 @@ impl SealKey {
         bytes.zeroize();
         let sealing = derive(&secret, b"vestibule: seal values in the store");
         let mut code = derive(&secret, b"vestibule: seal log-in codes");
-        let key = Self { sealing: Seal::new(sealing), code: hmac::Key::new(hmac::HMAC_SHA256, &code) };
+        let mut chain = derive(&secret, b"vestibule: chain the audit log");
+        let mut look_up = derive(&secret, b"vestibule: look people up");
+        let hmac = |key: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, key);
+        let key = Self { sealing: Seal::new(sealing), code: hmac(&code), chain: hmac(&chain), look_up: hmac(&look_up) };
         code.zeroize();
+        chain.zeroize();
+        look_up.zeroize();
         key
     }
 
     /// The key that `Code::seal` wants.
     pub(super) fn code(&self) -> hmac::Key {
         self.code.clone()
+    }
+
+    /// The key of the audit log's chain.
+    pub(super) fn chain(&self) -> &hmac::Key {
+        &self.chain
+    }
+
+    /// What a person's address is looked up by where it may not stand in the clear.
+    pub(super) fn look_up(&self, email: &Email) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hmac::sign(&self.look_up, email.as_str().as_bytes()).as_ref());
+        hash
     }
 
     /// Seals a value under a name.

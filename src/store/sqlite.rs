@@ -9,19 +9,29 @@ use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use futures_util::{Stream, TryStreamExt as _};
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
-use super::{attempts, farewells, links, once, open, outbox, passkeys, secrets, sessions};
+use super::{
+    attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, previews, records,
+    secrets,
+    sessions, tokens,
+};
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
+use crate::state::audit::{AuditStore, Entry, Kept, Question, Verified};
+use crate::state::listing::{Listing, SessionFilter};
+use crate::state::members::{Changed, Organisation, Record, RecordFilter, RecordStore, Step, Terms};
+use crate::state::personal::{Erased, PersonalStore};
 use crate::state::ports::{
-    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
+    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, Previewed, QueuedMail, Remembered, Store,
     StoreError, Ticket,
 };
-use crate::types::{AppName, Email, HostName, ProviderName, Secret};
+use crate::state::tokens::{TokenRecord, TokenStore};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, ProviderName, Secret};
 
 /// The store of a single gateway: one SQLite database, one writer, a few readers.
 pub struct SqliteStore {
@@ -110,6 +120,70 @@ impl MailQueue for SqliteStore {
 }
 
 #[async_trait]
+impl AuditStore for SqliteStore {
+    async fn append(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        audit::append(self, entries).await.map_err(failed("store the audit log"))
+    }
+
+    async fn entries(&self, question: &Question) -> Result<Vec<Kept>, StoreError> {
+        audit::entries(self, question).await.map_err(failed("read the audit log"))
+    }
+
+    async fn verify(&self) -> Result<Verified, StoreError> {
+        audit::verify(self).await.map_err(failed("verify the audit log"))
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
+        audit::prune(self, before).await.map_err(failed("remove old entries of the audit log"))
+    }
+}
+
+#[async_trait]
+impl Listing for SqliteStore {
+    async fn sessions(&self, filter: SessionFilter<'_>, most: u32) -> Result<Vec<SessionRecord>, StoreError> {
+        sessions::page(self, filter, most).await.map_err(failed("read sessions"))
+    }
+}
+
+#[async_trait]
+impl PersonalStore for SqliteStore {
+    async fn export(&self, email: &Email) -> Result<Map<String, Value>, StoreError> {
+        personal::export(self, email).await.map_err(failed("read all that is held of a person"))
+    }
+
+    async fn erase(&self, email: &Email, entry: &Entry) -> Result<Erased, StoreError> {
+        personal::erase(self, email, entry).await.map_err(failed("erase a person"))
+    }
+}
+
+#[async_trait]
+impl TokenStore for SqliteStore {
+    async fn add_token(&self, token: &TokenRecord, entry: &Entry) -> Result<bool, StoreError> {
+        tokens::add(self, token, entry).await.map_err(failed("keep a token of the API"))
+    }
+
+    async fn set_token(&self, token: &TokenRecord) -> Result<(), StoreError> {
+        tokens::set(self, token).await.map_err(failed("keep a token of the API"))
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        tokens::all(self).await.map_err(failed("read the tokens of the API"))
+    }
+
+    async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
+        tokens::find(self, hash).await.map_err(failed("read a token of the API"))
+    }
+
+    async fn remove_token(&self, name: &str, entry: &Entry) -> Result<bool, StoreError> {
+        tokens::remove(self, name, entry).await.map_err(failed("forget a token of the API"))
+    }
+
+    async fn token_used(&self, hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
+        tokens::used(self, hash, now).await.map_err(failed("note that a token of the API was used"))
+    }
+}
+
+#[async_trait]
 impl Store for SqliteStore {
     async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError> {
         sessions::open(self, opening).await.map_err(failed("open a session"))
@@ -121,6 +195,10 @@ impl Store for SqliteStore {
 
     async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError> {
         sessions::of_person(self, app, email).await.map_err(failed("read a person's sessions"))
+    }
+
+    async fn previews_of(&self, app: &AppName, actor: &Email) -> Result<Vec<Previewed>, StoreError> {
+        previews::of_actor(self, app, actor).await.map_err(failed("read the last previews"))
     }
 
     async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError> {
@@ -221,6 +299,14 @@ impl Store for SqliteStore {
         passkeys::remove(self, host, email, credential).await.map_err(failed("remove a passkey"))
     }
 
+    async fn language_of(&self, email: &Email) -> Result<Option<Language>, StoreError> {
+        languages::of_person(self, email).await.map_err(failed("read a person's language"))
+    }
+
+    async fn choose_language(&self, email: &Email, language: Language) -> Result<(), StoreError> {
+        languages::choose(self, email, language).await.map_err(failed("store a person's language"))
+    }
+
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError> {
         attempts::ask(self, attempt).await.map_err(failed("store a log-in attempt"))
     }
@@ -275,6 +361,41 @@ impl Store for SqliteStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         secrets::check(self).await.map_err(failed("write"))
+    }
+}
+
+#[async_trait]
+impl RecordStore for SqliteStore {
+    async fn records_of(&self, app: &AppName, email: &Email) -> Result<Vec<Record>, StoreError> {
+        records::of_person(self, app, email).await.map_err(failed("read a person's records"))
+    }
+
+    async fn records(&self, filter: RecordFilter<'_>) -> Result<Vec<Record>, StoreError> {
+        records::list(self, filter).await.map_err(failed("read records"))
+    }
+
+    async fn record(&self, id: i64) -> Result<Option<Record>, StoreError> {
+        records::find(self, id).await.map_err(failed("read a record"))
+    }
+
+    async fn record_by_link(&self, app: &AppName, link: TokenHash) -> Result<Option<Record>, StoreError> {
+        records::by_link(self, app, link).await.map_err(failed("read an invitation"))
+    }
+
+    async fn change_records(&self, steps: &[Step], terms: Terms<'_>, now: Timestamp) -> Result<Changed, StoreError> {
+        records::change(self, steps, terms, now).await.map_err(failed("change records"))
+    }
+
+    async fn organisation(&self, app: &AppName, id: &CustomerId) -> Result<Option<Organisation>, StoreError> {
+        records::organisation(self, app, id).await.map_err(failed("read a customer's name"))
+    }
+
+    async fn record_changes(&self, since: i64) -> Result<(i64, Vec<(AppName, Email)>), StoreError> {
+        records::changes(self, since).await.map_err(failed("read whose records changed"))
+    }
+
+    async fn erase_records(&self, email: &Email) -> Result<u64, StoreError> {
+        records::erase(self, email).await.map_err(failed("erase a person's records"))
     }
 }
 

@@ -113,7 +113,7 @@ async fn commits_are_on_disk_before_they_are_acknowledged() {
     let ask = |pragma| sqlx::query_scalar::<_, i64>(pragma).fetch_one(&store.writer);
     assert_eq!(ask("PRAGMA synchronous").await.expect("read"), 2, "FULL");
     assert_eq!(ask("PRAGMA foreign_keys").await.expect("read"), 1);
-    assert_eq!(ask("PRAGMA user_version").await.expect("read"), 3);
+    assert_eq!(ask("PRAGMA user_version").await.expect("read"), 8);
     let refused = sqlx::query("DELETE FROM session").execute(&store.readers).await;
     assert!(refused.is_err(), "readers cannot write");
 }

@@ -6,6 +6,7 @@
 mod color;
 mod email;
 mod host;
+mod language;
 mod names;
 mod path;
 mod secret;
@@ -15,6 +16,7 @@ mod way;
 pub use color::{Color, InvalidColor};
 pub use email::{Email, InvalidEmail};
 pub use host::{HostName, InvalidHostName};
+pub use language::Language;
 pub use names::{
     AppName, ColumnName, CustomerId, DisplayName, InvalidName, ProviderName, RoleName, SourceName, TableName,
 };

@@ -18,11 +18,11 @@ use super::ceremony::{Ceremony, ClientData, Purpose, relying_party};
 use super::{Problem, answer, entered, known_here, onward, options};
 use crate::login::enter::Entrant;
 use crate::login::{LoginRoom, Room, device};
-use crate::pages::Reply;
 use crate::pages::mail::{PasskeyNews, passkey_letter};
+use crate::pages::{Reply, when};
 use crate::policy::Standing;
 use crate::session::{MOST_PASSKEYS, PasskeyRecord, Proof, SessionRecord};
-use crate::state::audit::{self, Event};
+use crate::state::audit::Event;
 use crate::state::ports::OutgoingMail;
 use crate::state::rate_limits::Kind;
 use crate::state::sessions::Live;
@@ -130,7 +130,7 @@ impl LoginRoom {
             return Err(if owner.most < MOST_PASSKEYS { Problem::StepUp } else { Problem::Enough });
         }
         let event = Event::PasskeyAdded { email: &record.email, session: record.id };
-        audit::write(&self.metrics, visit, &event);
+        self.journal.write(visit, &event);
         self.tell_of(visit, &passkey).await;
         let to = visit.return_path(&to);
         let is_new = record.proofs.iter().all(|proof| proof.way != Way::Passkey);
@@ -178,12 +178,11 @@ impl LoginRoom {
 
     /// Queues the mail by which the person learns of a passkey that somebody else may have added.
     async fn tell_of(&self, visit: &Visit, passkey: &PasskeyRecord) {
-        let zone = visit.site.app.policy.time_zone.clone();
-        let at = visit.now.to_zoned_datetime(zone).strftime("%-d %b %Y, %H:%M").to_string();
+        let at = when::day_and_time(visit.language, visit.now, &visit.site.app.policy.time_zone);
         let account = format!("{}/.access/account", visit.origin);
         let news =
             PasskeyNews { host: visit.site.domain.host.as_str(), device: &passkey.name, at: &at, account: &account };
-        let letter = passkey_letter(&visit.site.domain.brand, &news);
+        let letter = passkey_letter(visit.look(), &news);
         let mail = OutgoingMail {
             to: passkey.email.to_string(),
             subject: letter.subject,
@@ -248,6 +247,7 @@ mod tests {
             device: String::new(),
             proofs: vec![Proof::now(Way::Email, start)],
             links: Vec::new(),
+            preview: None,
         };
         assert!(is_recent(&record, start + RECENT));
         assert!(!is_recent(&record, start + RECENT + Duration::from_secs(1)), "use does not make it fresh");

@@ -13,7 +13,7 @@ use crate::login::enter::Entrant;
 use crate::login::{LoginRoom, Room};
 use crate::pages::Reply;
 use crate::session::{PasskeyRecord, Proof};
-use crate::state::audit::{self, Event};
+use crate::state::audit::Event;
 use crate::state::rate_limits::Kind;
 use crate::state::visit::Visit;
 use crate::types::Way;
@@ -59,7 +59,7 @@ impl LoginRoom {
         let ceremony = Ceremony::of(visit, Purpose::LogIn);
         let (state, over) = ceremony.take(self, headers, &client_data).await?;
         let passkey = self.proven(visit, &credential, state).await?;
-        audit::write(&self.metrics, visit, &Event::PasskeyUsed(&passkey.email));
+        self.journal.write(visit, &Event::PasskeyUsed(&passkey.email));
         let entrant = Entrant {
             email: passkey.email,
             proof: Proof::now(Way::Passkey, visit.now),

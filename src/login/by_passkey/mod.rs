@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::LoginRoom;
 use super::enter::Refused;
 use crate::pages::Reply;
-use crate::state::audit::{self, Event};
+use crate::state::audit::Event;
 use crate::state::ports::{StoreError, Unavailable};
 use crate::state::visit::Visit;
 use crate::types::Email;
@@ -125,7 +125,7 @@ fn answer(room: &LoginRoom, visit: &Visit, result: Result<Reply, Problem>) -> Re
     match &problem {
         Problem::Refused { email, reason } => {
             let event = Event::PasskeyRefused { email: email.as_ref(), reason };
-            audit::write(&room.metrics, visit, &event);
+            room.journal.write(visit, &event);
         }
         Problem::Store(error) => tracing::error!(%app, %error, request_id, "a passkey's call failed"),
         Problem::Failed(cause) => tracing::error!(%app, cause, request_id, "a passkey's call failed"),

@@ -37,7 +37,7 @@ pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>, 
         return Reply::see_other(&to);
     }
     let is_required = room.is_asked_for_passkey(&visit, &live.record).await == Some(true);
-    pages::passkey_offer(&visit.site.domain.brand, &PasskeyOfferView { to: &to, is_required })
+    pages::passkey_offer(visit.look(), &PasskeyOfferView { to: &to, is_required })
 }
 
 /// "Not now."

@@ -1,275 +1,29 @@
-//! Everything a person reads on our pages and in our mails, in one place.
-//!
-//! A language is one [`Texts`], grouped as the pages are. Words in braces, such as `{title}`, stand for what the page
-//! knows. A sentence with a number in it is a function, for languages differ in how many plural forms they have.
-//! Sentences say what happened and what to do next, in plain words, and blame nobody.
+//! English.
 
-use askama::Template;
-use askama::filters::HtmlSafe;
 use http::StatusCode;
 
-/// All texts in one language.
-#[derive(Debug)]
-pub struct Texts {
-    /// For the `lang` attribute (BCP 47).
-    pub(super) language: &'static str,
-    pub(super) problem_title: &'static str,
-    pub(super) log_in: &'static str,
-    pub(super) log_in_to: &'static str,
-    pub(super) log_out: &'static str,
-    pub(super) start_again: &'static str,
-    pub(super) reference: &'static str,
-    pub(super) login: LoginTexts,
-    pub(super) provider: ProviderTexts,
-    pub(super) no_access: NoAccessTexts,
-    pub(super) step_up: StepUpTexts,
-    pub(super) hub_lost: ErrorTexts<'static>,
-    pub(super) check: CheckTexts,
-    pub(super) link: LinkTexts,
-    pub(super) choose: ChooseTexts,
-    pub(super) account: AccountTexts,
-    pub(super) denied: DeniedTexts,
-    pub(super) logged_out: LoggedOutTexts,
-    pub(super) disabled: DisabledTexts,
-    pub(super) mail: MailTexts,
-    pub(super) passkey: PasskeyTexts,
-    pub(super) error: fn(StatusCode) -> ErrorTexts<'static>,
-    pub(super) too_many_next: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct LoginTexts {
-    pub(super) lead: &'static str,
-    pub(super) email: &'static str,
-    pub(super) submit: &'static str,
-    pub(super) bad_address: &'static str,
-    pub(super) too_many: fn(u32) -> String,
-    pub(super) unavailable: &'static str,
-    pub(super) expired: &'static str,
-    pub(super) no_way: &'static str,
-    pub(super) lead_home: &'static str,
-    pub(super) submit_home: &'static str,
-    pub(super) choose: &'static str,
-    pub(super) or: &'static str,
-    pub(super) with: &'static str,
-    pub(super) not_reachable: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct ProviderTexts {
-    pub(super) leave_heading: &'static str,
-    pub(super) leave: &'static str,
-    pub(super) signed_in: &'static str,
-    pub(super) go_on: &'static str,
-    pub(super) unreachable: &'static str,
-    pub(super) unreachable_others: &'static str,
-    pub(super) cancelled: &'static str,
-    pub(super) failed: &'static str,
-    pub(super) not_believed: &'static str,
-    pub(super) unverified: &'static str,
-    pub(super) other_domain: &'static str,
-    pub(super) taken: &'static str,
-    pub(super) lost_heading: &'static str,
-    pub(super) lost: &'static str,
-    pub(super) lost_next: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct NoAccessTexts {
-    pub(super) heading: &'static str,
-    pub(super) who: &'static str,
-    pub(super) another: &'static str,
-    pub(super) ways: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct StepUpTexts {
-    pub(super) heading: &'static str,
-    pub(super) why: &'static str,
-    pub(super) none: &'static str,
-    pub(super) add_passkey: &'static str,
-    pub(super) passkey_needs_script: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct CheckTexts {
-    pub(super) heading: &'static str,
-    pub(super) sent_to: &'static str,
-    pub(super) sent: &'static str,
-    pub(super) how: &'static str,
-    pub(super) code: &'static str,
-    pub(super) code_shape: &'static str,
-    pub(super) valid: fn(u32) -> String,
-    pub(super) nothing_came: &'static str,
-    pub(super) wrong: fn(u32) -> String,
-    pub(super) too_many: fn(u32) -> String,
-    pub(super) ended_heading: &'static str,
-    pub(super) ended: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct LinkTexts {
-    pub(super) confirm: &'static str,
-    pub(super) not_you: &'static str,
-    pub(super) elsewhere_heading: &'static str,
-    pub(super) elsewhere: &'static str,
-    pub(super) code: &'static str,
-    pub(super) keep_secret: &'static str,
-    pub(super) ended_heading: &'static str,
-    pub(super) ended: &'static str,
-    pub(super) new_mail: &'static str,
-    pub(super) wrong_browser_heading: &'static str,
-    pub(super) wrong_browser: &'static str,
-    pub(super) wrong_browser_next: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct ChooseTexts {
-    pub(super) heading: &'static str,
-    pub(super) lead: &'static str,
-    pub(super) current: &'static str,
-    pub(super) none: &'static str,
-    pub(super) someone_else: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct AccountTexts {
-    pub(super) heading: &'static str,
-    pub(super) email: &'static str,
-    pub(super) name: &'static str,
-    pub(super) customer: &'static str,
-    pub(super) role: &'static str,
-    pub(super) back: &'static str,
-    pub(super) switch: &'static str,
-    pub(super) sessions: &'static str,
-    pub(super) sessions_lead: &'static str,
-    pub(super) this_session: &'static str,
-    pub(super) some_device: &'static str,
-    pub(super) times: &'static str,
-    pub(super) end: &'static str,
-    pub(super) end_which: &'static str,
-    pub(super) end_others: &'static str,
-    pub(super) everywhere: &'static str,
-    pub(super) everywhere_heading: &'static str,
-    pub(super) everywhere_lead: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct DeniedTexts {
-    pub(super) heading: &'static str,
-    pub(super) who: &'static str,
-    pub(super) who_for: &'static str,
-    pub(super) nobody: &'static str,
-    pub(super) next: &'static str,
-    pub(super) switch: &'static str,
-    pub(super) someone_else: &'static str,
-    pub(super) account: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct LoggedOutTexts {
-    pub(super) heading: &'static str,
-    pub(super) lead: &'static str,
-    pub(super) again: &'static str,
-    pub(super) there_heading: &'static str,
-    pub(super) there: &'static str,
-    pub(super) go_on: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct DisabledTexts {
-    pub(super) heading: &'static str,
-    pub(super) lead: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct MailTexts {
-    pub(super) hello: &'static str,
-    pub(super) by_link: &'static str,
-    pub(super) open_here: &'static str,
-    pub(super) by_code: &'static str,
-    pub(super) valid: fn(u32) -> String,
-    pub(super) asked_at: &'static str,
-    pub(super) ignore: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct PasskeyTexts {
-    pub(super) log_in: &'static str,
-    pub(super) add: &'static str,
-    pub(super) offer_heading: &'static str,
-    pub(super) offer: &'static str,
-    pub(super) required_heading: &'static str,
-    pub(super) required: &'static str,
-    pub(super) no_script: &'static str,
-    pub(super) not_now: &'static str,
-    pub(super) someone_else: &'static str,
-    pub(super) heading: &'static str,
-    pub(super) lead: &'static str,
-    pub(super) none: &'static str,
-    pub(super) add_needs_script: &'static str,
-    pub(super) enough: &'static str,
-    pub(super) unnamed: &'static str,
-    pub(super) times: &'static str,
-    pub(super) never_used: &'static str,
-    pub(super) change: &'static str,
-    pub(super) which: &'static str,
-    pub(super) name: &'static str,
-    pub(super) rename: &'static str,
-    pub(super) delete: &'static str,
-    pub(super) delete_hint: &'static str,
-    pub(super) delete_last: &'static str,
-    pub(super) locked: &'static str,
-    pub(super) problem: PasskeyProblemTexts,
-    pub(super) mail: PasskeyMailTexts,
-}
-
-/// What `passkey.js` says when something does not work; each page that carries it holds them in the button's attributes.
-#[derive(Debug)]
-pub(super) struct PasskeyProblemTexts {
-    pub(super) cancelled: &'static str,
-    pub(super) refused: &'static str,
-    pub(super) known: &'static str,
-    pub(super) enough: &'static str,
-    pub(super) expired: &'static str,
-    pub(super) too_often: &'static str,
-    pub(super) unavailable: &'static str,
-    pub(super) failed: &'static str,
-}
-
-#[derive(Debug)]
-pub(super) struct PasskeyMailTexts {
-    pub(super) subject: &'static str,
-    pub(super) happened: &'static str,
-    pub(super) happened_somewhere: &'static str,
-    pub(super) good: &'static str,
-    pub(super) not_you: &'static str,
-}
-
-/// An error page's words.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ErrorTexts<'a> {
-    pub(super) heading: &'static str,
-    pub(super) happened: &'a str,
-    pub(super) next: &'static str,
-}
+use super::*;
 
 /// The texts in English.
-pub static ENGLISH: Texts = Texts {
+pub(super) static ENGLISH: Texts = Texts {
     language: "en",
     problem_title: "Problem: {heading}",
     log_in: "Log in",
     log_in_to: "Log in to {title}",
     log_out: "Log out",
     start_again: "Start again",
-    reference: "Request id",
+    request_id: "Request id:",
+    languages: LanguagesTexts {
+        heading: "Language",
+        lead: "These pages and our mails are written to you in this language.",
+    },
     login: LoginTexts {
         lead: "Enter your email address, and we will send you a link and a code to log in with. No password needed.",
         email: "Email address",
         submit: "Send me a mail",
         bad_address: "That does not look like an email address. Please check it for a slip, such as a missing @ or a space.",
         too_many: |minutes| {
-            format!("There were too many tries to log in. Please try again in {}.", english_minutes(minutes))
+            format!("There were too many tries to log in. Please try again in {}.", in_minutes(minutes))
         },
         unavailable: "We cannot log anyone in just now. Please try again in a few minutes.",
         expired: "That took a little too long, so we have to begin anew. Please log in again.",
@@ -329,7 +83,7 @@ pub static ENGLISH: Texts = Texts {
         how: "Open the link in it with this browser, or type the code from it here.",
         code: "Six-digit code",
         code_shape: "The six digits from the mail",
-        valid: |minutes| format!("The link and the code work once, within {}.", english_minutes(minutes)),
+        valid: |minutes| format!("The link and the code work once, within {}.", in_minutes(minutes)),
         nothing_came: "Nothing there? Look among the unwanted mail too, and check the address for a slip.",
         wrong: |left| match left {
             0 => "That is not the code. Please start again to get a new one.".to_owned(),
@@ -339,7 +93,7 @@ pub static ENGLISH: Texts = Texts {
         too_many: |minutes| {
             format!(
                 "There were too many tries. Please try again in {}, or use the link in the mail.",
-                english_minutes(minutes)
+                in_minutes(minutes)
             )
         },
         ended_heading: "This code no longer works",
@@ -350,7 +104,7 @@ pub static ENGLISH: Texts = Texts {
         not_you: "If you did not ask for this, close this page and nothing happens.",
         elsewhere_heading: "Type this code where you started",
         elsewhere: "You asked to log in with another browser or device. Go back there and type this code:",
-        code: "Code",
+        code: "Code:",
         keep_secret: "Tell this code to nobody, whoever asks for it. If you did not ask to log in, close this page.",
         ended_heading: "This link no longer works",
         ended: "It was used, or it is too old. Ask for a new mail to log in.",
@@ -415,7 +169,7 @@ pub static ENGLISH: Texts = Texts {
         by_link: "to log in to {title}, open this link in the browser where you asked for it:",
         open_here: "Press this button in the browser where you asked to log in.",
         by_code: "Or type this code in that browser:",
-        valid: |minutes| format!("The link and the code work once, within {}.", english_minutes(minutes)),
+        valid: |minutes| format!("The link and the code work once, within {}.", in_minutes(minutes)),
         asked_at: "Someone, most likely you, asked for this mail at {host}.",
         ignore: "If it was not you, ignore this mail: without it nobody can log in. Never tell the code to anyone.",
     },
@@ -463,18 +217,19 @@ pub static ENGLISH: Texts = Texts {
             not_you: "If it was not you, somebody else can log in as you. Log in, delete the passkey on your account page, and end all other sessions there:",
         },
     },
-    error: english_error,
+    error,
+    reason,
     too_many_next: "Other ways to log in that this site offers are open meanwhile.",
 };
 
-fn english_minutes(minutes: u32) -> String {
+fn in_minutes(minutes: u32) -> String {
     match minutes {
         0 | 1 => "one minute".to_owned(),
         _ => format!("{minutes} minutes"),
     }
 }
 
-fn english_error(status: StatusCode) -> ErrorTexts<'static> {
+fn error(status: StatusCode) -> ErrorTexts<'static> {
     let (heading, happened, next) = match status.as_u16() {
         400 => (
             "We could not read that request",
@@ -546,97 +301,12 @@ fn english_error(status: StatusCode) -> ErrorTexts<'static> {
     ErrorTexts { heading, happened, next }
 }
 
-/// A sentence with its words in braces filled in, as plain text.
-pub(super) fn fill(sentence: &str, values: &[(&str, &str)]) -> String {
-    Sentence::new(sentence, values)
-        .parts
-        .iter()
-        .map(|part| match part {
-            Part::Said(text) | Part::Given(text) => *text,
-        })
-        .collect()
-}
-
-/// A sentence for a page: what is filled in is escaped, stands out, and keeps its own writing direction to itself.
-#[derive(Template)]
-#[template(
-    ext = "html",
-    source = "{% for part in parts %}{% match part %}{% when Part::Said(text) %}{{ text }}\
-              {% when Part::Given(text) %}<strong dir=\"auto\">{{ text }}</strong>{% endmatch %}{% endfor %}"
-)]
-pub(super) struct Sentence<'a> {
-    parts: Vec<Part<'a>>,
-}
-
-/// True because its own template, just above, escapes every part.
-impl HtmlSafe for Sentence<'_> {}
-
-enum Part<'a> {
-    Said(&'a str),
-    Given(&'a str),
-}
-
-impl<'a> Sentence<'a> {
-    /// Fills in each value once, left to right: braces inside a value mean nothing.
-    pub(super) fn new(sentence: &'a str, values: &[(&str, &'a str)]) -> Self {
-        let mut parts = Vec::new();
-        let mut rest = sentence;
-        while let Some((before, name, after)) = split_at_name(rest) {
-            parts.push(Part::Said(before));
-            if let Some((_, value)) = values.iter().find(|(known, _)| *known == name) {
-                parts.push(Part::Given(value));
-            }
-            rest = after;
-        }
-        parts.push(Part::Said(rest));
-        Self { parts }
-    }
-}
-
-fn split_at_name(text: &str) -> Option<(&str, &str, &str)> {
-    let (before, rest) = text.split_once('{')?;
-    let (name, after) = rest.split_once('}')?;
-    Some((before, name, after))
-}
-
-/// Why a request was refused, by the reason's name, in plain words.
-#[must_use]
-pub fn reason(name: &str) -> &'static str {
+fn reason(name: &str) -> &'static str {
     match name {
         "no-grant" => "Your address is no longer on the list of people who may use this service.",
         "other-customer" => "This address is reserved for the people of another organisation.",
         "hidden-field" => "Your role does not include sorting or searching by this field.",
         "cannot-filter" => "This page cannot be shown to your role.",
         _ => "Your role does not include this page.",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_filled_in_once_and_in_place() {
-        let values = [("a", "{b}"), ("b", "<two>")];
-        assert_eq!(fill("One {a}, {b}.", &values), "One {b}, <two>.");
-        assert_eq!(fill("None.", &values), "None.");
-        assert_eq!(fill("", &values), "");
-    }
-
-    #[test]
-    fn values_on_a_page_are_escaped_and_stand_out() {
-        let page = Sentence::new("As <{a}>.", &[("a", "<i>")]).to_string();
-        assert_eq!(page, "As &#60;<strong dir=\"auto\">&#60;i&#62;</strong>&#62;.");
-    }
-
-    #[test]
-    fn every_error_says_what_happened_and_what_to_do() {
-        for status in 400..600 {
-            let texts = english_error(StatusCode::from_u16(status).expect("a status"));
-            for text in [texts.happened, texts.next] {
-                assert!(text.ends_with('.'), "{status}: {text}");
-            }
-            assert!(!texts.heading.is_empty());
-        }
     }
 }

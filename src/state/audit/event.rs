@@ -1,65 +1,11 @@
-//! The audit log: one line for whatever decides who is in and who is out, and a count of each.
-//!
-//! The set of events is closed, and so are the names of their fields, so that whoever collects the lines (`target: "audit"`) can
-//! rely on them. No line holds a whole address, a token, a code, or anything else that opens something.
+//! What can happen: the closed set of events, and what each tells.
 
 use std::fmt::Display;
-use std::net::IpAddr;
 
-use jiff::Timestamp;
-
-use super::metrics::Metrics;
-use super::network::Network;
-use super::visit::{HubVisit, Visit};
+use super::super::network::Network;
+use super::{Actor, Scene};
 use crate::session::SessionId;
 use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Way};
-
-/// Where and when something happened, and from where it was asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Scene<'a> {
-    /// The app; none on the hub.
-    pub app: Option<&'a AppName>,
-    /// The domain, or the hub.
-    pub host: &'a HostName,
-    /// The client's address; none for what the gateway does by itself.
-    pub client: Option<IpAddr>,
-    /// The request; none for what the gateway does by itself.
-    pub request_id: Option<&'a str>,
-    /// When.
-    pub now: Timestamp,
-}
-
-impl<'a> From<&'a Visit> for Scene<'a> {
-    fn from(visit: &'a Visit) -> Self {
-        Self {
-            app: Some(&visit.site.app.name),
-            host: &visit.site.domain.host,
-            client: Some(visit.client),
-            request_id: Some(&visit.request_id),
-            now: visit.now,
-        }
-    }
-}
-
-impl<'a> From<&'a HubVisit> for Scene<'a> {
-    fn from(visit: &'a HubVisit) -> Self {
-        Self {
-            app: None,
-            host: &visit.hub,
-            client: Some(visit.client),
-            request_id: Some(&visit.request_id),
-            now: visit.now,
-        }
-    }
-}
-
-impl<'a> Scene<'a> {
-    /// What the gateway does by itself, on behalf of a domain.
-    #[must_use]
-    pub const fn background(app: &'a AppName, host: &'a HostName, now: Timestamp) -> Self {
-        Self { app: Some(app), host, client: None, request_id: None, now }
-    }
-}
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
@@ -219,6 +165,42 @@ pub enum Event<'a> {
         /// Which provider.
         provider: &'a ProviderName,
     },
+    /// A member of staff sees the app as somebody does.
+    PreviewStarted {
+        /// As whom.
+        email: &'a Email,
+        /// The new session that goes on in the staff's place.
+        session: SessionId,
+        /// For which customer.
+        customer: Option<&'a CustomerId>,
+    },
+    /// A member of staff goes on to see the app as somebody else does.
+    PreviewSwitched {
+        /// As whom.
+        email: &'a Email,
+        /// The new session that goes on in the old one's place.
+        session: SessionId,
+        /// For which customer.
+        customer: Option<&'a CustomerId>,
+    },
+    /// A member of staff no longer sees the app as somebody does.
+    PreviewEnded {
+        /// As whom they did.
+        email: &'a Email,
+        /// In which session.
+        session: SessionId,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
+    /// Somebody asked to see the app as somebody else does, and may not.
+    PreviewRefused {
+        /// As whom.
+        email: &'a Email,
+        /// In which session.
+        session: SessionId,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
     /// A provider's answer was not believed.
     ProviderRefused {
         /// Which provider.
@@ -226,26 +208,135 @@ pub enum Event<'a> {
         /// Why, in a short fixed word such as `nonce`.
         reason: &'static str,
     },
+    /// The gateway serves; of this version.
+    Started(&'a str),
+    /// The gateway serves no longer.
+    Stopped,
+    /// The gateway handed over to a new process.
+    HandedOver,
+    /// Somebody asked for a reload of the config.
+    ReloadAsked,
+    /// The config was reloaded: why, the digest of its text, and how much changed.
+    Reloaded(&'a str),
+    /// The config was not reloaded: why, and how many problems it has.
+    ReloadRefused(&'a str),
+    /// A token of the API was made; its name and what it may do.
+    TokenMade(&'a str),
+    /// A token of the API was revoked; its name.
+    TokenRevoked(&'a str),
+    /// The workspace's own people ended a session of somebody.
+    SessionEndedByStaff {
+        /// Whose.
+        email: &'a Email,
+        /// Which.
+        session: SessionId,
+    },
+    /// The workspace's own people ended all sessions of somebody.
+    SessionsEndedByStaff {
+        /// Whose.
+        email: &'a Email,
+        /// How many.
+        sessions: usize,
+    },
+    /// All that is held of a person was given out.
+    PersonExported(&'a Email),
+    /// All that is held of a person was erased.
+    PersonErased(&'a Email),
+    /// Something became of a person's record.
+    Record {
+        /// What.
+        deed: Deed,
+        /// Whose.
+        email: &'a Email,
+        /// For which customer.
+        customer: &'a CustomerId,
+        /// What it says or what is other than before: roles, days and states, and nobody's name.
+        detail: Option<&'a str>,
+    },
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Deed {
+    /// It was made, and counts at once.
+    Made,
+    /// It was changed.
+    Changed,
+    /// It was removed, with the access that it gave.
+    Removed,
+    /// The person was invited.
+    Invited,
+    /// The invitation was sent again.
+    Resent,
+    /// The invitation was withdrawn.
+    Withdrawn,
+    /// The person accepted the invitation.
+    Accepted,
+    /// The person left.
+    Left,
+    /// The person left to be an organisation of their own.
+    Parted,
+    /// The person is the owner of a new organisation.
+    Founded,
+    /// It went over to the organisation that somebody founded.
+    HandedOver,
+}
+
+impl Deed {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Made => "record_made",
+            Self::Changed => "record_changed",
+            Self::Removed => "record_removed",
+            Self::Invited => "invited",
+            Self::Resent => "invitation_resent",
+            Self::Withdrawn => "invitation_withdrawn",
+            Self::Accepted => "invitation_accepted",
+            Self::Left => "member_left",
+            Self::Parted => "member_parted",
+            Self::Founded => "organisation_founded",
+            Self::HandedOver => "record_handed_over",
+        }
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Made => "access given by a record",
+            Self::Changed => "a record of somebody's access was changed",
+            Self::Removed => "access by a record was taken away",
+            Self::Invited => "invited",
+            Self::Resent => "invitation sent again",
+            Self::Withdrawn => "invitation withdrawn",
+            Self::Accepted => "invitation accepted",
+            Self::Left => "left a customer",
+            Self::Parted => "left a customer to be an organisation of their own",
+            Self::Founded => "an organisation was founded",
+            Self::HandedOver => "a record went over to a new organisation",
+        }
+    }
 }
 
 /// What a line may tell beside its scene.
 #[derive(Default)]
-struct Facts<'a> {
-    email: Option<&'a Email>,
-    session: Option<SessionId>,
-    way: Option<&'a Way>,
-    provider: Option<&'a ProviderName>,
-    customer: Option<&'a CustomerId>,
-    reason: Option<&'static str>,
-    limit: Option<&'static str>,
-    kind: Option<&'static str>,
-    network: Option<Network>,
-    sessions: Option<usize>,
-    left: Option<u32>,
+pub(super) struct Facts<'a> {
+    /// For whom it happened.
+    pub(super) email: Option<&'a Email>,
+    pub(super) session: Option<SessionId>,
+    pub(super) way: Option<&'a Way>,
+    pub(super) provider: Option<&'a ProviderName>,
+    pub(super) customer: Option<&'a CustomerId>,
+    pub(super) reason: Option<&'static str>,
+    pub(super) limit: Option<&'static str>,
+    pub(super) kind: Option<&'static str>,
+    pub(super) network: Option<Network>,
+    pub(super) sessions: Option<usize>,
+    pub(super) left: Option<u32>,
+    /// What no other field tells: never a person's name or address, for entries outlive the people in them.
+    pub(super) detail: Option<&'a str>,
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 25] = [
+pub const EVENTS: [&str; 52] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -271,19 +362,45 @@ pub const EVENTS: [&str; 25] = [
     "identity_remembered",
     "identity_conflict",
     "provider_refused",
+    "preview_started",
+    "preview_switched",
+    "preview_ended",
+    "preview_refused",
+    "started",
+    "stopped",
+    "handed_over",
+    "reload_asked",
+    "reloaded",
+    "reload_refused",
+    "token_made",
+    "token_revoked",
+    "session_ended_by_staff",
+    "sessions_ended_by_staff",
+    "person_exported",
+    "person_erased",
+    "record_made",
+    "record_changed",
+    "record_removed",
+    "invited",
+    "invitation_resent",
+    "invitation_withdrawn",
+    "invitation_accepted",
+    "member_left",
+    "member_parted",
+    "organisation_founded",
+    "record_handed_over",
 ];
 
-/// Writes an event's line and counts it.
-pub fn write<'a>(metrics: &Metrics, scene: impl Into<Scene<'a>>, event: &Event<'_>) {
-    metrics.audit_events.with_label_values(&[event.name()]).inc();
-    let scene: Scene<'_> = scene.into();
+/// Writes an event's line.
+pub(super) fn write_line(scene: &Scene<'_>, event: &Event<'_>) {
     let facts = event.facts();
     let shown = |value: Option<&dyn Display>| value.map(ToString::to_string);
     tracing::info!(
         target: "audit",
         event = event.name(),
+        actor = event.actor(scene).shown(),
         app = scene.app.map(AppName::as_str),
-        host = scene.host.as_str(),
+        host = scene.host.map(HostName::as_str),
         client = scene.client.map(tracing::field::display),
         email = facts.email.map(Email::masked),
         session = facts.session.map(|session| session.public()),
@@ -296,6 +413,7 @@ pub fn write<'a>(metrics: &Metrics, scene: impl Into<Scene<'a>>, event: &Event<'
         network = facts.network.map(tracing::field::display),
         sessions = facts.sessions,
         left = facts.left,
+        detail = facts.detail,
         request_id = scene.request_id,
         "{}",
         event.sentence()
@@ -332,6 +450,23 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "identity_remembered",
             Self::IdentityConflict { .. } => "identity_conflict",
             Self::ProviderRefused { .. } => "provider_refused",
+            Self::PreviewStarted { .. } => "preview_started",
+            Self::PreviewSwitched { .. } => "preview_switched",
+            Self::PreviewEnded { .. } => "preview_ended",
+            Self::PreviewRefused { .. } => "preview_refused",
+            Self::Started(_) => "started",
+            Self::Stopped => "stopped",
+            Self::HandedOver => "handed_over",
+            Self::ReloadAsked => "reload_asked",
+            Self::Reloaded(_) => "reloaded",
+            Self::ReloadRefused(_) => "reload_refused",
+            Self::TokenMade(_) => "token_made",
+            Self::TokenRevoked(_) => "token_revoked",
+            Self::SessionEndedByStaff { .. } => "session_ended_by_staff",
+            Self::SessionsEndedByStaff { .. } => "sessions_ended_by_staff",
+            Self::PersonExported(_) => "person_exported",
+            Self::PersonErased(_) => "person_erased",
+            Self::Record { deed, .. } => deed.name(),
         }
     }
 
@@ -363,17 +498,54 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "a person at a provider is remembered",
             Self::IdentityConflict { .. } => "the address is another person's at the provider",
             Self::ProviderRefused { .. } => "a provider's answer was not believed",
+            Self::PreviewStarted { .. } => "preview started",
+            Self::PreviewSwitched { .. } => "preview switched",
+            Self::PreviewEnded { .. } => "preview ended",
+            Self::PreviewRefused { .. } => "preview refused",
+            Self::Started(_) => "the gateway serves",
+            Self::Stopped => "the gateway serves no longer",
+            Self::HandedOver => "the gateway handed over to a new process",
+            Self::ReloadAsked => "a reload was asked for",
+            Self::Reloaded(_) => "the config was reloaded",
+            Self::ReloadRefused(_) => "the config was not reloaded",
+            Self::TokenMade(_) => "a token was made",
+            Self::TokenRevoked(_) => "a token was revoked",
+            Self::SessionEndedByStaff { .. } => "session ended by staff",
+            Self::SessionsEndedByStaff { .. } => "sessions ended by staff",
+            Self::PersonExported(_) => "what is held of a person was given out",
+            Self::PersonErased(_) => "what is held of a person was erased",
+            Self::Record { deed, .. } => deed.sentence(),
         }
     }
 
-    fn facts(&self) -> Facts<'a> {
+    /// Who did it. Whoever has just proven who they are acts as that person, also where no session says so yet.
+    pub(super) fn actor(&self, scene: &Scene<'a>) -> Actor<'a> {
+        match (scene.actor, self) {
+            (
+                Actor::Visitor,
+                Self::LoggedIn { email, .. }
+                | Self::LoginRefused { email, .. }
+                | Self::SteppedUp { email, .. }
+                | Self::BrowserKnown(email)
+                | Self::PasskeyUsed(email)
+                | Self::IdentityRemembered { email, .. }
+                | Self::IdentityConflict { email, .. }
+                | Self::Record { deed: Deed::Accepted, email, .. },
+            ) => Actor::Person(email),
+            (actor, _) => actor,
+        }
+    }
+
+    pub(super) fn facts(&self) -> Facts<'a> {
         let none = Facts::default();
         match *self {
             Self::LoginAsked(email)
             | Self::LoginMailed(email)
             | Self::LoginUnknown(email)
             | Self::BrowserKnown(email)
-            | Self::PasskeyUsed(email) => Facts { email: Some(email), ..none },
+            | Self::PasskeyUsed(email)
+            | Self::PersonExported(email)
+            | Self::PersonErased(email) => Facts { email: Some(email), ..none },
             Self::WrongCode { email, left } => Facts { email: Some(email), left: Some(left), ..none },
             Self::LoggedIn { email, session, way } | Self::SteppedUp { email, session, way } => {
                 Facts { email: Some(email), session: Some(session), way: Some(way), ..none }
@@ -387,13 +559,14 @@ impl<'a> Event<'a> {
             Self::StepUpAsked { email, session }
             | Self::LoggedOut { email, session }
             | Self::SessionEnded { email, session }
+            | Self::SessionEndedByStaff { email, session }
             | Self::PasskeyAdded { email, session }
             | Self::PasskeyRenamed { email, session }
             | Self::PasskeyRemoved { email, session } => Facts { email: Some(email), session: Some(session), ..none },
             Self::CustomerChosen { email, session, customer } => {
                 Facts { email: Some(email), session: Some(session), customer: Some(customer), ..none }
             }
-            Self::LoggedOutEverywhere { email, sessions } => {
+            Self::LoggedOutEverywhere { email, sessions } | Self::SessionsEndedByStaff { email, sessions } => {
                 Facts { email: Some(email), sessions: Some(sessions), ..none }
             }
             Self::BackchannelLogout { provider, sessions } => {
@@ -403,12 +576,27 @@ impl<'a> Event<'a> {
             Self::RecheckEnded { email, session, provider } => {
                 Facts { email: Some(email), session: Some(session), provider: Some(provider), ..none }
             }
+            Self::PreviewStarted { email, session, customer } | Self::PreviewSwitched { email, session, customer } => {
+                Facts { email: Some(email), session: Some(session), customer, ..none }
+            }
+            Self::PreviewEnded { email, session, reason } | Self::PreviewRefused { email, session, reason } => {
+                Facts { email: Some(email), session: Some(session), reason: Some(reason), ..none }
+            }
             Self::PasskeyRefused { email, reason } => Facts { email, reason: Some(reason), ..none },
             Self::IdentityRemembered { email, provider } | Self::IdentityConflict { email, provider } => {
                 Facts { email: Some(email), provider: Some(provider), ..none }
             }
             Self::ProviderRefused { provider, reason } => {
                 Facts { provider: Some(provider), reason: Some(reason), ..none }
+            }
+            Self::Started(detail)
+            | Self::Reloaded(detail)
+            | Self::ReloadRefused(detail)
+            | Self::TokenMade(detail)
+            | Self::TokenRevoked(detail) => Facts { detail: Some(detail), ..none },
+            Self::Stopped | Self::HandedOver | Self::ReloadAsked => none,
+            Self::Record { email, customer, detail, .. } => {
+                Facts { email: Some(email), customer: Some(customer), detail, ..none }
             }
         }
     }

@@ -1,0 +1,3 @@
+-- 0007_notify
+
+PRAGMA user_version = 7;
