@@ -171,5 +171,5 @@ fn is_foreign_websocket(facts: &Facts, headers: &HeaderMap) -> bool {
 }
 
 fn is_asset(path: &str) -> bool {
-    matches!(path, "/.access/style.css" | "/.access/logo")
+    matches!(path, "/.access/style.css" | "/.access/logo") || path.starts_with("/.access/logo/")
 }

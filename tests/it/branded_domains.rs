@@ -55,6 +55,40 @@ async fn each_domain_shows_its_own_title_logo_and_colour() {
 }
 
 #[tokio::test]
+async fn pictures_are_kept_for_good_under_addresses_that_tell_their_bytes() {
+    let dark = BIG.replace("big", "dark");
+    let icon = BIG.replace("big", "icon");
+    let brands = BRANDS.replace(
+        "logo = \"branding/big.svg\"",
+        "logo = \"branding/big.svg\", logo_dark = \"branding/dark.svg\", icon = \"branding/icon.svg\"",
+    );
+    let plan = House::plan(&format!("{OPEN}{brands}")).file("branding/acme.svg", ACME).file("branding/big.svg", BIG);
+    let house = plan.file("branding/dark.svg", &dark).file("branding/icon.svg", &icon).start().await;
+    let browser = house.browser("orders.big.test");
+    let page = browser.navigate("/.access/nothing").await.expect(404).text();
+    let mut addresses = Vec::new();
+    for (before, content) in [("<img src=\"", BIG), ("<source srcset=\"", &dark), ("<link rel=\"icon\" href=\"", &icon)]
+    {
+        let (_, rest) = page.split_once(before).unwrap_or_else(|| panic!("no {before} in {page}"));
+        let address = rest.split('"').next().expect("an attribute ends");
+        let picture = browser.navigate(address).await.expect(200);
+        assert_eq!(picture.text(), content, "{address}");
+        assert_eq!(picture.header("cache-control"), "public, max-age=31536000, immutable");
+        assert!(picture.header("content-security-policy").ends_with("sandbox"));
+        addresses.push(address.to_owned());
+    }
+    addresses.dedup();
+    assert_eq!(addresses.len(), 3);
+    // A page from before a change asks for what is no more, and another domain's pictures are not here.
+    for address in ["/.access/logo/0123456789abcdef01234567", "/.access/logo"] {
+        let picture = browser.navigate(address).await.expect(200);
+        assert_eq!((picture.text().as_str(), picture.header("cache-control")), (BIG, "private, max-age=300"));
+    }
+    assert_eq!(house.browser("orders.test").navigate(&addresses[1]).await.expect(200).text(), ACME);
+    house.browser("reports.test").navigate(&addresses[0]).await.expect(404);
+}
+
+#[tokio::test]
 async fn mails_wear_the_domains_brand() {
     let house = house().await;
     let mail = house.browser("orders.big.test").mail("bob@example.com", "/").await;
