@@ -4,6 +4,7 @@
 //! runs in the background, and the listeners run until they are told to stop.
 
 mod certificates;
+mod console;
 mod engine;
 mod error;
 mod handover;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::certificates::NO_CERTIFICATE;
 use self::certificates::Seen;
+use self::console::{ConsoleServices, LocalAccess};
 pub use self::error::ServerError;
 pub(crate) use self::handover::Outcome as UpgradeOutcome;
 pub use self::life::serve;
@@ -40,7 +42,7 @@ use self::reload::Reloader;
 pub use self::sockets::{Given, SocketProblem};
 use self::tables::TableDomains;
 use crate::config::{self, Config, Files};
-use crate::console::{self, ConsoleRoom};
+use crate::console::{self as console_room, ConsoleRoom, Operations};
 use crate::directory::TableDirectory;
 use crate::login::oidc::RelyingParty;
 use crate::login::{self, LoginRoom};
@@ -216,9 +218,12 @@ impl Gateway {
         let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
-        let console = {
+        let config_in_force = Arc::new(ArcSwap::from_pointee(config.clone()));
+        let (console, staff) = {
+            let services =
+                ConsoleServices::new(Arc::clone(&directory), Arc::clone(&config_in_force), loaded.path.clone(), clock);
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
-            console::router(Arc::new(ConsoleRoom {
+            let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
                 upstreams: Box::new(move || upstreams.health()),
@@ -232,11 +237,28 @@ impl Gateway {
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
-            }))
+                clock,
+                journal: Arc::clone(&journal),
+                audit: Arc::clone(&sqlite) as _,
+                tokens: Arc::clone(&sqlite) as _,
+                personal: Arc::clone(&sqlite) as _,
+                listing: Arc::clone(&sqlite) as _,
+                sessions: Arc::clone(&sessions),
+                services: Arc::new(services),
+                api: Operations::default(),
+            });
+            (console_room::router(Arc::clone(&room), pages.clone()), console_room::staff::router(room))
         };
 
         let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), journal: Arc::clone(&journal), pages, hub };
+        let corridor = Corridor {
+            clock,
+            sessions: Arc::clone(&sessions),
+            journal: Arc::clone(&journal),
+            pages,
+            hub,
+            console: staff,
+        };
         let gateway = Proxy {
             current: Arc::clone(&current),
             corridor,
@@ -263,6 +285,7 @@ impl Gateway {
         let prepared = certificates::prepare(config, &as_store, local_ca.as_ref(), clock).await;
         certificates::apply(prepared, &certificates, &mut seen);
         certificates::tell_of_lacks(config, Arc::clone(&as_store), Arc::clone(&certificates));
+        let access = LocalAccess::new(Arc::clone(&sqlite), config.server.data.clone(), clock);
         let reloader = Reloader {
             loaded,
             is_stand_in,
@@ -284,6 +307,8 @@ impl Gateway {
             serving,
             listeners: Arc::clone(&listeners),
             journal: Arc::clone(&journal),
+            config: config_in_force,
+            access,
             orders: orders.clone(),
             https_port,
             metrics,

@@ -152,7 +152,9 @@ impl Sessions {
         if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
             return Ok(None);
         }
-        if live.as_ref().is_some_and(|live| !live.is_fresh(site, self.directory.epoch(&site.app.name), now)) {
+        let is_old =
+            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now);
+        if live.as_ref().is_some_and(is_old) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
             live = self.fill(id, site, now, None).await?;
@@ -294,7 +296,7 @@ impl Sessions {
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
-        let epoch = self.directory.epoch(&app.name);
+        let epoch = self.directory.epoch(&app.name, &record.email);
         let Granted { grants, fresh_until, missing } = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
         let choice = choose(&grants, pinned, record.customer.as_ref());
@@ -385,12 +387,24 @@ impl Sessions {
     /// # Errors
     /// When the tables cannot be asked.
     pub async fn entrance(&self, site: &Site, email: &Email, links: &[Link]) -> Result<Option<Entrance>, Unavailable> {
-        let granted = self.granted(site, email, links).await?;
-        let choice = choose(&granted.grants, site.domain.customer.as_ref(), None);
-        match (&choice, granted.missing) {
-            (Choice::None(_), Some(missing)) => Err(missing),
-            (Choice::None(_), None) => Ok(None),
-            _ => Ok(Some(Entrance { language: spoken::granted(&choice, &granted.grants) })),
+        let pinned = site.domain.customer.as_ref();
+        let entrance = |grants: &[Arc<Grant>]| match choose(grants, pinned, None) {
+            Choice::None(_) => None,
+            choice => Some(Entrance { language: spoken::granted(&choice, grants) }),
+        };
+        let granted = self.granted(site, email, links).await;
+        if let Ok(granted) = &granted
+            && let Some(entrance) = entrance(&granted.grants)
+        {
+            return Ok(Some(entrance));
+        }
+        // Whoever is invited comes to accept; `login` does that once they have proven who they are.
+        if let Some(entrance) = entrance(&self.directory.invited(&site.app.name, email).await?) {
+            return Ok(Some(entrance));
+        }
+        match granted {
+            Ok(Granted { missing: Some(missing), .. }) | Err(missing) => Err(missing),
+            Ok(_) => Ok(None),
         }
     }
 
@@ -581,7 +595,7 @@ impl Sessions {
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         let is_fresh = current
             .site(&live.record.host)
-            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name), now));
+            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now));
         if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
             return false;
         }

@@ -16,6 +16,7 @@ mod open;
 mod outbox;
 mod passkeys;
 mod personal;
+mod records;
 mod seal;
 mod secrets;
 mod sessions;

@@ -206,6 +206,78 @@ pub enum Event<'a> {
     PersonExported(&'a Email),
     /// All that is held of a person was erased.
     PersonErased(&'a Email),
+    /// Something became of a person's record.
+    Record {
+        /// What.
+        deed: Deed,
+        /// Whose.
+        email: &'a Email,
+        /// For which customer.
+        customer: &'a CustomerId,
+        /// What it says or what is other than before: roles, days and states, and nobody's name.
+        detail: Option<&'a str>,
+    },
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Deed {
+    /// It was made, and counts at once.
+    Made,
+    /// It was changed.
+    Changed,
+    /// It was removed, with the access that it gave.
+    Removed,
+    /// The person was invited.
+    Invited,
+    /// The invitation was sent again.
+    Resent,
+    /// The invitation was withdrawn.
+    Withdrawn,
+    /// The person accepted the invitation.
+    Accepted,
+    /// The person left.
+    Left,
+    /// The person left to be an organisation of their own.
+    Parted,
+    /// The person is the owner of a new organisation.
+    Founded,
+    /// It went over to the organisation that somebody founded.
+    HandedOver,
+}
+
+impl Deed {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Made => "record_made",
+            Self::Changed => "record_changed",
+            Self::Removed => "record_removed",
+            Self::Invited => "invited",
+            Self::Resent => "invitation_resent",
+            Self::Withdrawn => "invitation_withdrawn",
+            Self::Accepted => "invitation_accepted",
+            Self::Left => "member_left",
+            Self::Parted => "member_parted",
+            Self::Founded => "organisation_founded",
+            Self::HandedOver => "record_handed_over",
+        }
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Made => "access given by a record",
+            Self::Changed => "a record of somebody's access was changed",
+            Self::Removed => "access by a record was taken away",
+            Self::Invited => "invited",
+            Self::Resent => "invitation sent again",
+            Self::Withdrawn => "invitation withdrawn",
+            Self::Accepted => "invitation accepted",
+            Self::Left => "left a customer",
+            Self::Parted => "left a customer to be an organisation of their own",
+            Self::Founded => "an organisation was founded",
+            Self::HandedOver => "a record went over to a new organisation",
+        }
+    }
 }
 
 /// What a line may tell beside its scene.
@@ -228,7 +300,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 37] = [
+pub const EVENTS: [&str; 48] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -266,6 +338,17 @@ pub const EVENTS: [&str; 37] = [
     "sessions_ended_by_staff",
     "person_exported",
     "person_erased",
+    "record_made",
+    "record_changed",
+    "record_removed",
+    "invited",
+    "invitation_resent",
+    "invitation_withdrawn",
+    "invitation_accepted",
+    "member_left",
+    "member_parted",
+    "organisation_founded",
+    "record_handed_over",
 ];
 
 /// Writes an event's line.
@@ -339,6 +422,7 @@ impl<'a> Event<'a> {
             Self::SessionsEndedByStaff { .. } => "sessions_ended_by_staff",
             Self::PersonExported(_) => "person_exported",
             Self::PersonErased(_) => "person_erased",
+            Self::Record { deed, .. } => deed.name(),
         }
     }
 
@@ -382,6 +466,7 @@ impl<'a> Event<'a> {
             Self::SessionsEndedByStaff { .. } => "sessions ended by staff",
             Self::PersonExported(_) => "what is held of a person was given out",
             Self::PersonErased(_) => "what is held of a person was erased",
+            Self::Record { deed, .. } => deed.sentence(),
         }
     }
 
@@ -396,7 +481,8 @@ impl<'a> Event<'a> {
                 | Self::BrowserKnown(email)
                 | Self::PasskeyUsed(email)
                 | Self::IdentityRemembered { email, .. }
-                | Self::IdentityConflict { email, .. },
+                | Self::IdentityConflict { email, .. }
+                | Self::Record { deed: Deed::Accepted, email, .. },
             ) => Actor::Person(email),
             (actor, _) => actor,
         }
@@ -455,6 +541,9 @@ impl<'a> Event<'a> {
             | Self::TokenMade(detail)
             | Self::TokenRevoked(detail) => Facts { detail: Some(detail), ..none },
             Self::Stopped | Self::HandedOver | Self::ReloadAsked => none,
+            Self::Record { email, customer, detail, .. } => {
+                Facts { email: Some(email), customer: Some(customer), detail, ..none }
+            }
         }
     }
 }
