@@ -14,6 +14,7 @@ mod contrast;
 mod languages;
 mod login_views;
 mod passkeys;
+mod preview;
 mod reply;
 mod style;
 mod views;
@@ -26,6 +27,10 @@ pub use login_views::{
     continue_script, hub_lost, leave_for, login, no_access, start_again, step_up, ticket,
 };
 pub use passkeys::{PasskeyOfferView, PasskeyView, PasskeysView, passkey_offer, passkey_script};
+pub use preview::{
+    BarView, FoundView, OtherView, PersonView, PreviewBar, PreviewPageView, PreviewState, closed_in_preview, preview,
+    preview_bar, preview_reads_only, preview_stylesheet,
+};
 pub use reply::Reply;
 pub use style::{shade_of_links, stylesheet};
 pub use views::{

@@ -3,6 +3,7 @@
 mod language;
 mod log_out;
 mod passkeys;
+mod preview;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::policy::{Grant, Standing};
 use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
 use crate::state::audit::{Event, Journal};
+use crate::state::people_search::PeopleSearch;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
@@ -33,6 +35,8 @@ pub struct PortalRoom {
     pub store: Arc<dyn Store>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
+    /// Finds people to be previewed.
+    pub people: Arc<dyn PeopleSearch>,
     /// Whose public keys are shown.
     pub signer: Arc<Signer>,
     /// What seals whatever goes through a browser.
@@ -63,6 +67,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/logo/{hash}", get(picture))
         .route("/.access/jwks.json", get(public_keys))
         .merge(log_out::router())
+        .merge(preview::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(room)
@@ -148,6 +153,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         started: day_and_time(session.created, &visit),
         last_used: day_and_time(session.last_used, &visit),
         current: session.id == record.id,
+        preview: session.preview.as_ref().map(|preview| preview.email.to_string()),
     });
     let grant = live.access().map(|access| access.grant());
     let customer = grant.and_then(|grant| grant.customer.as_ref());
@@ -159,6 +165,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         customer: customer.filter(|customer| *customer != record.email.as_str()),
         role: grant.map_or("", |grant| grant.role.as_str()),
         can_switch: live.choices > 1,
+        can_preview: room.sessions.may_preview(&visit.site, record),
         sessions: sessions.collect(),
         passkeys,
     };

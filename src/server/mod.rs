@@ -202,6 +202,7 @@ impl Gateway {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
+            people: Arc::clone(&directory) as _,
             signer: Arc::clone(&signer),
             seal,
             journal: Arc::clone(&journal),

@@ -19,6 +19,7 @@ pub mod network;
 pub mod nominated;
 pub mod onboarding;
 pub mod open_requests;
+pub mod people_search;
 pub mod personal;
 pub mod people;
 pub mod ports;

@@ -17,6 +17,7 @@ mod outbox;
 mod passkeys;
 mod personal;
 mod records;
+mod previews;
 mod seal;
 mod secrets;
 mod sessions;

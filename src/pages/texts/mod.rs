@@ -8,6 +8,7 @@ mod bulgarian;
 mod english;
 mod french;
 mod german;
+pub(super) mod preview;
 mod sentence;
 mod spanish;
 #[cfg(test)]
