@@ -1,7 +1,7 @@
 //! Domains with faces of their own, one of which pins a customer.
 
 use crate::browser::SESSION;
-use crate::house::{House, OPEN};
+use crate::house::{House, OPEN, printed};
 
 const BRANDS: &str = r##"
 [app.orders.branding]
@@ -150,4 +150,16 @@ async fn a_link_works_on_the_domain_that_sent_it() {
     assert!(matches!(answer.status, 403 | 410), "{}", answer.status);
     assert_eq!(elsewhere.cookie(SESSION), None);
     ann.press_button(&mail).await.expect(303);
+}
+
+#[tokio::test]
+async fn check_names_a_colour_whose_links_need_another_shade() {
+    let pale = BRANDS.replace("#0b5fff", "#ffd400");
+    let plan = House::plan(&format!("{OPEN}{pale}")).file("branding/acme.svg", ACME).file("branding/big.svg", BIG);
+    let told = printed(&plan.furnish().await.command(&["check"]));
+    assert!(
+        told.contains("note: app orders: #ffd400 is too pale to be read on white: there, links are rgb("),
+        "{told}"
+    );
+    assert_eq!(told.matches("too pale").count(), 1, "{told}");
 }
