@@ -61,12 +61,15 @@ use crate::state::counters::ListenerCounters;
 use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
+use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
+use crate::state::notifications::{self, Notifications};
 use crate::state::ports::{Directory, Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
+use crate::state::usage::Usage;
 use crate::store::{self, SqliteStore};
 
 /// Parts that stand in for those the config names.
@@ -112,6 +115,8 @@ pub struct Gateway {
     sessions: Arc<Sessions>,
     journal: Arc<Journal>,
     login: Arc<LoginRoom>,
+    notifications: Arc<Notifications>,
+    usage: Arc<Usage>,
     limits: Arc<RateLimits>,
     mailer: Arc<CurrentMailer>,
     mail: Arc<MailCounters>,
@@ -173,13 +178,18 @@ impl Gateway {
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
         let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
-        let sessions = Arc::new(Sessions::new(
-            Arc::clone(&current),
-            Arc::clone(&store),
-            Arc::clone(&as_port),
-            Arc::clone(&providers) as _,
-            Arc::clone(&journal),
-        ));
+        let usage_key = store.secret("usage-key", || Token::generate().bytes().to_vec()).await?;
+        let usage = Arc::new(Usage::new(Arc::clone(&current), Arc::clone(&sqlite) as _, clock, &usage_key));
+        let sessions = Arc::new(
+            Sessions::new(
+                Arc::clone(&current),
+                Arc::clone(&store),
+                Arc::clone(&as_port),
+                Arc::clone(&providers) as _,
+                Arc::clone(&journal),
+            )
+            .counting(Arc::clone(&usage)),
+        );
         let seal = Arc::new(Seal::new(browser_key));
         let known = KnownBrowsers::new(Arc::clone(&seal));
         let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics), Arc::clone(&journal)));
@@ -198,12 +208,33 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             journal: Arc::clone(&journal),
         });
+        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
+        let membership = Arc::new(Membership::new(
+            Arc::clone(&directory) as _,
+            Arc::clone(&directory) as _,
+            Arc::clone(&sqlite) as _,
+        ));
+        let notifications = Arc::new(Notifications::new(notifications::Parts {
+            current: Arc::clone(&current),
+            store: Arc::clone(&sqlite) as _,
+            directory: Arc::clone(&login.directory),
+            audience: Arc::clone(&membership) as _,
+            languages: Arc::clone(&store),
+            seal: Arc::clone(&seal),
+            https_port: Arc::clone(&https_port),
+            mailed: Arc::clone(&login.mailed),
+            metrics: Arc::clone(&metrics),
+            clock,
+        }));
         let portal = Arc::new(PortalRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
             people: Arc::clone(&directory) as _,
             signer: Arc::clone(&signer),
+            usage: Arc::clone(&usage),
+            membership,
+            notifications: Arc::clone(&notifications),
             seal,
             journal: Arc::clone(&journal),
         });
@@ -237,6 +268,7 @@ impl Gateway {
                 nominations: tables.nominations,
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
+                notifications: Arc::clone(&notifications),
                 stopping: Arc::clone(&stopping),
                 clock,
                 journal: Arc::clone(&journal),
@@ -251,7 +283,6 @@ impl Gateway {
             (console_room::router(Arc::clone(&room), pages.clone()), console_room::staff::router(room))
         };
 
-        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
         let corridor = Corridor {
             clock,
             sessions: Arc::clone(&sessions),
@@ -322,6 +353,8 @@ impl Gateway {
             sessions,
             journal,
             login,
+            notifications,
+            usage,
             limits,
             mailer,
             mail,
