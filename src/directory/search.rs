@@ -1,77 +1,90 @@
-//! Looks for people in the tables by the beginning of a name or address, for whoever may preview them.
-//!
-//! A table is no index of names, so it is walked, as far as it is in memory from there; a database is read for a few seconds at most. Whoever is
-//! not found by then is found by the whole address, which is asked for as at a log-in.
+//! Searches everybody who may enter an app, for the console. A whole address is asked for as a log-in asks; for anything else the
+//! tables are read from end to end, so whoever offers this sees to it that few do so at a time.
 
-use std::future::poll_fn;
-use std::pin::pin;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
-use std::time::Duration;
-
-use async_trait::async_trait;
 
 use super::TableDirectory;
 use super::source::{Step, View};
-use crate::policy::{CustomerList, Row};
-use crate::state::people_search::{Found, MOST_FOUND, PeopleSearch, begins};
-use crate::types::AppName;
+use crate::policy::Grant;
+use crate::state::listing::{FoundPeople, PeopleFilter, Place};
+use crate::state::ports::Directory as _;
+use crate::types::Email;
 
-/// How long all lists of an app together are searched.
-const WITHIN: Duration = Duration::from_secs(4);
+/// So many more than are asked for are kept while tables are read: of two rows for the same person and customer neither counts, which
+/// shows only when the second comes.
+const SPARE: usize = 10_000;
 
-#[async_trait]
-impl PeopleSearch for TableDirectory {
-    async fn search(&self, app: &AppName, text: &str) -> Found {
-        let mut found = Found::default();
-        let Some(lists) = self.lists(app) else { return found };
-        let wanted = text.trim().to_lowercase();
-        if wanted.is_empty() {
-            return found;
+impl TableDirectory {
+    /// Who may enter an app, in the order of their places.
+    pub async fn search(&self, filter: PeopleFilter<'_>) -> FoundPeople {
+        match filter.text.map(Email::parse) {
+            Some(Ok(email)) => self.search_address(filter, &email).await,
+            _ => self.search_tables(filter).await,
         }
-        let now = self.clock.now();
+    }
+
+    async fn search_address(&self, filter: PeopleFilter<'_>, email: &Email) -> FoundPeople {
+        let known = match self.known(filter.app, email).await {
+            Ok(known) => known,
+            Err(error) => return FoundPeople { unread: vec![error.to_string()], ..FoundPeople::default() },
+        };
+        let mut found = Found { people: BTreeMap::new(), most: filter.most.saturating_add(SPARE) };
+        for grant in &known.grants {
+            found.add(filter, Arc::clone(grant));
+        }
+        let unread = known.missing.iter().map(ToString::to_string).collect();
+        FoundPeople { grants: found.finish(filter.most), unread }
+    }
+
+    async fn search_tables(&self, filter: PeopleFilter<'_>) -> FoundPeople {
+        let tables = self.tables.load_full();
+        let Some(lists) = tables.apps.get(filter.app) else { return FoundPeople::default() };
         let policy = &lists.app.policy;
-        let until = tokio::time::Instant::now() + WITHIN;
-        for (list, source) in policy.lists.iter().zip(&lists.sources) {
-            let is_full = AtomicBool::new(false);
-            let mut each = |step: Step| {
-                let Ok(row) = step.row else { return };
-                if is_full.load(Ordering::Relaxed) || !fits(list, &row, &wanted) {
-                    return;
-                }
-                let Ok(grant) = policy.nominate(list, &Arc::new(row), now, &mut Vec::new()) else { return };
-                if !policy.workspace.contains_key(&grant.email) {
-                    found.add(Arc::new(grant));
-                    is_full.store(found.is_cut, Ordering::Relaxed);
-                }
-            };
-            let walked = {
-                let mut walk = pin!(source.walk_shown(View::List(list), now, &mut each));
-                // Who is found is enough: the rest of a large table need not be read for it.
-                let enough = poll_fn(|context| match walk.as_mut().poll(context) {
-                    Poll::Pending if is_full.load(Ordering::Relaxed) => Poll::Ready(Ok(())),
-                    polled => polled,
-                });
-                tokio::time::timeout_at(until, enough).await
-            };
-            match walked {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => found.unread.push(list.name.clone()),
-            }
-            if found.people.len() >= MOST_FOUND && found.is_cut {
-                break;
+        let now = self.clock.now();
+        let mut found = Found { people: BTreeMap::new(), most: filter.most.saturating_add(SPARE) };
+        let mut unread = Vec::new();
+        for email in policy.workspace.keys() {
+            if let Some(grant) = policy.workspace_grant(email) {
+                found.add(filter, Arc::new(grant));
             }
         }
-        found
+        for (list, source) in policy.lists.iter().zip(&lists.sources) {
+            let mut each = |step: Step| {
+                let Ok(row) = step.row.map(Arc::new) else { return };
+                if let Ok(grant) = policy.nominate(list, &row, now, &mut Vec::new())
+                    && !policy.workspace.contains_key(&grant.email)
+                {
+                    found.add(filter, Arc::new(grant));
+                }
+            };
+            if let Err(why) = source.walk(View::List(list), now, &mut each).await {
+                unread.push(format!("{}: {why}", list.name));
+            }
+        }
+        FoundPeople { grants: found.finish(filter.most), unread }
     }
 }
 
-/// Whether a row is about somebody who is looked for. Asked before anything else of the row, which takes longer.
-fn fits(list: &CustomerList, row: &Row, wanted: &str) -> bool {
-    let columns = &list.columns;
-    let all =
-        [Some(&columns.email), columns.person.as_ref(), columns.customer_name.as_ref(), columns.customer.as_ref()];
-    let texts: Vec<String> = all.into_iter().flatten().filter_map(|column| row.text(column.as_str())).collect();
-    begins(wanted, texts.iter().map(String::as_str))
+/// The first of those who are asked for.
+struct Found {
+    /// Nothing where two rows are for the same person and customer.
+    people: BTreeMap<Place, Option<Arc<Grant>>>,
+    most: usize,
+}
+
+impl Found {
+    fn add(&mut self, filter: PeopleFilter<'_>, grant: Arc<Grant>) {
+        if !filter.wants(&grant) {
+            return;
+        }
+        self.people.entry(Place::of(&grant)).and_modify(|known| *known = None).or_insert(Some(grant));
+        if self.people.len() > self.most {
+            self.people.pop_last();
+        }
+    }
+
+    fn finish(self, most: usize) -> Vec<Arc<Grant>> {
+        self.people.into_values().flatten().take(most).collect()
+    }
 }

@@ -151,6 +151,8 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         can_switch: true,
         sessions: vec![session(true), session(false)],
         passkeys: Some(passkeys(text, true)),
+        has_notifications: true,
+        has_dashboard: true,
     };
     let with_passkeys = |passkeys| AccountView { passkeys, ..account_view.clone() };
     let locked = PasskeysView { can_add: false, can_change: false, ..passkeys(text, true) };
@@ -283,10 +285,15 @@ fn nothing_shown_can_become_markup() {
 
 #[test]
 fn a_page_has_a_language_a_title_one_heading_and_one_main_part() {
-    for (name, _, reply) in every_page(english(&brand("Acme Orders")), "ann@example.com") {
+    let brand = brand("Acme Orders");
+    let looks = Language::ALL.map(|language| Look { brand: &brand, language });
+    for (look, (name, _, reply)) in
+        looks.iter().flat_map(|look| every_page(*look, "ann@example.com").into_iter().map(move |page| (look, page)))
+    {
         let page = body(&reply);
         let count = |text: &str| page.matches(text).count();
-        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
+        let start = format!("<!doctype html>\n<html lang=\"{}\">", look.language);
+        assert!(page.starts_with(&start), "{name}");
         assert_eq!((count("<title>"), count("<h1>"), count("<main")), (1, 1, 1), "{name}");
         assert_eq!(count("<title></title>") + count("<h1></h1>"), 0, "{name}");
         assert_eq!(count("{") + count("}") - 4 * count("pattern="), 0, "a word in braces was left in {name}: {page}");
@@ -296,6 +303,44 @@ fn a_page_has_a_language_a_title_one_heading_and_one_main_part() {
             }
         }
     }
+}
+
+#[test]
+fn a_page_is_the_same_in_each_language_but_for_its_words() {
+    let brand = brand("Acme Orders");
+    let original = every_page(english(&brand), "ann@example.com");
+    for language in Language::ALL {
+        let pages = every_page(Look { brand: &brand, language }, "ann@example.com");
+        for ((name, status, original), (_, _, page)) in original.iter().zip(&pages) {
+            assert_eq!(page.status.as_u16(), *status, "{language} {name}");
+            assert_eq!(page.headers, original.headers, "{language} {name}");
+            // Which language is the current one differs, and nothing else.
+            let marks = |page| body(page).matches(" aria-current=\"true\"").count();
+            assert_eq!(marks(page), marks(original), "{language} {name}");
+            let markup = |page| skeleton(&body(page).replace(" aria-current=\"true\"", ""));
+            assert_eq!(markup(page), markup(original), "{language} {name}");
+            let is_own = body(page).replace("Acme Orders", "") != body(original).replace("Acme Orders", "");
+            assert!(is_own || language == Language::English, "{language} {name}");
+        }
+    }
+}
+
+#[test]
+fn the_languages_to_choose_from_stand_in_their_own_names_and_know_the_way_back() {
+    let brand = brand("Acme");
+    let look = Look { brand: &brand, language: Language::Bulgarian };
+    let page = login(look, &by_mail("", "/x?y=1&z=\"", None));
+    assert!(body(&page).contains("name=\"page\" value=\"login\""), "{}", body(&page));
+    assert_eq!(body(&page).matches("value=\"/x?y=1&#38;z=&#34;\"").count(), 2);
+    for (code, name) in
+        [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español"), ("bg", "Български")]
+    {
+        let current = if code == "bg" { " aria-current=\"true\"" } else { "" };
+        let button = format!("name=\"language\" value=\"{code}\" lang=\"{code}\"{current}>{name}</button>");
+        assert_eq!(body(&page).matches(&button).count(), 1, "{button}");
+    }
+    let page = check_mail(look, &CheckView { address: None, minutes: 15, problem: None });
+    assert!(body(&page).contains("name=\"page\" value=\"check\""));
 }
 
 #[test]
@@ -366,7 +411,7 @@ fn the_login_page_offers_what_there_is_in_order() {
     assert_eq!(body(&page).matches("Not reachable just now.").count(), 1);
     assert!(body(&page).contains(">or<") && !body(&page).contains("id=\"passkey\""));
     let buttons_alone = login(english(&brand("Acme")), &LoginView { address: AddressField::Absent, ..view });
-    assert!(!body(&buttons_alone).contains("<form") && !body(&buttons_alone).contains(">or<"));
+    assert!(!body(&buttons_alone).contains("action=\"/.access/login\"") && !body(&buttons_alone).contains(">or<"));
     let passkey = login(english(&brand("Acme")), &LoginView { passkey: true, ..view });
     assert!(body(&passkey).contains("<button type=\"button\" id=\"passkey\""));
 }
@@ -437,6 +482,8 @@ fn the_account_page_ends_others_one_by_one_or_all_at_once_and_itself_by_logging_
         can_switch: false,
         sessions,
         passkeys: None,
+        has_notifications: true,
+        has_dashboard: true,
     };
     let alone = account(english(&brand("Acme")), &with(vec![session("s1", true)]));
     assert!(!body(&alone).contains("/.access/sessions/end") && !body(&alone).contains("/.access/choose"));
@@ -460,6 +507,8 @@ fn passkeys_are_named_and_deleted_by_forms_and_the_last_one_says_what_it_was_for
         can_switch: false,
         sessions: Vec::new(),
         passkeys: Some(passkeys),
+        has_notifications: true,
+        has_dashboard: true,
     };
     let two = passkeys("k1", true);
     let page = account(english(&brand("Acme")), &view(two.clone()));
@@ -564,6 +613,32 @@ fn a_letter_tells_of_a_new_passkey_in_both_parts() {
         assert!(!part.contains(['{', '}']) || part.contains("@media"), "{part}");
     }
     assert!(!mail::passkey_letter(english(&brand("Acme")), &news("")).text.contains("with ,"));
+}
+
+#[test]
+fn a_letter_in_any_language_says_it_all_in_both_parts() {
+    let brand = brand("Acme Orders");
+    let link = "https://orders.example.com/.access/link/abc-DEF_1";
+    let account = "https://orders.example.com/.access/account";
+    for language in Language::ALL {
+        let look = Look { brand: &brand, language };
+        let login = mail::login_letter(look, link, "042137", 15, "orders.example.com");
+        let news = mail::PasskeyNews { host: "orders.example.com", device: "Firefox, Linux", at: "AT", account };
+        let news = mail::passkey_letter(look, &news);
+        let t = look.texts();
+        for (letter, said) in [
+            (&login, [link, "042137", "15", t.mail.by_code, t.mail.ignore]),
+            (&news, [account, "Firefox, Linux", "AT", t.passkey.mail.good, t.passkey.mail.not_you]),
+        ] {
+            assert!(letter.subject.contains("Acme Orders") && !letter.subject.contains('{'), "{}", letter.subject);
+            for said in said {
+                assert!(letter.text.contains(said) && letter.html.contains(said), "{language}: {said}");
+            }
+            assert!(letter.html.contains(&format!("<html lang=\"{language}\">")));
+            assert!(!letter.text.contains(['{', '}']), "{}", letter.text);
+        }
+        assert_eq!(six_digits(&login.text), ["042137"], "{language}");
+    }
 }
 
 #[test]

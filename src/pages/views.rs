@@ -8,6 +8,9 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
+use super::dashboard::dashboard_label;
+use super::languages::{ChosenOn, LanguagePicker};
+use super::notifications::settings_label;
 use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
 use super::texts::{ErrorTexts, Sentence, Texts, fill};
@@ -72,6 +75,10 @@ pub struct AccountView<'a> {
     pub sessions: Vec<SessionView>,
     /// The person's passkeys on this domain; nothing where there can be none.
     pub passkeys: Option<PasskeysView>,
+    /// Whether there are notifications to choose from.
+    pub has_notifications: bool,
+    /// Whether the person may see the dashboard.
+    pub has_dashboard: bool,
 }
 
 /// One of a person's sessions.
@@ -128,6 +135,7 @@ pub(super) struct Frame<'a> {
 struct CheckPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
+    languages: LanguagePicker<'a>,
     sent: Sentence<'a>,
     valid: String,
     problem: Option<String>,
@@ -202,12 +210,15 @@ struct Choice<'a> {
 struct AccountPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
+    languages: LanguagePicker<'a>,
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
     passkeys: Option<PasskeySection<'a>>,
     others: bool,
     back: String,
     preview_link: &'static str,
+    notifications: Option<&'static str>,
+    dashboard: Option<&'static str>,
 }
 
 struct OwnSession<'a> {
@@ -249,6 +260,7 @@ pub fn check_mail(look: Look<'_>, view: &CheckView<'_>) -> Reply {
         &CheckPage {
             t,
             frame: Frame { problem: problem.is_some(), ..Frame::new(look, t.check.heading) },
+            languages: LanguagePicker::new(look, ChosenOn::Check, None),
             sent: match view.address {
                 Some(address) => Sentence::new(t.check.sent_to, &[("address", address)]),
                 None => Sentence::new(t.check.sent, &[]),
@@ -341,12 +353,15 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
         &AccountPage {
             t,
             frame: Frame { wide: true, ..Frame::new(look, t.account.heading) },
+            languages: LanguagePicker::new(look, ChosenOn::Account, None),
             view,
             sessions,
             passkeys,
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &look.brand.title)]),
             preview_link: super::preview::account_link(look),
+            notifications: view.has_notifications.then(|| settings_label(look)),
+            dashboard: view.has_dashboard.then(|| dashboard_label(look)),
         },
     );
     if has_script { reply.with_own_scripts() } else { reply }

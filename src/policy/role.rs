@@ -35,6 +35,17 @@ pub enum DaysBack {
     Unlimited,
 }
 
+impl DaysBack {
+    /// As a limit: so many days, or none.
+    #[must_use]
+    pub const fn limit(self) -> Option<u32> {
+        match self {
+            Self::Days(days) => Some(days),
+            Self::Unlimited => None,
+        }
+    }
+}
+
 /// The roles of an app. Every included role exists and no role includes itself: `config` sees to it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Roles(pub BTreeMap<RoleName, Role>);

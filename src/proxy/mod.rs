@@ -10,6 +10,7 @@ mod access_log;
 mod acme;
 mod admit;
 mod connection;
+mod count;
 mod ctx;
 mod deadlines;
 mod decision;
@@ -51,6 +52,7 @@ pub use admit::Corridor;
 pub use ctx::RequestCtx;
 pub use upstream::{InvalidTlsFile, PreparedUpstreams, Upstreams};
 
+use crate::config::AppKind;
 use crate::filters::Unfilterable;
 use crate::pages::Reply;
 use crate::policy::Reason;
@@ -68,6 +70,8 @@ use respond::OwnRequest;
 use route::{Facts, Routed};
 use upstream::{Attempts, Sent};
 
+/// The largest form that our own pages take, in bytes.
+const MOST_FORM_BYTES: usize = 128 * 1024;
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
 
@@ -276,6 +280,7 @@ impl ProxyHttp for Gateway {
         }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let sent = session.body_bytes_sent();
+        count::count(ctx, &session.req_header().method, session.response_written());
         access_log::write(ctx, session.req_header().method.as_str(), status, sent, &self.metrics);
         if ctx.failed_early {
             // Pingora drops the connection after this hook, without closing it in the way that lets the answer arrive.
@@ -351,6 +356,7 @@ impl Gateway {
                     visit: admit::hub_visit(&facts, &ctx.id, now),
                     journal: &self.corridor.journal,
                     id: &ctx.id,
+                    most: MOST_FORM_BYTES,
                 };
                 let error =
                     |status| decision::error_of(None, facts.languages.spoken(None), facts.asks_for, status, &ctx.id);
@@ -415,6 +421,11 @@ impl Gateway {
         session: &mut Session,
         ctx: &RequestCtx,
     ) -> Result<Reply> {
+        // The workspace team pastes whole configs.
+        let most = match facts.site.app.kind {
+            AppKind::Proxied => MOST_FORM_BYTES,
+            AppKind::Console => usize::try_from(facts.site.app.body_bytes).unwrap_or(usize::MAX),
+        };
         let own = OwnRequest {
             pages,
             method: &facts.method,
@@ -423,6 +434,7 @@ impl Gateway {
             visit,
             journal: &self.corridor.journal,
             id: &ctx.id,
+            most,
         };
         let patience = self.current.load().limits.idle;
         let error = |status| decision::error(facts, ctx.live.as_deref(), status, &ctx.id);

@@ -4,6 +4,7 @@
 //! runs in the background, and the listeners run until they are told to stop.
 
 mod certificates;
+mod console;
 mod engine;
 mod error;
 mod handover;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::certificates::NO_CERTIFICATE;
 use self::certificates::Seen;
+use self::console::{ConsoleServices, LocalAccess};
 pub use self::error::ServerError;
 pub(crate) use self::handover::Outcome as UpgradeOutcome;
 pub use self::life::serve;
@@ -40,7 +42,7 @@ use self::reload::Reloader;
 pub use self::sockets::{Given, SocketProblem};
 use self::tables::TableDomains;
 use crate::config::{self, Config, Files};
-use crate::console::{self, ConsoleRoom};
+use crate::console::{self as console_room, ConsoleRoom, Operations};
 use crate::directory::TableDirectory;
 use crate::login::oidc::RelyingParty;
 use crate::login::{self, LoginRoom};
@@ -59,12 +61,15 @@ use crate::state::counters::ListenerCounters;
 use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
+use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
+use crate::state::notifications::{self, Notifications};
 use crate::state::ports::{Directory, Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
+use crate::state::usage::Usage;
 use crate::store::{self, SqliteStore};
 
 /// Parts that stand in for those the config names.
@@ -110,6 +115,8 @@ pub struct Gateway {
     sessions: Arc<Sessions>,
     journal: Arc<Journal>,
     login: Arc<LoginRoom>,
+    notifications: Arc<Notifications>,
+    usage: Arc<Usage>,
     limits: Arc<RateLimits>,
     mailer: Arc<CurrentMailer>,
     mail: Arc<MailCounters>,
@@ -171,13 +178,18 @@ impl Gateway {
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
         let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
-        let sessions = Arc::new(Sessions::new(
-            Arc::clone(&current),
-            Arc::clone(&store),
-            Arc::clone(&as_port),
-            Arc::clone(&providers) as _,
-            Arc::clone(&journal),
-        ));
+        let usage_key = store.secret("usage-key", || Token::generate().bytes().to_vec()).await?;
+        let usage = Arc::new(Usage::new(Arc::clone(&current), Arc::clone(&sqlite) as _, clock, &usage_key));
+        let sessions = Arc::new(
+            Sessions::new(
+                Arc::clone(&current),
+                Arc::clone(&store),
+                Arc::clone(&as_port),
+                Arc::clone(&providers) as _,
+                Arc::clone(&journal),
+            )
+            .counting(Arc::clone(&usage)),
+        );
         let seal = Arc::new(Seal::new(browser_key));
         let known = KnownBrowsers::new(Arc::clone(&seal));
         let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics), Arc::clone(&journal)));
@@ -196,12 +208,33 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             journal: Arc::clone(&journal),
         });
+        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
+        let membership = Arc::new(Membership::new(
+            Arc::clone(&directory) as _,
+            Arc::clone(&directory) as _,
+            Arc::clone(&sqlite) as _,
+        ));
+        let notifications = Arc::new(Notifications::new(notifications::Parts {
+            current: Arc::clone(&current),
+            store: Arc::clone(&sqlite) as _,
+            directory: Arc::clone(&login.directory),
+            audience: Arc::clone(&membership) as _,
+            languages: Arc::clone(&store),
+            seal: Arc::clone(&seal),
+            https_port: Arc::clone(&https_port),
+            mailed: Arc::clone(&login.mailed),
+            metrics: Arc::clone(&metrics),
+            clock,
+        }));
         let portal = Arc::new(PortalRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
             people: Arc::clone(&directory) as _,
             signer: Arc::clone(&signer),
+            usage: Arc::clone(&usage),
+            membership,
+            notifications: Arc::clone(&notifications),
             seal,
             journal: Arc::clone(&journal),
         });
@@ -217,7 +250,10 @@ impl Gateway {
         let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
+        let config_in_force = Arc::new(ArcSwap::from_pointee(config.clone()));
         let (console, staff) = {
+            let services =
+                ConsoleServices::new(Arc::clone(&directory), Arc::clone(&config_in_force), loaded.path.clone(), clock);
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
@@ -232,12 +268,21 @@ impl Gateway {
                 nominations: tables.nominations,
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
+                notifications: Arc::clone(&notifications),
                 stopping: Arc::clone(&stopping),
+                clock,
+                journal: Arc::clone(&journal),
+                audit: Arc::clone(&sqlite) as _,
+                tokens: Arc::clone(&sqlite) as _,
+                personal: Arc::clone(&sqlite) as _,
+                listing: Arc::clone(&sqlite) as _,
+                sessions: Arc::clone(&sessions),
+                services: Arc::new(services),
+                api: Operations::default(),
             });
-            (console::router(Arc::clone(&room)), console::staff::router(room))
+            (console_room::router(Arc::clone(&room), pages.clone()), console_room::staff::router(room))
         };
 
-        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
         let corridor = Corridor {
             clock,
             sessions: Arc::clone(&sessions),
@@ -272,6 +317,7 @@ impl Gateway {
         let prepared = certificates::prepare(config, &as_store, local_ca.as_ref(), clock).await;
         certificates::apply(prepared, &certificates, &mut seen);
         certificates::tell_of_lacks(config, Arc::clone(&as_store), Arc::clone(&certificates));
+        let access = LocalAccess::new(Arc::clone(&sqlite), config.server.data.clone(), clock);
         let reloader = Reloader {
             loaded,
             is_stand_in,
@@ -293,6 +339,8 @@ impl Gateway {
             serving,
             listeners: Arc::clone(&listeners),
             journal: Arc::clone(&journal),
+            config: config_in_force,
+            access,
             orders: orders.clone(),
             https_port,
             metrics,
@@ -305,6 +353,8 @@ impl Gateway {
             sessions,
             journal,
             login,
+            notifications,
+            usage,
             limits,
             mailer,
             mail,

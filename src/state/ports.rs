@@ -12,7 +12,7 @@ use crate::policy::Grant;
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
-use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Secret};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, ProviderName, Secret};
 
 /// What must survive `kill -9`: sessions, log-in attempts, outgoing mail, keys. When a call returns `Ok`, its change is on
 /// disk.
@@ -92,6 +92,11 @@ pub trait Store: MailQueue {
     /// Removes a passkey; `false` when the person has no such one.
     async fn remove_passkey(&self, host: &HostName, email: &Email, credential: &[u8]) -> Result<bool, StoreError>;
 
+    /// The language that a person chose for themself.
+    async fn language_of(&self, email: &Email) -> Result<Option<Language>, StoreError>;
+    /// Keeps the language that a person chose, in the place of an earlier one.
+    async fn choose_language(&self, email: &Email, language: Language) -> Result<(), StoreError>;
+
     /// Stores a new attempt (its `id` is ignored) and ends the earlier ones of the same browser.
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError>;
     /// The attempts for an app that nobody has answered yet, by known browsers or by strangers, with numbers below `before`,
@@ -137,8 +142,8 @@ pub trait MailQueue: Send + Sync {
     async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError>;
     /// When the next queued mail is due.
     async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError>;
-    /// A mail went out, or never will: forgets it.
-    async fn forget_mail(&self, id: i64) -> Result<(), StoreError>;
+    /// A mail went out, or never will: forgets it, and notes with the notification that it belongs to what became of it.
+    async fn forget_mail(&self, id: i64, end: MailEnd) -> Result<(), StoreError>;
     /// A mail could not go out yet.
     async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError>;
     /// How many mails are queued.
@@ -287,6 +292,29 @@ pub struct OutgoingMail {
     pub text: String,
     /// Its HTML part.
     pub html: String,
+    /// Where one request switches off all mails of its kind (RFC 8058); only mails that go to many have that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsubscribe: Option<String>,
+}
+
+/// What became of a mail that is in the outbox no longer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MailEnd {
+    /// The next server took it over.
+    Sent,
+    /// The next server will not take it, or not in time.
+    Failed,
+    /// Its person is not to have it any more.
+    Unwanted(Unwanted),
+}
+
+/// Why a person is not to have a mail.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unwanted {
+    /// The person may not enter any more, or what it is about is gone.
+    Gone,
+    /// The person switched its topic off.
+    SwitchedOff,
 }
 
 /// A mail holds a link and a code, so it does not print.
@@ -309,6 +337,26 @@ pub struct QueuedMail {
     pub expires: Timestamp,
     /// The mail.
     pub mail: OutgoingMail,
+    /// Which person of which notification it is for, where it is one's.
+    pub notified: Option<i64>,
+}
+
+/// Tells at the last moment whether a notification's mail may still go out.
+#[async_trait]
+pub trait MailGate: Send + Sync {
+    /// Whether the person behind it is still to have it.
+    async fn ask(&self, notified: i64) -> GateAnswer;
+}
+
+/// What a [`MailGate`] says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum GateAnswer {
+    /// It may go.
+    Pass,
+    /// It may not, nor will it.
+    Drop(Unwanted),
+    /// Nobody can tell now.
+    Later(String),
 }
 
 /// Hands a mail to the outside.
@@ -338,14 +386,21 @@ pub trait Directory: Send + Sync {
     /// When a source cannot be read, what is known of this person there is older than `max_stale`, and no other list lets
     /// the person enter.
     async fn known(&self, app: &AppName, email: &Email) -> Result<Arc<Known>, Unavailable>;
-    /// A number that is another one whenever an app's tables have changed at once, and so answers from before count no more.
-    fn epoch(&self, app: &AppName) -> u64;
+    /// What a person would be granted by accepting the invitations that are good now. It counts for nothing until then: whoever
+    /// comes to accept one is let in to do so.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    async fn invited(&self, app: &AppName, email: &Email) -> Result<Vec<Arc<Grant>>, Unavailable>;
+    /// A number that is another one whenever what is known of a person in an app may have changed at once, and so answers from
+    /// before count no more.
+    fn epoch(&self, app: &AppName, email: &Email) -> u64;
     /// Whether any table of an app can be asked, whoever the person is.
     fn is_available(&self, app: &AppName) -> bool;
 }
 
-/// What the tables say of one person in one app.
-#[derive(Debug)]
+/// What the tables, and what people decided, say of one person in one app.
+#[derive(Clone, Debug)]
 pub struct Known {
     /// The grants; none means that the person may not enter.
     pub grants: Vec<Arc<Grant>>,
@@ -354,6 +409,18 @@ pub struct Known {
     /// Why this may not be all: a list that cannot be asked, and of which nothing is known that is young enough. What it
     /// would grant is not among the grants, and nobody may be told that they do not have it.
     pub missing: Option<Unavailable>,
+    /// The lists, by name, of which that is so.
+    pub unasked: Vec<String>,
+    /// The customers that several rows name the person for, so that none of them counts.
+    pub ambiguous: Vec<CustomerId>,
+}
+
+impl Known {
+    /// All of these, for certain.
+    #[must_use]
+    pub const fn of(grants: Vec<Arc<Grant>>, fresh_until: Timestamp) -> Self {
+        Self { grants, fresh_until, missing: None, unasked: Vec::new(), ambiguous: Vec::new() }
+    }
 }
 
 /// The tables cannot be asked.

@@ -6,6 +6,7 @@
 mod log_out;
 mod looks;
 mod preview;
+mod spoken;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -22,6 +23,7 @@ use super::ports::{Directory, Farewell, Opening, Providers, Replaces, Store, Sto
 use super::recheck::{Checked, Recheck};
 use super::sharing::Sharing;
 use super::snapshot::{Current, Site, Snapshot};
+use super::usage::{Tally, Usage};
 use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
@@ -30,6 +32,7 @@ use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
 pub use log_out::{LoggedOut, Reach};
 use looks::Looks;
 pub use preview::{Begun, Recent};
+pub use spoken::Entrance;
 
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
@@ -50,9 +53,11 @@ pub struct Live {
     /// Whom the person can switch to, in a preview.
     pub recent: Vec<Recent>,
     /// The language that the person chose.
-    pub chosen_language: Option<Language>,
+    pub chosen_language: ArcSwapOption<Language>,
     /// The language that the table says they speak.
     pub granted_language: Option<Language>,
+    /// Where its requests count; nowhere for staff.
+    pub tally: Option<Arc<Tally>>,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
     /// What it was compiled from; with another config it is compiled anew.
@@ -104,6 +109,7 @@ pub struct Sessions {
     ended: moka::sync::Cache<SessionId, ()>,
     open: OpenRequests,
     sharing: Sharing,
+    usage: Option<Arc<Usage>>,
 }
 
 impl Sessions {
@@ -120,7 +126,14 @@ impl Sessions {
         let cache = Cache::new(MOST_CACHED);
         let recheck = Recheck::new(providers);
         let (open, sharing) = (OpenRequests::default(), Sharing::default());
-        Self { current, store, directory, recheck, journal, cache, ended, open, sharing }
+        Self { current, store, directory, recheck, journal, cache, ended, open, sharing, usage: None }
+    }
+
+    /// The same, with requests and log-ins counted for their customers.
+    #[must_use]
+    pub fn counting(mut self, usage: Arc<Usage>) -> Self {
+        self.usage = Some(usage);
+        self
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -137,7 +150,9 @@ impl Sessions {
         if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
             return Ok(None);
         }
-        if live.as_ref().is_some_and(|live| !live.is_fresh(site, self.directory.epoch(&site.app.name), now)) {
+        let is_old =
+            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now);
+        if live.as_ref().is_some_and(is_old) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
             live = self.fill(id, site, now, None).await?;
@@ -280,20 +295,27 @@ impl Sessions {
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
-        let epoch = self.directory.epoch(&app.name);
+        let epoch = self.directory.epoch(&app.name, &record.email);
         let compiled = match &record.preview {
             Some(preview) => self.compile_preview(&record, preview, site, now).await?,
             None => self.compile_own(&record, site, now).await?,
         };
         let Compiled { standing, choices, granted_language, recent, fresh_until } = compiled;
+        let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
         let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
         let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
+        // What staff see in a preview is not what the customer does.
+        let tally = match (&self.usage, &standing, &record.preview) {
+            (Some(usage), Standing::Access(access), None) => usage.tally(access.grant(), now),
+            _ => None,
+        };
         Ok(Some(Live {
             record,
             standing,
             choices,
             recent,
-            chosen_language: None,
+            tally,
+            chosen_language: ArcSwapOption::new(chosen_language),
             granted_language,
             assertion: ArcSwapOption::empty(),
             app: Arc::clone(app),
@@ -322,10 +344,7 @@ impl Sessions {
                 return Err(missing.into());
             }
         }
-        let granted_language = match &choice {
-            Choice::One(grant) => language_of(grant),
-            Choice::Several | Choice::None(_) => grants.iter().find_map(|grant| language_of(grant)),
-        };
+        let granted_language = spoken::granted(&choice, &grants);
         let standing = match choice {
             Choice::One(grant) => {
                 match app.policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)) {
@@ -378,11 +397,44 @@ impl Sessions {
     /// # Errors
     /// When the tables cannot be asked.
     pub async fn may_enter(&self, site: &Site, email: &Email, links: &[Link]) -> Result<bool, Unavailable> {
-        let granted = self.granted(site, email, links).await?;
-        let may_enter = !matches!(choose(&granted.grants, site.domain.customer.as_ref(), None), Choice::None(_));
-        match granted.missing {
-            Some(missing) if !may_enter => Err(missing),
-            _ => Ok(may_enter),
+        Ok(self.entrance(site, email, links).await?.is_some())
+    }
+
+    /// The same, with what the tables say of how to speak to whoever may enter.
+    ///
+    /// # Errors
+    /// When the tables cannot be asked.
+    pub async fn entrance(&self, site: &Site, email: &Email, links: &[Link]) -> Result<Option<Entrance>, Unavailable> {
+        let pinned = site.domain.customer.as_ref();
+        let entrance = |grants: &[Arc<Grant>]| match choose(grants, pinned, None) {
+            Choice::None(_) => None,
+            choice => Some(Entrance { language: spoken::granted(&choice, grants) }),
+        };
+        let granted = self.granted(site, email, links).await;
+        if let Ok(granted) = &granted
+            && let Some(entrance) = entrance(&granted.grants)
+        {
+            return Ok(Some(entrance));
+        }
+        // Whoever is invited comes to accept; `login` does that once they have proven who they are.
+        if let Some(entrance) = entrance(&self.directory.invited(&site.app.name, email).await?) {
+            return Ok(Some(entrance));
+        }
+        match granted {
+            Ok(Granted { missing: Some(missing), .. }) | Err(missing) => Err(missing),
+            Ok(_) => Ok(None),
+        }
+    }
+
+    /// Counts a log-in for its customer, where there is only one that it can be for; where there are more, it counts when one is
+    /// chosen.
+    pub async fn count_login(&self, site: &Site, record: &SessionRecord) {
+        let Some(usage) = &self.usage else { return };
+        let Ok(grants) = self.grants(site, record).await else { return };
+        if let Choice::One(grant) = choose(&grants, site.domain.customer.as_ref(), record.customer.as_ref())
+            && let Some(customer) = grant.customer_id()
+        {
+            usage.logged_in(&record.app, customer);
         }
     }
 
@@ -393,9 +445,16 @@ impl Sessions {
     pub async fn switch(&self, live: &Live, customer: CustomerId, now: Timestamp) -> Result<Option<Token>, StoreError> {
         let token = Token::generate();
         let session =
-            SessionRecord { id: token.hash(), customer: Some(customer), last_used: now, ..live.record.clone() };
+            SessionRecord { id: token.hash(), customer: Some(customer.clone()), last_used: now, ..live.record.clone() };
         let opening = Opening { session, replaces: Replaces::Only(live.record.id), tokens: None };
         let is_open = self.store.open_session(&opening).await?;
+        if let Some(usage) = &self.usage
+            && is_open
+            && matches!(live.standing, Standing::Undecided)
+        {
+            // Until now nobody knew whose log-in it was.
+            usage.logged_in(&live.record.app, &customer);
+        }
         self.forget(live.record.id).await;
         Ok(is_open.then_some(token))
     }
@@ -522,7 +581,7 @@ impl Sessions {
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         let is_fresh = current
             .site(&live.record.host)
-            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name), now));
+            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now));
         if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
             return false;
         }
@@ -590,11 +649,6 @@ struct Granted {
     grants: Vec<Arc<Grant>>,
     fresh_until: Timestamp,
     missing: Option<Unavailable>,
-}
-
-/// The language that a grant says its person speaks, if it is one of ours.
-fn language_of(grant: &Grant) -> Option<Language> {
-    grant.language.as_ref().and_then(|tag| Language::parse(tag.as_str()))
 }
 
 impl Live {

@@ -9,24 +9,30 @@ mod audit;
 mod certificates;
 mod domains;
 mod farewells;
+mod languages;
 mod links;
+mod notifications;
 mod once;
 mod open;
 mod outbox;
 mod passkeys;
 mod personal;
+mod records;
 mod previews;
 mod seal;
 mod secrets;
 mod sessions;
 mod sqlite;
 mod tokens;
+mod usage;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]
 mod suite_of_domains;
 #[cfg(test)]
 mod suite_of_ends;
+#[cfg(test)]
+mod suite_of_notifications;
 #[cfg(test)]
 mod tests;
 

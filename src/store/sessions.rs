@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row, query, query_scalar};
+use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
+use sqlx::{QueryBuilder, Row, query, query_scalar};
 
 use super::seal::SealKey;
 use super::sqlite::{malformed, micros, moment, readable};
 use super::{SqliteStore, farewells, links, previews};
 use crate::session::{Preview, Proof, SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::state::listing::SessionFilter;
 use crate::state::ports::{Opening, Replaces};
 use crate::types::{AppName, CustomerId, Email, HostName, Way};
 
@@ -134,6 +135,30 @@ pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email)
         .bind(MOST_OF_A_PERSON)
         .fetch_all(&store.readers)
         .await?;
+    Ok(readable(&rows, read))
+}
+
+/// Sessions that are not over, the newest first; without their links, which no list shows.
+pub(super) async fn page(
+    store: &SqliteStore,
+    filter: SessionFilter<'_>,
+    most: u32,
+) -> sqlx::Result<Vec<SessionRecord>> {
+    let SessionFilter { app, email, after, limits, now } = filter;
+    let mut select = QueryBuilder::<Sqlite>::new("SELECT * FROM session WHERE last_used > ");
+    select.push_bind(micros(now.checked_sub(limits.idle).unwrap_or(Timestamp::MIN)));
+    select.push(" AND created > ").push_bind(micros(now.checked_sub(limits.absolute).unwrap_or(Timestamp::MIN)));
+    if let Some(app) = app {
+        select.push(" AND app = ").push_bind(app.as_str());
+    }
+    if let Some(email) = email {
+        select.push(" AND email = ").push_bind(email.as_str());
+    }
+    if let Some((created, id)) = &after {
+        select.push(" AND (created, id) < (").push_bind(*created).push(", ").push_bind(&id.as_bytes()[..]).push(")");
+    }
+    select.push(" ORDER BY created DESC, id DESC LIMIT ").push_bind(most);
+    let rows = select.build().fetch_all(&store.readers).await?;
     Ok(readable(&rows, read))
 }
 

@@ -15,19 +15,22 @@ use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
 use super::{
-    attempts, audit, farewells, links, once, open, outbox, passkeys, personal, previews, secrets, sessions, tokens,
+    attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, previews, records, secrets,
+    sessions, tokens,
 };
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
 use crate::state::audit::{AuditStore, Entry, Kept, Question, Verified};
+use crate::state::listing::{Listing, SessionFilter};
+use crate::state::members::{Changed, Organisation, Record, RecordFilter, RecordStore, Step, Terms};
 use crate::state::personal::{Erased, PersonalStore};
 use crate::state::ports::{
-    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, Previewed, QueuedMail, Remembered, Store,
-    StoreError, Ticket,
+    Answer, Farewell, Identity, LinkTokens, MailEnd, MailQueue, Opening, OutgoingMail, Previewed, QueuedMail,
+    Remembered, Store, StoreError, Ticket,
 };
 use crate::state::tokens::{TokenRecord, TokenStore};
-use crate::types::{AppName, Email, HostName, ProviderName, Secret};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, ProviderName, Secret};
 
 /// The store of a single gateway: one SQLite database, one writer, a few readers.
 pub struct SqliteStore {
@@ -102,8 +105,8 @@ impl MailQueue for SqliteStore {
         outbox::next(self).await.map_err(failed("read when mail is due"))
     }
 
-    async fn forget_mail(&self, id: i64) -> Result<(), StoreError> {
-        outbox::forget(self, id).await.map_err(failed("remove a mail"))
+    async fn forget_mail(&self, id: i64, end: MailEnd) -> Result<(), StoreError> {
+        outbox::forget(self, id, end).await.map_err(failed("remove a mail"))
     }
 
     async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError> {
@@ -131,6 +134,13 @@ impl AuditStore for SqliteStore {
 
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
         audit::prune(self, before).await.map_err(failed("remove old entries of the audit log"))
+    }
+}
+
+#[async_trait]
+impl Listing for SqliteStore {
+    async fn sessions(&self, filter: SessionFilter<'_>, most: u32) -> Result<Vec<SessionRecord>, StoreError> {
+        sessions::page(self, filter, most).await.map_err(failed("read sessions"))
     }
 }
 
@@ -288,6 +298,14 @@ impl Store for SqliteStore {
         passkeys::remove(self, host, email, credential).await.map_err(failed("remove a passkey"))
     }
 
+    async fn language_of(&self, email: &Email) -> Result<Option<Language>, StoreError> {
+        languages::of_person(self, email).await.map_err(failed("read a person's language"))
+    }
+
+    async fn choose_language(&self, email: &Email, language: Language) -> Result<(), StoreError> {
+        languages::choose(self, email, language).await.map_err(failed("store a person's language"))
+    }
+
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError> {
         attempts::ask(self, attempt).await.map_err(failed("store a log-in attempt"))
     }
@@ -342,6 +360,41 @@ impl Store for SqliteStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         secrets::check(self).await.map_err(failed("write"))
+    }
+}
+
+#[async_trait]
+impl RecordStore for SqliteStore {
+    async fn records_of(&self, app: &AppName, email: &Email) -> Result<Vec<Record>, StoreError> {
+        records::of_person(self, app, email).await.map_err(failed("read a person's records"))
+    }
+
+    async fn records(&self, filter: RecordFilter<'_>) -> Result<Vec<Record>, StoreError> {
+        records::list(self, filter).await.map_err(failed("read records"))
+    }
+
+    async fn record(&self, id: i64) -> Result<Option<Record>, StoreError> {
+        records::find(self, id).await.map_err(failed("read a record"))
+    }
+
+    async fn record_by_link(&self, app: &AppName, link: TokenHash) -> Result<Option<Record>, StoreError> {
+        records::by_link(self, app, link).await.map_err(failed("read an invitation"))
+    }
+
+    async fn change_records(&self, steps: &[Step], terms: Terms<'_>, now: Timestamp) -> Result<Changed, StoreError> {
+        records::change(self, steps, terms, now).await.map_err(failed("change records"))
+    }
+
+    async fn organisation(&self, app: &AppName, id: &CustomerId) -> Result<Option<Organisation>, StoreError> {
+        records::organisation(self, app, id).await.map_err(failed("read a customer's name"))
+    }
+
+    async fn record_changes(&self, since: i64) -> Result<(i64, Vec<(AppName, Email)>), StoreError> {
+        records::changes(self, since).await.map_err(failed("read whose records changed"))
+    }
+
+    async fn erase_records(&self, email: &Email) -> Result<u64, StoreError> {
+        records::erase(self, email).await.map_err(failed("erase a person's records"))
     }
 }
 

@@ -12,8 +12,8 @@ use crate::session::{
     Asker, Attempt, AttemptState, MOST_PASSKEYS, MOST_WRONG_CODES, PasskeyRecord, Preview, Proof, SessionLimits,
     SessionRecord, Token, TokenHash,
 };
-use crate::state::ports::{Answer, Identity, Opening, OutgoingMail, Remembered, Replaces, Store, Ticket};
-use crate::types::{AppName, CustomerId, Email, HostName, Secret, Way};
+use crate::state::ports::{Answer, Identity, MailEnd, Opening, OutgoingMail, Remembered, Replaces, Store, Ticket};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, Secret, Way};
 
 /// A store, as the suite asks for it.
 pub(super) type AnyStore = Arc<dyn Store>;
@@ -50,6 +50,7 @@ macro_rules! store_suite {
             of_two_first_log_ins_with_one_address_one_is_remembered
             a_ticket_is_taken_once_by_whom_it_is_for
             what_is_used_up_stays_so_for_its_time
+            a_person_has_the_language_they_chose_last
             passkeys_are_their_persons_on_their_domain
             nobody_has_more_passkeys_than_may_be
             of_two_first_passkeys_at_once_one_is_added
@@ -125,6 +126,7 @@ pub(super) fn attempt(browser: u8) -> Attempt {
         expires: after(900),
         state: AttemptState::Asked,
         wrong_codes: 0,
+        language: Language::German,
     }
 }
 
@@ -143,6 +145,7 @@ pub(super) fn answer(link: u8) -> Answer {
             subject: "Log in".to_owned(),
             text: format!("https://orders.example.com/.access/link/plain-token-{link}"),
             html: "<p>Log in</p>".to_owned(),
+            unsubscribe: None,
         },
         expires: after(900),
     }
@@ -424,8 +427,8 @@ pub(super) async fn mail_is_due_until_it_is_forgotten(store: AnyStore) {
     assert_eq!(store.mail_due(after(0), 9).await.expect("read").len(), 0, "not before its time");
     let due = store.mail_due(after(1), 2).await.expect("read");
     assert_eq!(due.iter().map(|queued| queued.mail.clone()).collect::<Vec<_>>(), [answer(101).mail, answer(102).mail]);
-    store.forget_mail(due[0].id).await.expect("forgotten");
-    store.forget_mail(due[0].id).await.expect("twice is as good as once");
+    store.forget_mail(due[0].id, MailEnd::Sent).await.expect("forgotten");
+    store.forget_mail(due[0].id, MailEnd::Sent).await.expect("twice is as good as once");
     assert_eq!(store.queued_mails().await.expect("read"), 2);
     let due = store.mail_due(after(1), 9).await.expect("read");
     assert_eq!(due.iter().map(|queued| queued.mail.clone()).collect::<Vec<_>>(), [answer(102).mail, answer(103).mail]);
@@ -593,6 +596,16 @@ fn passkey(number: u8) -> PasskeyRecord {
         created: after(i64::from(number)),
         last_used: None,
     }
+}
+
+pub(super) async fn a_person_has_the_language_they_chose_last(store: AnyStore) {
+    let (ann, bob) = (session(1).email, Email::parse("bob@example.com").expect("valid"));
+    assert_eq!(store.language_of(&ann).await.expect("read"), None);
+    for language in Language::ALL {
+        store.choose_language(&ann, language).await.expect("stored");
+        assert_eq!(store.language_of(&ann).await.expect("read"), Some(language));
+    }
+    assert_eq!(store.language_of(&bob).await.expect("read"), None);
 }
 
 pub(super) async fn passkeys_are_their_persons_on_their_domain(store: AnyStore) {

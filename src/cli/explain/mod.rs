@@ -11,15 +11,18 @@ mod question;
 mod rows;
 mod text;
 
-use std::path::Path;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::paint::{Paint, tame};
-use super::{ExplainArgs, Failure};
+use super::{ConfigArgs, ExplainArgs, Failure};
 use crate::config::{App, Config};
+use crate::console::ExplainQuestion;
 use crate::directory::{TableDirectory, Trace};
 use crate::policy::{Choice, Grant, Reason, choose};
 use crate::state::clock::Clock;
@@ -44,6 +47,38 @@ pub(super) async fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         false => tell(&explanation, Paint::for_stdout()),
     })?;
     Ok(if explanation.is_yes() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+}
+
+/// The answer to a question that came by the API.
+pub(crate) async fn as_json(
+    question: &ExplainQuestion,
+    config: &Config,
+    directory: &TableDirectory,
+    now: Timestamp,
+) -> Result<Map<String, Value>, Failure> {
+    let args = ExplainArgs {
+        // Not read: the config in force is at hand.
+        config: ConfigArgs { config: PathBuf::new() },
+        app: Some(question.app.to_string()),
+        email: question.email.to_string(),
+        json: true,
+        at: None,
+        customer: question.customer.clone(),
+        host: question.host.clone(),
+        path: question.path.clone(),
+        method: question.method.clone().unwrap_or_else(|| "GET".to_owned()),
+        header: Vec::new(),
+        ip: Ipv4Addr::LOCALHOST.into(),
+        response: None,
+        content_type: None,
+        status: 200,
+        output: None,
+    };
+    let explanation = explain(&args, config, directory, now).await?;
+    match serde_json::to_value(&explanation) {
+        Ok(Value::Object(told)) => Ok(told),
+        _ => Err(Failure::Other("the answer is no JSON".to_owned())),
+    }
 }
 
 /// Gathers the whole answer.

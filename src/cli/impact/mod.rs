@@ -9,6 +9,8 @@ mod text;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use serde_json::{Map, Value};
+
 use super::check::Bar;
 use super::paint::{Paint, tame};
 use super::{Failure, ImpactArgs};
@@ -56,6 +58,17 @@ async fn find(old: &Config, new: &Config, progress: &mut crate::directory::Progr
     let old = Side { config: old, counts: counts.next().unwrap_or_default() };
     let new = Side { config: new, counts: counts.next().unwrap_or_default() };
     compare::impact(&old, &new)
+}
+
+/// The impact of a config that takes the running one's place, for the API.
+pub(crate) async fn as_json(old: &Config, new: &Config) -> Map<String, Value> {
+    let mut impact = find(old, new, &mut |_, _, _| {}).await;
+    "the running config".clone_into(&mut impact.against);
+    "the config that was sent".clone_into(&mut impact.config);
+    match serde_json::to_value(&impact) {
+        Ok(Value::Object(told)) => told,
+        _ => Map::new(),
+    }
 }
 
 /// The config as it is: the named one, or the one that the gateway last started with.

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::super::network::Network;
 use super::{Actor, Scene};
 use crate::session::SessionId;
-use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Way};
+use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, TopicName, Way};
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
@@ -242,6 +242,99 @@ pub enum Event<'a> {
     PersonExported(&'a Email),
     /// All that is held of a person was erased.
     PersonErased(&'a Email),
+    /// A notification was taken in.
+    NotificationTaken {
+        /// For which customer's people; for those of all, without one.
+        customer: Option<&'a CustomerId>,
+        /// Its name, and to how many people it goes.
+        detail: &'a str,
+    },
+    /// Somebody is notified of a topic from now on.
+    TopicSwitchedOn {
+        /// Who.
+        email: &'a Email,
+        /// Of which.
+        topic: &'a TopicName,
+    },
+    /// Somebody is notified of a topic no longer.
+    TopicSwitchedOff {
+        /// Who.
+        email: &'a Email,
+        /// Of which.
+        topic: &'a TopicName,
+    },
+    /// Something became of a person's record.
+    Record {
+        /// What.
+        deed: Deed,
+        /// Whose.
+        email: &'a Email,
+        /// For which customer.
+        customer: &'a CustomerId,
+        /// What it says or what is other than before: roles, days and states, and nobody's name.
+        detail: Option<&'a str>,
+    },
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Deed {
+    /// It was made, and counts at once.
+    Made,
+    /// It was changed.
+    Changed,
+    /// It was removed, with the access that it gave.
+    Removed,
+    /// The person was invited.
+    Invited,
+    /// The invitation was sent again.
+    Resent,
+    /// The invitation was withdrawn.
+    Withdrawn,
+    /// The person accepted the invitation.
+    Accepted,
+    /// The person left.
+    Left,
+    /// The person left to be an organisation of their own.
+    Parted,
+    /// The person is the owner of a new organisation.
+    Founded,
+    /// It went over to the organisation that somebody founded.
+    HandedOver,
+}
+
+impl Deed {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Made => "record_made",
+            Self::Changed => "record_changed",
+            Self::Removed => "record_removed",
+            Self::Invited => "invited",
+            Self::Resent => "invitation_resent",
+            Self::Withdrawn => "invitation_withdrawn",
+            Self::Accepted => "invitation_accepted",
+            Self::Left => "member_left",
+            Self::Parted => "member_parted",
+            Self::Founded => "organisation_founded",
+            Self::HandedOver => "record_handed_over",
+        }
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Made => "access given by a record",
+            Self::Changed => "a record of somebody's access was changed",
+            Self::Removed => "access by a record was taken away",
+            Self::Invited => "invited",
+            Self::Resent => "invitation sent again",
+            Self::Withdrawn => "invitation withdrawn",
+            Self::Accepted => "invitation accepted",
+            Self::Left => "left a customer",
+            Self::Parted => "left a customer to be an organisation of their own",
+            Self::Founded => "an organisation was founded",
+            Self::HandedOver => "a record went over to a new organisation",
+        }
+    }
 }
 
 /// What a line may tell beside its scene.
@@ -264,7 +357,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 41] = [
+pub const EVENTS: [&str; 55] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -306,6 +399,20 @@ pub const EVENTS: [&str; 41] = [
     "sessions_ended_by_staff",
     "person_exported",
     "person_erased",
+    "notification_taken",
+    "topic_switched_on",
+    "topic_switched_off",
+    "record_made",
+    "record_changed",
+    "record_removed",
+    "invited",
+    "invitation_resent",
+    "invitation_withdrawn",
+    "invitation_accepted",
+    "member_left",
+    "member_parted",
+    "organisation_founded",
+    "record_handed_over",
 ];
 
 /// Writes an event's line.
@@ -383,6 +490,10 @@ impl<'a> Event<'a> {
             Self::SessionsEndedByStaff { .. } => "sessions_ended_by_staff",
             Self::PersonExported(_) => "person_exported",
             Self::PersonErased(_) => "person_erased",
+            Self::NotificationTaken { .. } => "notification_taken",
+            Self::TopicSwitchedOn { .. } => "topic_switched_on",
+            Self::TopicSwitchedOff { .. } => "topic_switched_off",
+            Self::Record { deed, .. } => deed.name(),
         }
     }
 
@@ -430,6 +541,10 @@ impl<'a> Event<'a> {
             Self::SessionsEndedByStaff { .. } => "sessions ended by staff",
             Self::PersonExported(_) => "what is held of a person was given out",
             Self::PersonErased(_) => "what is held of a person was erased",
+            Self::NotificationTaken { .. } => "a notification was taken in",
+            Self::TopicSwitchedOn { .. } => "notifications of a topic switched on",
+            Self::TopicSwitchedOff { .. } => "notifications of a topic switched off",
+            Self::Record { deed, .. } => deed.sentence(),
         }
     }
 
@@ -444,7 +559,8 @@ impl<'a> Event<'a> {
                 | Self::BrowserKnown(email)
                 | Self::PasskeyUsed(email)
                 | Self::IdentityRemembered { email, .. }
-                | Self::IdentityConflict { email, .. },
+                | Self::IdentityConflict { email, .. }
+                | Self::Record { deed: Deed::Accepted, email, .. },
             ) => Actor::Person(email),
             (actor, _) => actor,
         }
@@ -509,6 +625,13 @@ impl<'a> Event<'a> {
             | Self::TokenMade(detail)
             | Self::TokenRevoked(detail) => Facts { detail: Some(detail), ..none },
             Self::Stopped | Self::HandedOver | Self::ReloadAsked => none,
+            Self::NotificationTaken { customer, detail } => Facts { customer, detail: Some(detail), ..none },
+            Self::TopicSwitchedOn { email, topic } | Self::TopicSwitchedOff { email, topic } => {
+                Facts { email: Some(email), detail: Some(topic.as_str()), ..none }
+            }
+            Self::Record { email, customer, detail, .. } => {
+                Facts { email: Some(email), customer: Some(customer), detail, ..none }
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::policy::Origin;
 use crate::types::{AppName, Email, HostName};
 
 pub use entry::{AuditStore, Entry, Who};
-pub use event::{EVENTS, Event};
+pub use event::{Deed, EVENTS, Event};
 pub use journal::{Journal, Unsettled};
 pub use kept::{Flaw, Kept, KeptActor, KeptPerson, Order, Question, Verified};
 

@@ -7,7 +7,7 @@ use crate::session::SessionId;
 
 /// The sessions that are looked at now.
 #[derive(Clone, Default)]
-pub(super) struct Looks(Arc<Mutex<HashSet<SessionId>>>);
+pub(super) struct Looks(pub(super) Arc<Mutex<HashSet<SessionId>>>);
 
 /// One look; over when it is dropped.
 pub(super) struct Look {

@@ -1,0 +1,1 @@
+//! Records weighed against tables.
