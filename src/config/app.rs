@@ -18,8 +18,8 @@ use super::{
 };
 use crate::pages::Brand;
 use crate::policy::{
-    AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, Role, Roles,
-    Scope, TeamPlan, Template, WorkspaceGroups, WorkspaceUser,
+    AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, PreviewPlan, Role,
+    Roles, Scope, TeamPlan, Template, WorkspaceGroups, WorkspaceUser,
 };
 use crate::types::{
     Ambiguity, AppName, Color, ColumnName, CustomerId, DisplayName, Email, HostName, PathAllowances, RoleName,
@@ -75,6 +75,7 @@ fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
     let mut staff = Staff::new();
     let apps = || file.app.keys().map(|name| name.value.as_str());
     for user in &file.workspace.user {
+        check_previews(builder, file, &user.preview, &user.roles);
         let email = parse_email(builder, &user.email);
         let name = user.name.as_ref().and_then(|name| builder.text(name)).and_then(|name| DisplayName::new(&name));
         for (app_name, role_name) in &user.roles {
@@ -89,7 +90,8 @@ fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
             }
             let role = role_of(builder, role_name, &app_name.value, file);
             if let (Some(email), Some(role)) = (&email, role) {
-                let user = WorkspaceUser { name: name.clone(), role };
+                let preview = user.preview.iter().any(|app| app.value == app_name.value);
+                let user = WorkspaceUser { name: name.clone(), role, preview };
                 if staff.entry(app_name.value.clone()).or_default().insert(email.clone(), user).is_some() {
                     builder.problem(
                         &user_span(&user_email(file, email)),
@@ -101,6 +103,24 @@ fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
         }
     }
     staff
+}
+
+/// Whoever may preview an app has a role in it: a preview is begun from the app itself. The console has no customers to see it.
+pub(super) fn check_previews(
+    builder: &mut Builder<'_>,
+    file: &ConfigFile,
+    apps: &[Text],
+    roles: &BTreeMap<Text, Text>,
+) {
+    let is_console = |app: &Text| file.console.is_some() && app.value == console::NAME;
+    let has_role = |app: &&Text| roles.contains_key(app.value.as_str()) && !is_console(app);
+    for app in apps.iter().filter(|app| !has_role(app)) {
+        let what = format!("`preview` names the app `{}`, in which there is no role here", app.value);
+        let known = roles.keys().map(|name| name.value.as_str());
+        let help =
+            did_you_mean(&app.value, known, &format!("add it to `roles`, such as {{ {} = \"ROLE\" }}", app.value));
+        builder.problem(&app.span, what, help);
+    }
 }
 
 fn user_email<'a>(file: &'a ConfigFile, email: &Email) -> Option<&'a Text> {
@@ -182,6 +202,10 @@ impl AppBuilder<'_> {
         let team = lift(file.team.as_ref().map(|team| self.team(builder, team, &roles)));
         let lists: Vec<_> = file.customers.iter().filter_map(|list| self.list(builder, list)).collect();
         let time_zone = self.time_zone(builder);
+        let preview = PreviewPlan {
+            writes: file.preview_writes.unwrap_or(false),
+            max_role: file.preview_max_role.as_ref().and_then(|role| self.role(builder, role)),
+        };
         let identity = self.identity(builder, &file.identity);
         let request_headers = headers(builder, &file.request_headers);
         let response_headers = headers(builder, &file.response_headers);
@@ -197,6 +221,7 @@ impl AppBuilder<'_> {
                 default_role,
                 workspace: staff,
                 workspace_groups,
+                preview,
                 time_zone,
                 team: team?,
             },

@@ -111,6 +111,8 @@ impl Door {
             Decision::LogIn => Reply::see_other(&format!("/.access/login?to={to}")).into_response(),
             Decision::Choose => Reply::see_other(&format!("/.access/choose?to={to}")).into_response(),
             Decision::StepUp(_) => Reply::see_other(&format!("/.access/step-up?to={to}")).into_response(),
+            // The console has no customers, and so nobody to preview.
+            Decision::PreviewOver(_) => Reply::see_other("/.access/preview").into_response(),
             Decision::Deny(reason) => {
                 let email = visit.live.as_ref().map(|live| live.record.email.as_str());
                 let view = DeniedView {

@@ -26,6 +26,7 @@ mod pool;
 mod postgres;
 mod question;
 mod report;
+mod by_beginning;
 mod search;
 mod source;
 mod sqlite;

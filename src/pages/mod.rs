@@ -17,6 +17,7 @@ mod languages;
 mod login_views;
 mod notifications;
 mod passkeys;
+mod preview;
 mod reply;
 mod style;
 mod views;
@@ -33,6 +34,10 @@ pub use notifications::{
     NotificationMail, TopicView, UnsubscribeView, notification_letter, notification_settings, unsubscribe,
 };
 pub use passkeys::{PasskeyOfferView, PasskeyView, PasskeysView, passkey_offer, passkey_script};
+pub use preview::{
+    BarView, FoundView, OtherView, PersonView, PreviewBar, PreviewPageView, PreviewState, closed_in_preview, preview,
+    preview_bar, preview_reads_only, preview_stylesheet,
+};
 pub use reply::Reply;
 pub use style::stylesheet;
 pub use views::{

@@ -111,12 +111,14 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         started: text.to_owned(),
         last_used: text.to_owned(),
         current,
+        preview: Some(text.to_owned()),
     };
     let account_view = AccountView {
         email: text,
         name: Some(text),
         customer: Some(text),
         role: text,
+        can_preview: true,
         can_switch: true,
         sessions: vec![session(true), session(false)],
         passkeys: Some(passkeys(text, true)),
@@ -439,12 +441,14 @@ fn the_account_page_ends_others_one_by_one_or_all_at_once_and_itself_by_logging_
         started: "3 May".to_owned(),
         last_used: "today".to_owned(),
         current,
+        preview: None,
     };
     let with = |sessions| AccountView {
         email: "a@b.example",
         name: None,
         customer: None,
         role: "user",
+        can_preview: true,
         can_switch: false,
         sessions,
         passkeys: None,
@@ -469,6 +473,7 @@ fn passkeys_are_named_and_deleted_by_forms_and_the_last_one_says_what_it_was_for
         name: None,
         customer: None,
         role: "user",
+        can_preview: true,
         can_switch: false,
         sessions: Vec::new(),
         passkeys: Some(passkeys),

@@ -69,6 +69,8 @@ pub struct AccountView<'a> {
     pub role: &'a str,
     /// Whether another customer can be chosen.
     pub can_switch: bool,
+    /// Whether the app can be seen as its customers do.
+    pub can_preview: bool,
     /// The person's sessions in this app.
     pub sessions: Vec<SessionView>,
     /// The person's passkeys on this domain; nothing where there can be none.
@@ -92,6 +94,8 @@ pub struct SessionView {
     pub last_used: String,
     /// Whether it is the one that asks.
     pub current: bool,
+    /// Through whose eyes it looks, where it is a preview.
+    pub preview: Option<String>,
 }
 
 /// The facts of a refusal.
@@ -212,6 +216,7 @@ struct AccountPage<'a> {
     passkeys: Option<PasskeySection<'a>>,
     others: bool,
     back: String,
+    preview_link: &'static str,
     notifications: Option<&'static str>,
     dashboard: Option<&'static str>,
 }
@@ -221,6 +226,7 @@ struct OwnSession<'a> {
     device: &'a str,
     times: String,
     which: String,
+    preview: Option<String>,
 }
 
 #[derive(Template)]
@@ -336,6 +342,7 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
                 device,
                 times: fill(t.account.times, &values),
                 which: fill(t.account.end_which, &values),
+                preview: session.preview.as_ref().map(|who| super::preview::session_mark(look, who)),
             }
         })
         .collect();
@@ -352,6 +359,7 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
             passkeys,
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &look.brand.title)]),
+            preview_link: super::preview::account_link(look),
             notifications: view.has_notifications.then(|| settings_label(look)),
             dashboard: view.has_dashboard.then(|| dashboard_label(look)),
         },

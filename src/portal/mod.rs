@@ -5,6 +5,7 @@ mod language;
 mod log_out;
 mod notifications;
 mod passkeys;
+mod preview;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use crate::state::assertion::Signer;
 use crate::state::audit::{Event, Journal};
 use crate::state::membership::Membership;
 use crate::state::notifications::Notifications;
+use crate::state::people_search::PeopleSearch;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
@@ -38,6 +40,8 @@ pub struct PortalRoom {
     pub store: Arc<dyn Store>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
+    /// Finds people to be previewed.
+    pub people: Arc<dyn PeopleSearch>,
     /// Whose public keys are shown.
     pub signer: Arc<Signer>,
     /// What customers use.
@@ -76,6 +80,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/logo", get(logo))
         .route("/.access/jwks.json", get(public_keys))
         .merge(log_out::router())
+        .merge(preview::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(room)
@@ -161,6 +166,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         started: day_and_time(session.created, &visit),
         last_used: day_and_time(session.last_used, &visit),
         current: session.id == record.id,
+        preview: session.preview.as_ref().map(|preview| preview.email.to_string()),
     });
     let grant = live.access().map(|access| access.grant());
     let customer = grant.and_then(|grant| grant.customer.as_ref());
@@ -172,6 +178,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         customer: customer.filter(|customer| *customer != record.email.as_str()),
         role: grant.map_or("", |grant| grant.role.as_str()),
         can_switch: live.choices > 1,
+        can_preview: room.sessions.may_preview(&visit.site, record),
         sessions: sessions.collect(),
         passkeys,
         has_notifications: !visit.site.app.topics.is_empty(),

@@ -23,6 +23,8 @@ mod identity;
 mod last_word;
 mod linger;
 pub mod listener;
+mod preview_bar;
+mod preview_jar;
 mod proxy_protocol;
 mod relocate;
 mod respond;
@@ -178,6 +180,7 @@ impl ProxyHttp for Gateway {
         let begun = filtering::begin(session, response, ctx, || self.terms())?;
         begun.map_err(|cause| self.unfilterable(ctx, &cause))?;
         shape_response(response, ctx)?;
+        preview_bar::finish_head(response, ctx)?;
         prepare_end(session, response);
         filtering::hold_head(session, response, ctx)
     }
@@ -564,6 +567,9 @@ fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()>
         for value in kept {
             response.append_header(header::SET_COOKIE, value)?;
         }
+    }
+    if let Some(live) = &ctx.live {
+        preview_jar::keep(response, live)?;
     }
     response.remove_header("alt-svc");
     if response.status.is_informational() {

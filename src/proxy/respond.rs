@@ -13,6 +13,7 @@ use tower::ServiceExt as _;
 
 use super::connection::Connection;
 use super::ctx::RequestCtx;
+use super::preview_bar;
 use crate::pages::Reply;
 use crate::state::audit::{Journal, Unsettled};
 
@@ -22,6 +23,7 @@ const MOST_PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Writes an answer of ours. The headers that the operator adds are added here too, but none of ours gives way to them: a
 /// policy that fits the app does not fit our pages.
 pub(super) async fn send(session: &mut Session, reply: Reply, ctx: &RequestCtx) -> pingora::Result<()> {
+    let reply = preview_bar::dress(reply, &session.req_header().headers, ctx);
     let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 3))?;
     for (name, value) in ctx.facts.iter().flat_map(|facts| &facts.site.app.response_headers) {
         if !reply.headers.contains_key(name) {

@@ -230,6 +230,7 @@ impl Gateway {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
+            people: Arc::clone(&directory) as _,
             signer: Arc::clone(&signer),
             usage: Arc::clone(&usage),
             membership,

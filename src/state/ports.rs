@@ -27,6 +27,8 @@ pub trait Store: MailQueue {
     async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError>;
     /// One person's sessions in all apps.
     async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError>;
+    /// Whom a member of staff previewed last in an app, newest first, at most [`MOST_PREVIEWED`].
+    async fn previews_of(&self, app: &AppName, actor: &Email) -> Result<Vec<Previewed>, StoreError>;
     /// Ends a session, also when it goes on under a new id by now; answers which one ended.
     async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError>;
     /// Ends all sessions of a person, in every app; answers which.
@@ -146,6 +148,18 @@ pub trait MailQueue: Send + Sync {
     async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError>;
     /// How many mails are queued.
     async fn queued_mails(&self) -> Result<u64, StoreError>;
+}
+
+/// How many of the last previews of one member of staff in one app are remembered.
+pub const MOST_PREVIEWED: u8 = 5;
+
+/// Somebody who was previewed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Previewed {
+    /// Who.
+    pub email: Email,
+    /// For which customer, where one was named.
+    pub customer: Option<CustomerId>,
 }
 
 /// The store failed.

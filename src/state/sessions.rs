@@ -3,7 +3,9 @@
 //! On the warm path all is in the cache. On a miss the store tells whose session it is, the directory what the tables say
 //! of the person, and the answer is compiled and kept until the tables may have changed.
 
+mod log_out;
 mod looks;
+mod preview;
 mod spoken;
 
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use moka::future::Cache;
 use super::assertion::Assertion;
 use super::audit::{Event, Journal, Scene};
 use super::open_requests::{OpenRequest, OpenRequests};
-use super::ports::{Directory, Farewell, LinkTokens, Opening, Providers, Replaces, Store, StoreError, Unavailable};
+use super::ports::{Directory, Farewell, Opening, Providers, Replaces, Store, StoreError, Unavailable};
 use super::recheck::{Checked, Recheck};
 use super::sharing::Sharing;
 use super::snapshot::{Current, Site, Snapshot};
@@ -27,7 +29,9 @@ use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
 use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
 
+pub use log_out::{LoggedOut, Reach};
 use looks::Looks;
+pub use preview::{Begun, Recent};
 pub use spoken::Entrance;
 
 /// How many sessions are kept compiled.
@@ -46,6 +50,8 @@ pub struct Live {
     pub standing: Standing,
     /// How many grants the person has on this domain.
     pub choices: usize,
+    /// Whom the person can switch to, in a preview.
+    pub recent: Vec<Recent>,
     /// The language that the person chose.
     pub chosen_language: ArcSwapOption<Language>,
     /// The language that the table says they speak.
@@ -63,25 +69,6 @@ pub struct Live {
     epoch: u64,
     last_used: AtomicI64,
     last_stored: AtomicI64,
-}
-
-/// How far a log-out goes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reach {
-    /// This session.
-    Here,
-    /// All sessions of the person, in every app and on every device.
-    Everywhere,
-}
-
-/// A session that has ended, with what its providers' log-out takes.
-#[derive(Debug)]
-pub struct LoggedOut {
-    /// What it was.
-    pub record: SessionRecord,
-    /// How many ended, itself among them.
-    pub sessions: usize,
-    tokens: Vec<LinkTokens>,
 }
 
 /// A session cannot be looked up now.
@@ -237,6 +224,7 @@ impl Sessions {
             }
             let (record, asked_until) = self.recheck_links(record, now).await?;
             let mut live = self.compile(record, site, now, last_used).await.map_err(Some)?.ok_or(None)?;
+            self.tell_of_preview_end(old, &live, now);
             let soon = now.checked_add(LOOK_AGAIN).unwrap_or(now);
             live.fresh_until = live.fresh_until.min(asked_until).min(soon);
             Ok::<_, Option<Trouble>>(Arc::new(live))
@@ -308,6 +296,40 @@ impl Sessions {
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
         let epoch = self.directory.epoch(&app.name, &record.email);
+        let compiled = match &record.preview {
+            Some(preview) => self.compile_preview(&record, preview, site, now).await?,
+            None => self.compile_own(&record, site, now).await?,
+        };
+        let Compiled { standing, choices, granted_language, recent, fresh_until } = compiled;
+        let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
+        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
+        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
+        // What staff see in a preview is not what the customer does.
+        let tally = match (&self.usage, &standing, &record.preview) {
+            (Some(usage), Standing::Access(access), None) => usage.tally(access.grant(), now),
+            _ => None,
+        };
+        Ok(Some(Live {
+            record,
+            standing,
+            choices,
+            recent,
+            tally,
+            chosen_language: ArcSwapOption::new(chosen_language),
+            granted_language,
+            assertion: ArcSwapOption::empty(),
+            app: Arc::clone(app),
+            pinned: site.domain.customer.clone(),
+            fresh_until,
+            epoch,
+            last_used: AtomicI64::new(used.as_second()),
+            last_stored: AtomicI64::new(stored.as_second()),
+        }))
+    }
+
+    /// What a session's own person may do.
+    async fn compile_own(&self, record: &SessionRecord, site: &Site, now: Timestamp) -> Result<Compiled, Trouble> {
+        let app = &site.app;
         let Granted { grants, fresh_until, missing } = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
         let choice = choose(&grants, pinned, record.customer.as_ref());
@@ -323,7 +345,6 @@ impl Sessions {
             }
         }
         let granted_language = spoken::granted(&choice, &grants);
-        let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
         let standing = match choice {
             Choice::One(grant) => {
                 match app.policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)) {
@@ -334,27 +355,8 @@ impl Sessions {
             Choice::Several => Standing::Undecided,
             Choice::None(reason) => Standing::Refused(reason),
         };
-        let tally = match (&self.usage, &standing) {
-            (Some(usage), Standing::Access(access)) => usage.tally(access.grant(), now),
-            _ => None,
-        };
-        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
-        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
-        Ok(Some(Live {
-            record,
-            standing,
-            choices: if pinned.is_some() { grants.len().min(1) } else { grants.len() },
-            chosen_language: ArcSwapOption::new(chosen_language),
-            granted_language,
-            tally,
-            assertion: ArcSwapOption::empty(),
-            app: Arc::clone(app),
-            pinned: site.domain.customer.clone(),
-            fresh_until,
-            epoch,
-            last_used: AtomicI64::new(used.as_second()),
-            last_stored: AtomicI64::new(stored.as_second()),
-        }))
+        let choices = if pinned.is_some() { grants.len().min(1) } else { grants.len() };
+        Ok(Compiled { standing, choices, granted_language, recent: Vec::new(), fresh_until })
     }
 
     /// What a person has: as staff by a provider's groups, or else by the tables.
@@ -511,57 +513,6 @@ impl Sessions {
         Ok(Some(ended.len()))
     }
 
-    /// Ends the session of a cookie, and all others of its person where they want that; answers what it was. It need not be
-    /// one that may do anything: whoever cannot be re-checked just now can still log out.
-    ///
-    /// # Errors
-    /// When the store fails; the session then goes on.
-    pub async fn log_out(
-        &self,
-        token: &Token,
-        site: &Site,
-        reach: Reach,
-        now: Timestamp,
-    ) -> Result<Option<LoggedOut>, StoreError> {
-        let id = token.hash();
-        let limits = self.current.load().session;
-        let record = self.store.session(id).await?.filter(|record| is_of(record, site));
-        // Read while they are there: they go with the session.
-        let tokens = match &record {
-            Some(record) => self.tokens_of(record).await,
-            None => Vec::new(),
-        };
-        let mut sessions = 1;
-        match (&record, reach) {
-            (Some(record), Reach::Everywhere) if !record.is_over(limits, now) => {
-                sessions = self.end_everywhere(&record.email).await?;
-            }
-            _ => {}
-        }
-        self.end(id).await?;
-        Ok(record.map(|record| LoggedOut { record, sessions, tokens }))
-    }
-
-    /// The tokens of a session's providers, of the one it came by last first.
-    async fn tokens_of(&self, record: &SessionRecord) -> Vec<LinkTokens> {
-        let mut all = Vec::new();
-        for proof in record.proofs.iter().rev() {
-            let Way::Oidc(provider) = &proof.way else { continue };
-            match self.store.link_tokens(record.id, provider).await {
-                Ok(tokens) => all.extend(tokens),
-                // Logging out must not fail for what is only asked of others.
-                Err(error) => tracing::warn!(%error, %provider, "nobody is logged out at the provider"),
-            }
-        }
-        all
-    }
-
-    /// Where to send the browser of a session that has ended, so that its person is logged out at the provider too.
-    #[must_use]
-    pub fn end_session_url(&self, gone: &LoggedOut, return_to: &str, state: Option<&str>) -> Option<String> {
-        gone.tokens.iter().find_map(|tokens| self.recheck.providers().end_session_url(tokens, return_to, state))
-    }
-
     /// A session has ended in the store: takes it out of the cache and ends its requests.
     pub async fn forget(&self, id: SessionId) {
         self.ended.insert(id, ());
@@ -682,6 +633,15 @@ impl Sessions {
             Err(error) => tracing::warn!(%error, "when sessions were last used could not be stored"),
         }
     }
+}
+
+/// What comes of a session, before it is live.
+struct Compiled {
+    standing: Standing,
+    choices: usize,
+    granted_language: Option<Language>,
+    recent: Vec<Recent>,
+    fresh_until: Timestamp,
 }
 
 /// What a person has, and how far that can be relied on.

@@ -111,7 +111,7 @@ impl Visit {
         }
         // Of our own pages only these are places to be; the others would log out again, or lead in a circle.
         let is_ours = path.as_str() == "/.access" || path.as_str().starts_with("/.access/");
-        if is_ours && !matches!(path.as_str(), "/.access/account" | "/.access/choose") {
+        if is_ours && !matches!(path.as_str(), "/.access/account" | "/.access/choose" | "/.access/preview") {
             return home();
         }
         match query {

@@ -18,6 +18,7 @@ mod outbox;
 mod passkeys;
 mod personal;
 mod records;
+mod previews;
 mod seal;
 mod secrets;
 mod sessions;

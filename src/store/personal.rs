@@ -47,8 +47,18 @@ const HOLDINGS: &[Holding] = &[
             at!("last_used"),
             ", 'device', device, 'proofs', json(proofs)) FROM session WHERE email = ?1 ORDER BY created"
         ),
-        // Its links to providers go with it.
-        erase: "DELETE FROM session WHERE email = ?1 RETURNING 1",
+        // Its links to providers go with it, and what others look at through the person's eyes.
+        erase: "DELETE FROM session WHERE email = ?1 OR preview_email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "previewed",
+        name: "last_previews",
+        export: concat!(
+            "SELECT json_object('app', app, 'as', CASE email WHEN ?1 THEN 'customer' ELSE 'staff' END, 'at', ",
+            at!("at"),
+            ") FROM previewed WHERE email = ?1 OR actor = ?1 ORDER BY at"
+        ),
+        erase: "DELETE FROM previewed WHERE email = ?1 OR actor = ?1 RETURNING 1",
     },
     Holding {
         table: "attempt",

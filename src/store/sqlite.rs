@@ -15,8 +15,8 @@ use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
 use super::{
-    attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, records, secrets, sessions,
-    tokens,
+    attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, previews, records, secrets,
+    sessions, tokens,
 };
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
@@ -26,8 +26,8 @@ use crate::state::listing::{Listing, SessionFilter};
 use crate::state::members::{Changed, Organisation, Record, RecordFilter, RecordStore, Step, Terms};
 use crate::state::personal::{Erased, PersonalStore};
 use crate::state::ports::{
-    Answer, Farewell, Identity, LinkTokens, MailEnd, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
-    StoreError, Ticket,
+    Answer, Farewell, Identity, LinkTokens, MailEnd, MailQueue, Opening, OutgoingMail, Previewed, QueuedMail,
+    Remembered, Store, StoreError, Ticket,
 };
 use crate::state::tokens::{TokenRecord, TokenStore};
 use crate::types::{AppName, CustomerId, Email, HostName, Language, ProviderName, Secret};
@@ -194,6 +194,10 @@ impl Store for SqliteStore {
 
     async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError> {
         sessions::of_person(self, app, email).await.map_err(failed("read a person's sessions"))
+    }
+
+    async fn previews_of(&self, app: &AppName, actor: &Email) -> Result<Vec<Previewed>, StoreError> {
+        previews::of_actor(self, app, actor).await.map_err(failed("read the last previews"))
     }
 
     async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError> {

@@ -9,6 +9,7 @@ pub(super) mod dashboard;
 mod english;
 mod french;
 mod german;
+pub(super) mod preview;
 pub(super) mod notifications;
 mod sentence;
 mod spanish;

@@ -165,6 +165,42 @@ pub enum Event<'a> {
         /// Which provider.
         provider: &'a ProviderName,
     },
+    /// A member of staff sees the app as somebody does.
+    PreviewStarted {
+        /// As whom.
+        email: &'a Email,
+        /// The new session that goes on in the staff's place.
+        session: SessionId,
+        /// For which customer.
+        customer: Option<&'a CustomerId>,
+    },
+    /// A member of staff goes on to see the app as somebody else does.
+    PreviewSwitched {
+        /// As whom.
+        email: &'a Email,
+        /// The new session that goes on in the old one's place.
+        session: SessionId,
+        /// For which customer.
+        customer: Option<&'a CustomerId>,
+    },
+    /// A member of staff no longer sees the app as somebody does.
+    PreviewEnded {
+        /// As whom they did.
+        email: &'a Email,
+        /// In which session.
+        session: SessionId,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
+    /// Somebody asked to see the app as somebody else does, and may not.
+    PreviewRefused {
+        /// As whom.
+        email: &'a Email,
+        /// In which session.
+        session: SessionId,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
     /// A provider's answer was not believed.
     ProviderRefused {
         /// Which provider.
@@ -321,7 +357,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 51] = [
+pub const EVENTS: [&str; 55] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -347,6 +383,10 @@ pub const EVENTS: [&str; 51] = [
     "identity_remembered",
     "identity_conflict",
     "provider_refused",
+    "preview_started",
+    "preview_switched",
+    "preview_ended",
+    "preview_refused",
     "started",
     "stopped",
     "handed_over",
@@ -434,6 +474,10 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "identity_remembered",
             Self::IdentityConflict { .. } => "identity_conflict",
             Self::ProviderRefused { .. } => "provider_refused",
+            Self::PreviewStarted { .. } => "preview_started",
+            Self::PreviewSwitched { .. } => "preview_switched",
+            Self::PreviewEnded { .. } => "preview_ended",
+            Self::PreviewRefused { .. } => "preview_refused",
             Self::Started(_) => "started",
             Self::Stopped => "stopped",
             Self::HandedOver => "handed_over",
@@ -481,6 +525,10 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "a person at a provider is remembered",
             Self::IdentityConflict { .. } => "the address is another person's at the provider",
             Self::ProviderRefused { .. } => "a provider's answer was not believed",
+            Self::PreviewStarted { .. } => "preview started",
+            Self::PreviewSwitched { .. } => "preview switched",
+            Self::PreviewEnded { .. } => "preview ended",
+            Self::PreviewRefused { .. } => "preview refused",
             Self::Started(_) => "the gateway serves",
             Self::Stopped => "the gateway serves no longer",
             Self::HandedOver => "the gateway handed over to a new process",
@@ -557,6 +605,12 @@ impl<'a> Event<'a> {
             Self::BackchannelRefused { provider, reason } => Facts { provider, reason: Some(reason), ..none },
             Self::RecheckEnded { email, session, provider } => {
                 Facts { email: Some(email), session: Some(session), provider: Some(provider), ..none }
+            }
+            Self::PreviewStarted { email, session, customer } | Self::PreviewSwitched { email, session, customer } => {
+                Facts { email: Some(email), session: Some(session), customer, ..none }
+            }
+            Self::PreviewEnded { email, session, reason } | Self::PreviewRefused { email, session, reason } => {
+                Facts { email: Some(email), session: Some(session), reason: Some(reason), ..none }
             }
             Self::PasskeyRefused { email, reason } => Facts { email, reason: Some(reason), ..none },
             Self::IdentityRemembered { email, provider } | Self::IdentityConflict { email, provider } => {

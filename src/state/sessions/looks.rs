@@ -21,6 +21,12 @@ impl Looks {
         let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         is_new.then(|| Look { id, all: self.clone() })
     }
+
+    /// Whether nobody is looked at.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
 }
 
 impl Drop for Look {
