@@ -5,6 +5,7 @@
 
 mod log_out;
 mod looks;
+mod counting;
 mod preview;
 mod spoken;
 
@@ -127,13 +128,6 @@ impl Sessions {
         let recheck = Recheck::new(providers);
         let (open, sharing) = (OpenRequests::default(), Sharing::default());
         Self { current, store, directory, recheck, journal, cache, ended, open, sharing, usage: None }
-    }
-
-    /// The same, with requests and log-ins counted for their customers.
-    #[must_use]
-    pub fn counting(mut self, usage: Arc<Usage>) -> Self {
-        self.usage = Some(usage);
-        self
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -423,18 +417,6 @@ impl Sessions {
         match granted {
             Ok(Granted { missing: Some(missing), .. }) | Err(missing) => Err(missing),
             Ok(_) => Ok(None),
-        }
-    }
-
-    /// Counts a log-in for its customer, where there is only one that it can be for; where there are more, it counts when one is
-    /// chosen.
-    pub async fn count_login(&self, site: &Site, record: &SessionRecord) {
-        let Some(usage) = &self.usage else { return };
-        let Ok(grants) = self.grants(site, record).await else { return };
-        if let Choice::One(grant) = choose(&grants, site.domain.customer.as_ref(), record.customer.as_ref())
-            && let Some(customer) = grant.customer_id()
-        {
-            usage.logged_in(&record.app, customer);
         }
     }
 
