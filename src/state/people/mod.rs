@@ -18,6 +18,7 @@ mod known;
 mod letters;
 mod mailings;
 mod refused;
+mod search;
 mod team;
 
 use std::sync::Arc;
