@@ -272,8 +272,13 @@ impl Gateway {
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let config_in_force = Arc::new(ArcSwap::from_pointee(config.clone()));
         let (console, staff) = {
-            let services =
-                ConsoleServices::new(Arc::clone(&directory), Arc::clone(&config_in_force), loaded.path.clone(), clock);
+            let services = ConsoleServices::new(
+                Arc::clone(&directory),
+                Arc::clone(&people),
+                Arc::clone(&config_in_force),
+                loaded.path.clone(),
+                clock,
+            );
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
@@ -297,6 +302,7 @@ impl Gateway {
                 personal: Arc::clone(&sqlite) as _,
                 listing: Arc::clone(&sqlite) as _,
                 sessions: Arc::clone(&sessions),
+                people: Arc::clone(&people),
                 services: Arc::new(services),
                 api: Operations::default(),
             });
