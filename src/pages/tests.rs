@@ -9,12 +9,21 @@ use crate::types::Color;
 const HOSTILE: &str = "<script>alert('x')</script>\"><img src=x onerror=y>&{code}";
 
 fn brand(title: &str) -> Brand {
-    Brand { title: title.to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") }
+    Brand {
+        title: title.to_owned(),
+        logo: None,
+        logo_dark: None,
+        icon: None,
+        color: Color::parse("#0b5fff").expect("a colour"),
+    }
 }
 
 fn with_logo(title: &str) -> Brand {
-    let logo = Logo { content_type: "image/svg+xml", bytes: bytes::Bytes::from_static(b"<svg/>") };
-    Brand { logo: Some(logo), ..brand(title) }
+    Brand { logo: Some(svg(b"<svg/>")), ..brand(title) }
+}
+
+fn svg(bytes: &'static [u8]) -> Logo {
+    Logo::new("image/svg+xml", bytes::Bytes::from_static(bytes))
 }
 
 fn english(brand: &Brand) -> Look<'_> {
@@ -566,8 +575,21 @@ fn a_problem_is_announced_and_tied_to_its_field() {
 fn the_logo_is_named_only_where_there_is_one() {
     let page = logged_out(english(&brand("Acme")));
     assert!(!body(&page).contains("/.access/logo") && body(&page).contains(">A</span>"));
-    let page = logged_out(english(&with_logo("Acme")));
-    assert!(body(&page).contains("<img src=\"/.access/logo\" alt=\"Acme\">"));
+    let light = with_logo("Acme");
+    let page = logged_out(english(&light));
+    let path = format!("/.access/logo/{}", svg(b"<svg/>").hash());
+    assert!(body(&page).contains(&format!("<img src=\"{path}\" alt=\"Acme\" class=\"on-white\">")), "{}", body(&page));
+    assert!(body(&page).contains(&format!("<link rel=\"icon\" href=\"{path}\">")) && !body(&page).contains("<source"));
+
+    let both = Brand { logo_dark: Some(svg(b"<svg id='d'/>")), icon: Some(svg(b"<svg id='i'/>")), ..light };
+    let page = logged_out(english(&both));
+    let [dark, icon] = [&both.logo_dark, &both.icon].map(|logo| logo.as_ref().expect("a picture").hash());
+    assert!(
+        dark != icon && both.picture(dark).is_some() && both.picture(icon).is_some() && both.picture("x").is_none()
+    );
+    let source = format!("<source srcset=\"/.access/logo/{dark}\" media=\"(prefers-color-scheme: dark)\">");
+    assert!(body(&page).contains(&source) && body(&page).contains(&format!("href=\"/.access/logo/{icon}\"")));
+    assert!(!body(&page).contains("on-white"));
 }
 
 fn letter(title: &str, link: &str) -> mail::Letter {

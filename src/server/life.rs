@@ -252,6 +252,10 @@ impl Gateway {
             async move { sessions.run(clock, halt).await }
         });
         rooms.spawn({
+            let (people, halt) = (Arc::clone(&self.people), halt.clone());
+            async move { people.run(halt).await }
+        });
+        rooms.spawn({
             let (providers, halt) = (Arc::clone(&self.login.providers), halt.clone());
             async move { providers.run(halt).await }
         });
@@ -316,9 +320,7 @@ impl Gateway {
         loop {
             let program = tokio::select! {
                 () = stop.cancelled() => return Ending::Stopped,
-                program = signals.upgrade() => program,
-                // A reload that is being prepared has changed nothing yet.
-                never = self.reloader.run() => match never {},
+                program = self.reloader.run_until(signals.upgrade()) => program,
             };
             tracing::info!(program = %program.path().display(), "upgrading: starting a successor");
             systemd::status("upgrading: a successor starts");
