@@ -145,7 +145,7 @@ impl Sessions {
             return Ok(None);
         }
         let is_old =
-            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now);
+            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, live.record.subject()), now);
         if live.as_ref().is_some_and(is_old) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
@@ -289,7 +289,7 @@ impl Sessions {
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
-        let epoch = self.directory.epoch(&app.name, &record.email);
+        let epoch = self.directory.epoch(&app.name, record.subject());
         let compiled = match &record.preview {
             Some(preview) => self.compile_preview(&record, preview, site, now).await?,
             None => self.compile_own(&record, site, now).await?,
@@ -563,7 +563,7 @@ impl Sessions {
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         let is_fresh = current
             .site(&live.record.host)
-            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now));
+            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, live.record.subject()), now));
         if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
             return false;
         }

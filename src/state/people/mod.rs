@@ -15,6 +15,7 @@ mod generations;
 mod import;
 mod invite;
 mod known;
+mod search;
 mod letters;
 mod mailings;
 mod refused;
