@@ -12,6 +12,7 @@ mod login_views;
 mod passkeys;
 mod reply;
 mod style;
+pub mod team;
 mod views;
 #[cfg(test)]
 mod tests;

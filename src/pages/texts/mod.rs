@@ -6,10 +6,12 @@
 
 mod english;
 mod sentence;
+mod team;
 
 use http::StatusCode;
 
 pub(super) use sentence::{Sentence, fill};
+pub(super) use team::TeamTexts;
 
 use crate::types::Language;
 
