@@ -117,6 +117,8 @@ pub(super) struct Frame<'a> {
     pub(super) heading: String,
     pub(super) problem: bool,
     pub(super) wide: bool,
+    /// Wider still, for a table.
+    pub(super) broad: bool,
 }
 
 #[derive(Template)]
@@ -458,7 +460,7 @@ pub(super) fn notice(
 
 impl<'a> Frame<'a> {
     pub(super) fn new(look: Look<'a>, heading: &str) -> Self {
-        Self { look, heading: heading.to_owned(), problem: false, wide: false }
+        Self { look, heading: heading.to_owned(), problem: false, wide: false, broad: false }
     }
 
     /// The document's title: the page first, for that is what differs between tabs.

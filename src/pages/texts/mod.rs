@@ -11,7 +11,9 @@ mod team;
 use http::StatusCode;
 
 pub(super) use sentence::{Sentence, fill};
-pub(super) use team::TeamTexts;
+pub(super) use team::{
+    DoorTexts, IndependentTexts, InvitationTexts, InviteTexts, ListTexts, ManyTexts, MemberTexts, PersonTexts, TeamTexts,
+};
 
 use crate::types::Language;
 
