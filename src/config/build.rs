@@ -12,7 +12,7 @@ use super::builder::{Builder, lift};
 use super::error::{ConfigError, ConfigErrors, Problem, line_of};
 use super::file::{ConfigFile, Text};
 use super::files::Files;
-use super::{Config, Limits, Login, Mail, Server, Source, Tls, acme, app, file, scan, sources, ways};
+use super::{Audit, Config, Limits, Login, Mail, Server, Source, Tls, acme, app, file, scan, sources, ways};
 use crate::session::SessionLimits;
 use crate::types::{HostName, SenderAddress, SmtpServer};
 
@@ -141,6 +141,7 @@ impl Builder<'_> {
             tries_in_total: self.positive(file.login.tries_in_total.as_ref(), 3000),
             mails_per_app: self.positive(file.login.mails_per_app.as_ref(), 1000),
         };
+        let audit = Audit { keep: self.duration(file.audit.keep.as_ref(), Duration::from_secs(400 * 24 * 3600)) };
         let session = SessionLimits {
             idle: self.duration(file.session.idle.as_ref(), Duration::from_secs(12 * 3600)),
             absolute: self.duration(file.session.absolute.as_ref(), Duration::from_secs(7 * 24 * 3600)),
@@ -159,6 +160,7 @@ impl Builder<'_> {
             mail,
             login,
             session,
+            audit,
             sources,
             apps,
             files: Files::default(),

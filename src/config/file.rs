@@ -84,6 +84,8 @@ pub(super) struct ConfigFile {
     pub(super) login: LoginFile,
     #[serde(default)]
     pub(super) session: SessionFile,
+    #[serde(default)]
+    pub(super) audit: AuditFile,
     /// Connections to tables of customers, by name.
     #[serde(default)]
     pub(super) source: BTreeMap<Text, SourceFile>,
@@ -242,6 +244,14 @@ pub(super) struct SessionFile {
     pub(super) idle: Option<Text>,
     /// In all.
     pub(super) absolute: Option<Text>,
+}
+
+/// The audit log.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditFile {
+    /// How long its entries are kept, such as "400d".
+    pub(super) keep: Option<Text>,
 }
 
 /// A connection to a table of customers.

@@ -66,12 +66,21 @@ pub struct Config {
     pub login: Login,
     /// `[session]`
     pub session: SessionLimits,
+    /// `[audit]`
+    pub audit: Audit,
     /// Each `[source.NAME]`.
     pub sources: Vec<Source>,
     /// Each `[app.NAME]`.
     pub apps: Vec<Arc<App>>,
     /// The files that were read with it.
     pub files: Files,
+}
+
+/// `[audit]`
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Audit {
+    /// How long entries are kept.
+    pub keep: Duration,
 }
 
 /// `[server]`

@@ -6,7 +6,9 @@
 //! everything they see is named after the brand.
 
 pub mod mail;
+pub mod people_mail;
 pub mod texts;
+pub mod when;
 mod contrast;
 mod login_views;
 mod passkeys;

@@ -118,6 +118,7 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         customer: Some(text),
         role: text,
         can_switch: true,
+        doors: team::DoorsView { team: true, invite: true, independent: true, leave: Some(text) },
         sessions: vec![session(true), session(false)],
         passkeys: Some(passkeys(text, true)),
     };
@@ -157,6 +158,7 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         ("disabled", 503, disabled(look)),
     ];
     pages.extend(provider_pages(look, text));
+    pages.extend(team::tests::team_pages(look, text));
     for code in [400, 403, 404, 405, 408, 413, 418, 421, 429, 431, 500, 502, 503, 504] {
         let view = ErrorView { status: StatusCode::from_u16(code).expect("a status"), request_id: text };
         pages.push(("error", code, error(Some(look.brand), look.language, &view)));
@@ -401,6 +403,7 @@ fn the_account_page_ends_others_one_by_one_or_all_at_once_and_itself_by_logging_
         customer: None,
         role: "user",
         can_switch: false,
+        doors: team::DoorsView::default(),
         sessions,
         passkeys: None,
     };
@@ -423,6 +426,7 @@ fn passkeys_are_named_and_deleted_by_forms_and_the_last_one_says_what_it_was_for
         customer: None,
         role: "user",
         can_switch: false,
+        doors: team::DoorsView::default(),
         sessions: Vec::new(),
         passkeys: Some(passkeys),
     };

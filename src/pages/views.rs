@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
+use super::team::{Doors, DoorsView};
 use super::texts::{ErrorTexts, Sentence, Texts, fill};
 use super::{Brand, Look, Reply};
 use crate::types::Language;
@@ -66,6 +67,8 @@ pub struct AccountView<'a> {
     pub role: &'a str,
     /// Whether another customer can be chosen.
     pub can_switch: bool,
+    /// Where the page leads for the person's organisation.
+    pub doors: DoorsView<'a>,
     /// The person's sessions in this app.
     pub sessions: Vec<SessionView>,
     /// The person's passkeys on this domain; nothing where there can be none.
@@ -203,6 +206,7 @@ struct AccountPage<'a> {
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
     passkeys: Option<PasskeySection<'a>>,
+    doors: Option<Doors<'a>>,
     others: bool,
     back: String,
 }
@@ -339,6 +343,7 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
             view,
             sessions,
             passkeys,
+            doors: Doors::new(look, &view.doors),
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &look.brand.title)]),
         },

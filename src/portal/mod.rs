@@ -11,7 +11,6 @@ use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use http::StatusCode;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::pages::{self, AccountView, ChoiceView, Reply, SessionView};
@@ -140,12 +139,11 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         Ok(passkeys) => passkeys,
         Err(cause) => return store_failed(&visit, &cause),
     };
-    let zone = &visit.site.app.policy.time_zone;
     let sessions = sessions.iter().map(|session| SessionView {
         id: session.id.public(),
         device: session.device.clone(),
-        started: day_and_time(session.created, zone),
-        last_used: day_and_time(session.last_used, zone),
+        started: day_and_time(session.created, &visit),
+        last_used: day_and_time(session.last_used, &visit),
         current: session.id == record.id,
     });
     let grant = live.access().map(|access| access.grant());
@@ -158,6 +156,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         customer: customer.filter(|customer| *customer != record.email.as_str()),
         role: grant.map_or("", |grant| grant.role.as_str()),
         can_switch: live.choices > 1,
+        doors: pages::team::DoorsView::default(),
         sessions: sessions.collect(),
         passkeys,
     };
@@ -246,8 +245,8 @@ fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-fn day_and_time(moment: Timestamp, zone: &TimeZone) -> String {
-    moment.to_zoned_datetime(zone.clone()).strftime("%-d %b %Y, %H:%M").to_string()
+fn day_and_time(moment: Timestamp, visit: &Visit) -> String {
+    pages::when::day_and_time(visit.language, moment, &visit.site.app.policy.time_zone)
 }
 
 fn store_failed(visit: &Visit, cause: &StoreError) -> Reply {

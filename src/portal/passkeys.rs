@@ -35,12 +35,11 @@ impl PortalRoom {
             return Ok(None);
         }
         let can_change = self.may_change(visit, live).await.unwrap_or(false);
-        let zone = &visit.site.app.policy.time_zone;
         let passkeys = has.iter().map(|passkey| PasskeyView {
             id: BASE64URL_NOPAD.encode(&passkey.credential),
             name: passkey.name.clone(),
-            added: day_and_time(passkey.created, zone),
-            last_used: passkey.last_used.map(|moment| day_and_time(moment, zone)),
+            added: day_and_time(passkey.created, visit),
+            last_used: passkey.last_used.map(|moment| day_and_time(moment, visit)),
         });
         Ok(Some(PasskeysView {
             passkeys: passkeys.collect(),

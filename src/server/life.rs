@@ -21,10 +21,12 @@ use super::sockets::{Given, inherited};
 use super::{Gateway, Inherited, Loaded, Parts, ServerError, sweep, systemd};
 use crate::login::{self, LoginRoom};
 use crate::mail::outbox;
+use crate::state::audit::{Event, Scene};
 use crate::state::clock::Clock;
 use crate::state::mail_counters::MailCounters;
-use crate::state::ports::{Mailer, Store};
+use crate::state::ports::Mailer;
 use crate::state::rate_limits::RateLimits;
+use crate::store::SqliteStore;
 
 /// Rooms end at once; a mail server that hangs does not keep the gateway up.
 const ROOMS: Duration = Duration::from_secs(5);
@@ -112,7 +114,7 @@ enum Ending {
 
 /// The rooms that must not run in two processes at once.
 struct Alone {
-    store: Arc<dyn Store>,
+    store: Arc<SqliteStore>,
     login: Arc<LoginRoom>,
     mailer: Arc<CurrentMailer>,
     mail: Arc<MailCounters>,
@@ -175,6 +177,7 @@ impl Gateway {
             tracing::warn!(%error, "`vestibule upgrade` will not find this process: it cannot be written into the lock");
         }
         self.reloader.remember();
+        self.journal.write(Scene::gateway(self.clock.now()), &Event::Started(env!("CARGO_PKG_VERSION")));
         tracing::info!("ready");
 
         let settled = CancellationToken::new();
@@ -182,6 +185,7 @@ impl Gateway {
         let ending = self.until_end(&mut signals, &settled).await;
 
         self.stopping.store(true, Ordering::Release);
+        let is_succeeded = matches!(ending, Ending::Succeeded(_));
         match ending {
             Ending::Stopped => {
                 tracing::info!(grace = ?self.reloader.grace(), "stopping");
@@ -220,6 +224,8 @@ impl Gateway {
                 tracing::warn!("some background work did not end in time; it goes on at the next start");
             }
         }
+        let last = if is_succeeded { Event::HandedOver } else { Event::Stopped };
+        self.journal.write(Scene::gateway(self.clock.now()), &last);
         // Last, for the rooms may have written until now.
         self.journal.end();
         if tokio::time::timeout(ROOMS, journal).await.is_err() {
@@ -256,7 +262,7 @@ impl Gateway {
         settled: CancellationToken,
     ) -> impl Future<Output = ()> + use<> {
         let (store, listeners, sessions) =
-            (Arc::clone(&self.store) as Arc<dyn Store>, Arc::clone(&self.listeners), Arc::clone(&self.sessions));
+            (Arc::clone(&self.store), Arc::clone(&self.listeners), Arc::clone(&self.sessions));
         let login = Arc::clone(&self.login);
         let alone = Alone {
             store: Arc::clone(&store),

@@ -51,7 +51,7 @@ use crate::reload::Side;
 use crate::reload::watch::Watcher;
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
-use crate::state::audit::{self, Journal};
+use crate::state::audit::{self, AuditStore as _, Journal};
 use crate::state::certificates::Certificates;
 use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
@@ -283,6 +283,7 @@ impl Gateway {
             gateway,
             serving,
             listeners: Arc::clone(&listeners),
+            journal: Arc::clone(&journal),
             orders: orders.clone(),
             https_port,
             metrics,
@@ -310,7 +311,7 @@ impl Gateway {
 
 /// Clears out what is over: sessions, attempts, counts of strangers.
 async fn sweep(
-    store: Arc<dyn Store>,
+    store: Arc<SqliteStore>,
     limits: Arc<RateLimits>,
     current: Arc<Current>,
     clock: Clock,
@@ -320,8 +321,15 @@ async fn sweep(
     let mut every = tokio::time::interval(EVERY);
     while halt.run_until_cancelled(every.tick()).await.is_some() {
         limits.sweep();
-        let session = current.load().session;
-        match store.sweep(session, clock.now()).await {
+        let (session, audit) = (current.load().session, current.load().audit);
+        let now = clock.now();
+        let oldest = now.checked_sub(audit.keep).unwrap_or(jiff::Timestamp::MIN);
+        match store.prune(oldest).await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, "old entries of the audit log were removed"),
+            Err(error) => tracing::warn!(%error, "old entries of the audit log could not be removed"),
+        }
+        match store.sweep(session, now).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "what is over was cleared out"),
             Err(error) => tracing::warn!(%error, "what is over could not be cleared out"),

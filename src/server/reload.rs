@@ -33,7 +33,7 @@ use crate::proxy::listener::Serving;
 use crate::proxy::{Gateway as Proxy, PreparedUpstreams, Upstreams};
 use crate::reload::changes;
 use crate::reload::watch::Watcher;
-use crate::state::audit;
+use crate::state::audit::{self, Event, Journal, Scene};
 use crate::state::certificates::Certificates;
 use crate::state::clock::Clock;
 use crate::state::issuance::CertificateStore;
@@ -67,6 +67,7 @@ pub(super) struct Reloader {
     pub(super) gateway: Proxy,
     pub(super) serving: Arc<ArcSwap<Serving<HttpProxy<Proxy>>>>,
     pub(super) listeners: Arc<Listeners>,
+    pub(super) journal: Arc<Journal>,
     pub(super) orders: Orders,
     /// The port of https, for whoever has to name it.
     pub(super) https_port: Arc<AtomicU16>,
@@ -202,13 +203,36 @@ impl Reloader {
             }
             Err(error) => Outcome::Refused(vec![format!("the config could not be read: {error}")]),
         };
-        self.reloads.note(&outcome, &digest(&self.loaded.text), self.clock.now());
+        let (text, now) = (digest(&self.loaded.text), self.clock.now());
+        self.reloads.note(&outcome, &text, now);
+        self.note(cause, &outcome, &text, now).await;
         tell(cause, &outcome);
         systemd::ready(match outcome {
             Outcome::Done(_) => "serving",
             Outcome::Refused(_) => "serving; the last reload was refused",
         });
         outcome
+    }
+
+    /// Writes into the audit log how a reload ended. Whoever asked for it hears of it when that is stored.
+    async fn note(&self, cause: Cause, outcome: &Outcome, digest: &str, now: Timestamp) {
+        let cause = cause.name();
+        let scene = Scene::gateway(now);
+        match outcome {
+            // The files are looked at once a second, and mostly tell nothing new.
+            Outcome::Done(changes) if changes.is_empty() && cause == Cause::Watch.name() => return,
+            Outcome::Done(changes) => {
+                let detail = format!("by {cause}, {} changed, config {digest}", changes.len());
+                self.journal.write(scene, &Event::Reloaded(&detail));
+            }
+            Outcome::Refused(problems) => {
+                let detail = format!("by {cause}, {} wrong, config {digest} goes on", problems.len());
+                self.journal.write(scene, &Event::ReloadRefused(&detail));
+            }
+        }
+        if let Err(error) = self.journal.settled().await {
+            tracing::error!(%error, "a reload stands in these lines only");
+        }
     }
 
     /// Makes every part ready. Nothing is in force yet, and nothing has changed but for sockets that were bound.

@@ -11,7 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
-use crate::config::{App, Config, Domain, Limits, Login};
+use crate::config::{App, Audit, Config, Domain, Limits, Login};
 use crate::session::SessionLimits;
 use crate::types::{AppName, HostName};
 
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub login: Arc<Login>,
     /// How long sessions last.
     pub session: SessionLimits,
+    /// How long the audit log is kept.
+    pub audit: Audit,
 }
 
 /// A domain and the app it reaches.
@@ -64,6 +66,7 @@ impl Snapshot {
             resolvers: config.acme.as_ref().map(|acme| acme.resolvers.clone()).unwrap_or_default().into(),
             login: Arc::new(config.login.clone()),
             session: config.session,
+            audit: config.audit,
         }
     }
 

@@ -14,10 +14,12 @@ mod once;
 mod open;
 mod outbox;
 mod passkeys;
+mod personal;
 mod seal;
 mod secrets;
 mod sessions;
 mod sqlite;
+mod tokens;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]

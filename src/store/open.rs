@@ -10,8 +10,8 @@ use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use zeroize::Zeroize;
 
-use super::SqliteStore;
 use super::seal::{KEY_BYTES, SealKey};
+use super::{SqliteStore, audit};
 
 /// Each takes the store from the version that is its place in this list to the next.
 const MIGRATIONS: [&str; 8] = [
@@ -168,7 +168,7 @@ pub async fn open_after(data: &Path, passed: Option<File>) -> Result<SqliteStore
 
     let failed = |error: sqlx::Error| OpenError { path: database.clone(), problem: problem(&error) };
     let writer = pool(1).connect_with(options(&database)).await.map_err(failed)?;
-    migrate(&writer, &database).await?;
+    migrate(&writer, &database, &key).await?;
     if let Some(damage) = damage(&writer, MOST_PAGES_READ).await.map_err(failed)? {
         return Err(OpenError { path: database, problem: OpenProblem::Corrupt(damage) });
     }
@@ -375,7 +375,7 @@ pub(super) async fn damage(writer: &SqlitePool, most_pages: i64) -> sqlx::Result
 }
 
 /// Brings the database to our version, or finds out why not.
-async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+async fn migrate(writer: &SqlitePool, path: &Path, key: &SealKey) -> Result<(), OpenError> {
     let refused = |problem| OpenError { path: path.to_owned(), problem };
     let failed = |error: sqlx::Error| refused(problem(&error));
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
@@ -391,6 +391,9 @@ async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let missing = missing.ok_or(OpenProblem::Newer { found: version, known: MIGRATIONS.len() }).map_err(refused)?;
     for migration in missing {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await.map_err(failed)?;
+    }
+    if version < audit::SINCE {
+        audit::begin(&mut transaction, key).await.map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)
 }

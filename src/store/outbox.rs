@@ -9,6 +9,7 @@ use super::SqliteStore;
 use super::seal::SealKey;
 use super::sqlite::{malformed, micros, moment};
 use crate::state::ports::{OutgoingMail, QueuedMail};
+use crate::types::Email;
 
 /// What a sealed mail is called.
 const SEALED_AS: &str = "outbox/mail";
@@ -100,4 +101,15 @@ fn read(seal: &SealKey, row: &SqliteRow) -> sqlx::Result<QueuedMail> {
         expires: moment(row.try_get("expires")?)?,
         mail: mail?,
     })
+}
+
+/// The numbers of the mails that wait for one person.
+pub(super) async fn to_person(
+    connection: &mut SqliteConnection,
+    seal: &SealKey,
+    email: &Email,
+) -> sqlx::Result<Vec<i64>> {
+    let rows = query("SELECT * FROM outbox").fetch_all(connection).await?;
+    let is_theirs = |mail: &QueuedMail| Email::parse(&mail.mail.to).is_ok_and(|to| to == *email);
+    Ok(rows.iter().filter_map(|row| read(seal, row).ok()).filter(is_theirs).map(|mail| mail.id).collect())
 }

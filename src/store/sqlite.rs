@@ -9,19 +9,22 @@ use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use futures_util::{Stream, TryStreamExt as _};
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
-use super::{attempts, audit, farewells, links, once, open, outbox, passkeys, secrets, sessions};
+use super::{attempts, audit, farewells, links, once, open, outbox, passkeys, personal, secrets, sessions, tokens};
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
-use crate::state::audit::{AuditStore, Entry};
+use crate::state::audit::{AuditStore, Entry, Kept, Question, Verified};
+use crate::state::personal::{Erased, PersonalStore};
 use crate::state::ports::{
     Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
     StoreError, Ticket,
 };
+use crate::state::tokens::{TokenRecord, TokenStore};
 use crate::types::{AppName, Email, HostName, ProviderName, Secret};
 
 /// The store of a single gateway: one SQLite database, one writer, a few readers.
@@ -114,6 +117,56 @@ impl MailQueue for SqliteStore {
 impl AuditStore for SqliteStore {
     async fn append(&self, entries: &[Entry]) -> Result<(), StoreError> {
         audit::append(self, entries).await.map_err(failed("store the audit log"))
+    }
+
+    async fn entries(&self, question: &Question) -> Result<Vec<Kept>, StoreError> {
+        audit::entries(self, question).await.map_err(failed("read the audit log"))
+    }
+
+    async fn verify(&self) -> Result<Verified, StoreError> {
+        audit::verify(self).await.map_err(failed("verify the audit log"))
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
+        audit::prune(self, before).await.map_err(failed("remove old entries of the audit log"))
+    }
+}
+
+#[async_trait]
+impl PersonalStore for SqliteStore {
+    async fn export(&self, email: &Email) -> Result<Map<String, Value>, StoreError> {
+        personal::export(self, email).await.map_err(failed("read all that is held of a person"))
+    }
+
+    async fn erase(&self, email: &Email, entry: &Entry) -> Result<Erased, StoreError> {
+        personal::erase(self, email, entry).await.map_err(failed("erase a person"))
+    }
+}
+
+#[async_trait]
+impl TokenStore for SqliteStore {
+    async fn add_token(&self, token: &TokenRecord, entry: &Entry) -> Result<bool, StoreError> {
+        tokens::add(self, token, entry).await.map_err(failed("keep a token of the API"))
+    }
+
+    async fn set_token(&self, token: &TokenRecord) -> Result<(), StoreError> {
+        tokens::set(self, token).await.map_err(failed("keep a token of the API"))
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        tokens::all(self).await.map_err(failed("read the tokens of the API"))
+    }
+
+    async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
+        tokens::find(self, hash).await.map_err(failed("read a token of the API"))
+    }
+
+    async fn remove_token(&self, name: &str, entry: &Entry) -> Result<bool, StoreError> {
+        tokens::remove(self, name, entry).await.map_err(failed("forget a token of the API"))
+    }
+
+    async fn token_used(&self, hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
+        tokens::used(self, hash, now).await.map_err(failed("note that a token of the API was used"))
     }
 }
 

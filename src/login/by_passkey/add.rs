@@ -18,8 +18,8 @@ use super::ceremony::{Ceremony, ClientData, Purpose, relying_party};
 use super::{Problem, answer, entered, known_here, onward, options};
 use crate::login::enter::Entrant;
 use crate::login::{LoginRoom, Room, device};
-use crate::pages::Reply;
 use crate::pages::mail::{PasskeyNews, passkey_letter};
+use crate::pages::{Reply, when};
 use crate::policy::Standing;
 use crate::session::{MOST_PASSKEYS, PasskeyRecord, Proof, SessionRecord};
 use crate::state::audit::Event;
@@ -178,8 +178,7 @@ impl LoginRoom {
 
     /// Queues the mail by which the person learns of a passkey that somebody else may have added.
     async fn tell_of(&self, visit: &Visit, passkey: &PasskeyRecord) {
-        let zone = visit.site.app.policy.time_zone.clone();
-        let at = visit.now.to_zoned_datetime(zone).strftime("%-d %b %Y, %H:%M").to_string();
+        let at = when::day_and_time(visit.language, visit.now, &visit.site.app.policy.time_zone);
         let account = format!("{}/.access/account", visit.origin);
         let news =
             PasskeyNews { host: visit.site.domain.host.as_str(), device: &passkey.name, at: &at, account: &account };

@@ -5,7 +5,7 @@ use askama::filters::HtmlSafe;
 
 use super::notices::Door;
 use crate::pages::Look;
-use crate::pages::texts::{DoorTexts, TeamTexts, fill};
+use crate::pages::texts::{DoorTexts, fill};
 
 /// What the account page leads to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -33,7 +33,7 @@ impl HtmlSafe for Doors<'_> {}
 impl Doors<'_> {
     /// The part, where there is anything in it.
     pub(in crate::pages) fn new(look: Look<'_>, view: &DoorsView<'_>) -> Option<Self> {
-        let d = &TeamTexts::of(look.language).doors;
+        let d = &look.texts().team.doors;
         let leave = view.leave.map(|customer| fill(d.leave, &[("customer", customer)]));
         let doors: Vec<Door<'_>> = [
             view.team.then(|| ("/.access/team", d.team.to_owned())),

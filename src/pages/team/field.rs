@@ -4,7 +4,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use crate::pages::Look;
-use crate::pages::texts::{TeamTexts, fill};
+use crate::pages::texts::fill;
 use crate::types::Language;
 
 /// What can be wrong with what somebody typed.
@@ -126,7 +126,7 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn optional(self, look: Look<'_>) -> Self {
-        Self { optional: Some(TeamTexts::of(look.language).field.optional), ..self }
+        Self { optional: Some(look.texts().team.field.optional), ..self }
     }
 
     /// Says something of it, and names what belongs together for screen readers.
@@ -142,7 +142,7 @@ impl<'a> Field<'a> {
 
 impl FieldProblem {
     pub(super) fn said(self, look: Look<'_>) -> String {
-        let t = &TeamTexts::of(look.language).field;
+        let t = &look.texts().team.field;
         let sentence = match self {
             Self::Missing => t.missing,
             Self::TooLong => t.too_long,
@@ -185,7 +185,7 @@ pub(super) fn person_fields<'a>(
     problems: &[(FieldName, FieldProblem)],
     which: &[FieldName],
 ) -> Vec<Field<'a>> {
-    let t = &TeamTexts::of(look.language).field;
+    let t = &look.texts().team.field;
     let said = |name| problems.iter().find(|(field, _)| *field == name).map(|(_, problem)| problem.said(look));
     let line = |kind, autocomplete, most| FieldKind::Line(Line { kind, autocomplete, most, is_number: false });
     which

@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::field::{Field, FieldKind, FieldProblem, Line};
 use super::notices::{Door, Notice, Question};
-use crate::pages::texts::{IndependentTexts, Sentence, TeamTexts, Texts, fill};
+use crate::pages::texts::{IndependentTexts, Sentence, Texts, fill};
 use crate::pages::views::{Frame, render};
 use crate::pages::{Look, Reply};
 
@@ -54,7 +54,7 @@ struct IndependentPage<'a> {
 /// Says what happens, and asks for a name and whom to take along.
 #[must_use]
 pub fn independent(look: Look<'_>, view: &IndependentView<'_>) -> Reply {
-    let texts = TeamTexts::of(look.language);
+    let texts = &look.texts().team;
     let i = &texts.independent;
     let values = [("title", look.brand.title.as_str()), ("customer", view.customer)];
     let kind = FieldKind::Line(Line { kind: "text", autocomplete: "organization", most: 200, is_number: false });
@@ -75,7 +75,7 @@ pub fn independent(look: Look<'_>, view: &IndependentView<'_>) -> Reply {
             (false, None) => None,
         },
         lead: Sentence::new(i.lead, &values),
-        happens: i.happens.iter().map(|line| Sentence::new(line, &values)).collect(),
+        happens: [i.begins, i.go_along, i.ends, i.told].into_iter().map(|line| Sentence::new(line, &values)).collect(),
         stays: Sentence::new(i.records_hint, &values),
         name: Field::new("name", i.name, view.name, kind).said(&[i.name_hint], problem),
     };
@@ -85,7 +85,7 @@ pub fn independent(look: Look<'_>, view: &IndependentView<'_>) -> Reply {
 /// The last question, with whom it takes along.
 #[must_use]
 pub fn ask_independent(look: Look<'_>, view: &IndependentView<'_>) -> Reply {
-    let i = &TeamTexts::of(look.language).independent;
+    let i = &look.texts().team.independent;
     let values = [("name", view.name), ("customer", view.customer)];
     let chosen: Vec<&FollowerView> = view.people.iter().filter(|person| person.chosen).collect();
     let go_over = (i.go_over)(u32::try_from(chosen.len()).unwrap_or(u32::MAX));
@@ -109,7 +109,7 @@ pub fn ask_independent(look: Look<'_>, view: &IndependentView<'_>) -> Reply {
 /// It is done.
 #[must_use]
 pub fn independent_done(look: Look<'_>, name: &str, customer: &str) -> Reply {
-    let texts = TeamTexts::of(look.language);
+    let texts = &look.texts().team;
     let i = &texts.independent;
     let values = [("name", name), ("customer", customer)];
     let notice = Notice {
@@ -118,11 +118,7 @@ pub fn independent_done(look: Look<'_>, name: &str, customer: &str) -> Reply {
         paragraphs: vec![Sentence::new(i.done, &values), Sentence::new(i.done_next, &values)],
         doors: vec![
             Door { href: "/.access/team", label: texts.doors.team.to_owned(), is_quiet: false },
-            Door {
-                href: "/",
-                label: fill(look.texts().account.back, &[("title", &look.brand.title)]),
-                is_quiet: true,
-            },
+            Door { href: "/", label: fill(look.texts().account.back, &[("title", &look.brand.title)]), is_quiet: true },
         ],
     };
     render(StatusCode::OK, &notice)
@@ -131,7 +127,7 @@ pub fn independent_done(look: Look<'_>, name: &str, customer: &str) -> Reply {
 /// A table names the person, so that their access there cannot end here: 409.
 #[must_use]
 pub fn independent_not(look: Look<'_>, customer: &str) -> Reply {
-    let texts = TeamTexts::of(look.language);
+    let texts = &look.texts().team;
     let notice = Notice {
         t: look.texts(),
         frame: Frame::new(look, texts.refused.heading),

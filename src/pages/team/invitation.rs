@@ -4,7 +4,7 @@ use askama::Template;
 use http::StatusCode;
 
 use super::notices::{Door, Notice};
-use crate::pages::texts::{InvitationTexts, Sentence, TeamTexts, Texts, fill};
+use crate::pages::texts::{InvitationTexts, Sentence, Texts, fill};
 use crate::pages::views::{Frame, render};
 use crate::pages::{Look, Reply};
 
@@ -77,7 +77,7 @@ struct InvitationPage<'a> {
 /// Shows an invitation to whoever opened its link.
 #[must_use]
 pub fn invitation(look: Look<'_>, view: &InvitationView<'_>) -> Reply {
-    let i = &TeamTexts::of(look.language).invitation;
+    let i = &look.texts().team.invitation;
     let title = look.brand.title.as_str();
     let mut values = vec![
         ("title", title),
@@ -110,7 +110,7 @@ pub fn invitation(look: Look<'_>, view: &InvitationView<'_>) -> Reply {
 /// The invitation can be accepted no more: 410.
 #[must_use]
 pub fn invitation_ended(look: Look<'_>, end: InvitationEnd) -> Reply {
-    let i = &TeamTexts::of(look.language).invitation;
+    let i = &look.texts().team.invitation;
     let (why, next) = match end {
         InvitationEnd::Expired => (i.expired, i.ask),
         InvitationEnd::Withdrawn => (i.withdrawn, i.ask),

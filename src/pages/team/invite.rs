@@ -7,7 +7,7 @@ use super::field::{
     Field, FieldKind, FieldName, FieldProblem, Lines, RoleView, Typed, languages, person_fields, roles,
 };
 use super::notices::{Door, Notice};
-use crate::pages::texts::{InviteTexts, ManyTexts, Sentence, TeamTexts, Texts, fill};
+use crate::pages::texts::{InviteTexts, ManyTexts, Sentence, Texts, fill};
 use crate::pages::views::{Frame, render};
 use crate::pages::{Look, Reply};
 
@@ -169,7 +169,7 @@ pub fn invite(look: Look<'_>, view: &InviteView<'_>) -> Reply {
         FieldName::DaysBack,
         FieldName::Note,
     ];
-    let texts = TeamTexts::of(look.language);
+    let texts = &look.texts().team;
     let has_problems = !view.problems.is_empty();
     let page = InvitePage {
         t: look.texts(),
@@ -186,7 +186,7 @@ pub fn invite(look: Look<'_>, view: &InviteView<'_>) -> Reply {
 /// Says to whom an invitation goes, and until when it may be accepted.
 #[must_use]
 pub fn invited(look: Look<'_>, view: &InvitedView<'_>) -> Reply {
-    let t = &TeamTexts::of(look.language).invite;
+    let t = &look.texts().team.invite;
     let values = [
         ("person", view.person),
         ("customer", view.customer),
@@ -210,7 +210,7 @@ pub fn invited(look: Look<'_>, view: &InvitedView<'_>) -> Reply {
 /// The form that takes a list.
 #[must_use]
 pub fn invite_many(look: Look<'_>, view: &ManyView<'_>) -> Reply {
-    let texts = TeamTexts::of(look.language);
+    let texts = &look.texts().team;
     let m = &texts.many;
     let problem = view.problem.map(|problem| {
         let sentence = match problem {
@@ -241,7 +241,7 @@ pub fn invite_many(look: Look<'_>, view: &ManyView<'_>) -> Reply {
 /// What became of each line of a list, or would.
 #[must_use]
 pub fn invite_report(look: Look<'_>, view: &ReportView<'_>) -> Reply {
-    let texts = TeamTexts::of(look.language);
+    let texts = &look.texts().team;
     let m = &texts.many;
     let count = |is: fn(Outcome) -> bool| {
         u32::try_from(view.lines.iter().filter(|line| is(line.outcome)).count()).unwrap_or(u32::MAX)
@@ -284,7 +284,7 @@ impl Outcome {
     }
 
     fn said(self, look: Look<'_>, is_check: bool) -> String {
-        let texts = TeamTexts::of(look.language);
+        let texts = &look.texts().team;
         let m = &texts.many;
         match self {
             Self::Invited if is_check => m.is_fine.to_owned(),

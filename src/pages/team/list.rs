@@ -4,7 +4,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use http::StatusCode;
 
-use crate::pages::texts::{ListTexts, PersonTexts, Sentence, TeamTexts, Texts, fill};
+use crate::pages::texts::{ListTexts, PersonTexts, Sentence, Texts, fill};
 use crate::pages::views::{Frame, render};
 use crate::pages::{Look, Reply};
 
@@ -220,7 +220,7 @@ struct Row<'a> {
 /// The list of a customer's people.
 #[must_use]
 pub fn team(look: Look<'_>, view: &TeamView<'_>) -> Reply {
-    let l = &TeamTexts::of(look.language).list;
+    let l = &look.texts().team.list;
     let to = |page: u32| {
         let search = percent_encoding::utf8_percent_encode(view.search, percent_encoding::NON_ALPHANUMERIC);
         match view.search {
@@ -250,7 +250,7 @@ pub fn team(look: Look<'_>, view: &TeamView<'_>) -> Reply {
 
 impl<'a> PeopleTable<'a> {
     fn new(look: Look<'_>, label: &'static str, people: &'a [PersonView]) -> Self {
-        let texts = TeamTexts::of(look.language);
+        let texts = &look.texts().team;
         let (l, p) = (&texts.list, &texts.person);
         // Where nobody's view is limited, nobody asks whose is not.
         let has_limits = people.iter().any(|person| person.days_back.is_some());
@@ -267,7 +267,11 @@ impl<'a> PeopleTable<'a> {
                 (_, Some(at)) => Some(fill(p.last_seen, &[("at", at)])),
                 _ => None,
             },
-            action: if matches!(view.state, StateView::Invited { .. } | StateView::Expired) { l.open } else { l.change },
+            action: if matches!(view.state, StateView::Invited { .. } | StateView::Expired) {
+                l.open
+            } else {
+                l.change
+            },
             why: match view.state {
                 StateView::Without => Some(p.role_gone),
                 _ => view.why.map(|why| why.said(p)),
@@ -279,7 +283,7 @@ impl<'a> PeopleTable<'a> {
 
 impl OriginView {
     pub(super) fn said(&self, look: Look<'_>) -> String {
-        let p = &TeamTexts::of(look.language).person;
+        let p = &look.texts().team.person;
         match self {
             Self::List => p.by_list.to_owned(),
             Self::ListChanged => p.changed_here.to_owned(),

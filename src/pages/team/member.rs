@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::field::{Field, FieldName, FieldProblem, RoleView, Typed, person_fields};
 use super::list::{PersonView, StateView};
 use super::notices::Question;
-use crate::pages::texts::{MemberTexts, Sentence, TeamTexts, Texts, fill};
+use crate::pages::texts::{MemberTexts, Sentence, Texts, fill};
 use crate::pages::views::{Frame, render};
 use crate::pages::{Look, Reply};
 
@@ -85,7 +85,7 @@ struct MemberPage<'a> {
 /// One member's page.
 #[must_use]
 pub fn member(look: Look<'_>, view: &MemberView<'_>) -> Reply {
-    let texts = TeamTexts::of(look.language);
+    let texts = &look.texts().team;
     let (l, p, f) = (&texts.list, &texts.person, &texts.field);
     let person = view.person;
     let mut facts = vec![(f.email, person.email.clone())];
@@ -140,7 +140,7 @@ pub fn member(look: Look<'_>, view: &MemberView<'_>) -> Reply {
 /// Asks whether somebody is to be removed, or an invitation withdrawn, and says what ends.
 #[must_use]
 pub fn ask_remove(look: Look<'_>, view: &RemoveView<'_>) -> Reply {
-    let m = &TeamTexts::of(look.language).member;
+    let m = &look.texts().team.member;
     let values = [("person", view.person), ("customer", view.customer), ("title", look.brand.title.as_str())];
     let (heading, submit) = match view.is_invitation {
         true => (m.withdraw_heading, m.withdraw_submit),

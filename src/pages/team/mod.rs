@@ -1,4 +1,4 @@
-//! The pages where a customer's own people look after each other's access, what an invitation's link shows, and the mails from there.
+//! The pages where a customer's own people look after each other's access, what an invitation's link shows.
 
 mod doors;
 mod field;
@@ -6,9 +6,10 @@ mod independent;
 mod invitation;
 mod invite;
 mod list;
-mod mails;
 mod member;
 mod notices;
+#[cfg(test)]
+pub(super) mod tests;
 
 pub(super) use doors::Doors;
 
@@ -21,6 +22,5 @@ pub use invite::{
     invited,
 };
 pub use list::{Done, OriginView, PersonView, StateView, TeamView, WhyNot, team};
-pub use mails::{IndependenceNews, InvitationNews, founded_letter, invitation_letter, parted_letter};
 pub use member::{MayView, MemberView, RemoveView, ask_remove, member};
 pub use notices::{RefusedView, ask_leave, left, team_refused};

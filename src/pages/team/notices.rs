@@ -3,7 +3,7 @@
 use askama::Template;
 use http::StatusCode;
 
-use crate::pages::texts::{Sentence, TeamTexts, Texts, fill};
+use crate::pages::texts::{Sentence, Texts, fill};
 use crate::pages::views::{Frame, render};
 use crate::pages::{Look, Reply};
 
@@ -63,7 +63,7 @@ pub(super) struct Question<'a> {
 /// Says why something was not done, and that nothing has changed by it.
 #[must_use]
 pub fn team_refused(look: Look<'_>, why: RefusedView) -> Reply {
-    let texts = TeamTexts::of(look.language);
+    let texts = &look.texts().team;
     let t = &texts.refused;
     let (status, heading, sentence) = match why {
         RefusedView::NoRight => (StatusCode::FORBIDDEN, t.heading, t.no_right),
@@ -94,11 +94,11 @@ pub fn team_refused(look: Look<'_>, why: RefusedView) -> Reply {
 /// Asks whether somebody is to leave their customer.
 #[must_use]
 pub fn ask_leave(look: Look<'_>, customer: &str, by_list: bool) -> Reply {
-    let t = &TeamTexts::of(look.language).leave;
+    let t = &look.texts().team.leave;
     let values = [("customer", customer), ("title", look.brand.title.as_str())];
     let frame = Frame::new(look, &fill(t.heading, &values));
     if by_list {
-        let account = TeamTexts::of(look.language).list.account.to_owned();
+        let account = look.texts().team.list.account.to_owned();
         let doors = vec![Door { href: "/.access/account", label: account, is_quiet: false }];
         let paragraphs = vec![Sentence::new(t.by_list, &values)];
         return render(StatusCode::CONFLICT, &Notice { t: look.texts(), frame, paragraphs, doors });
@@ -121,7 +121,7 @@ pub fn ask_leave(look: Look<'_>, customer: &str, by_list: bool) -> Reply {
 /// Somebody has left their customer.
 #[must_use]
 pub fn left(look: Look<'_>, customer: &str) -> Reply {
-    let t = &TeamTexts::of(look.language).leave;
+    let t = &look.texts().team.leave;
     let values = [("customer", customer), ("title", look.brand.title.as_str())];
     let door = Door { href: "/.access/login?stay=1", label: look.texts().logged_out.again.to_owned(), is_quiet: true };
     let notice = Notice {

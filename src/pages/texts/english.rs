@@ -12,7 +12,11 @@ pub(super) static ENGLISH: Texts = Texts {
     log_in_to: "Log in to {title}",
     log_out: "Log out",
     start_again: "Start again",
-    reference: "Request id",
+    request_id: "Request id:",
+    languages: LanguagesTexts {
+        heading: "Language",
+        lead: "These pages and our mails are written to you in this language.",
+    },
     login: LoginTexts {
         lead: "Enter your email address, and we will send you a link and a code to log in with. No password needed.",
         email: "Email address",
@@ -100,7 +104,7 @@ pub(super) static ENGLISH: Texts = Texts {
         not_you: "If you did not ask for this, close this page and nothing happens.",
         elsewhere_heading: "Type this code where you started",
         elsewhere: "You asked to log in with another browser or device. Go back there and type this code:",
-        code: "Code",
+        code: "Code:",
         keep_secret: "Tell this code to nobody, whoever asks for it. If you did not ask to log in, close this page.",
         ended_heading: "This link no longer works",
         ended: "It was used, or it is too old. Ask for a new mail to log in.",
@@ -216,6 +220,7 @@ pub(super) static ENGLISH: Texts = Texts {
     error,
     reason,
     too_many_next: "Other ways to log in that this site offers are open meanwhile.",
+    team: team::ENGLISH,
 };
 
 fn in_minutes(minutes: u32) -> String {

@@ -4,15 +4,20 @@
 //! knows. A sentence with a number in it is a function, for languages differ in how many plural forms they have.
 //! Sentences say what happened and what to do next, in plain words, and blame nobody.
 
+mod bulgarian;
 mod english;
+mod french;
+mod german;
 mod sentence;
+mod spanish;
 mod team;
 
 use http::StatusCode;
 
 pub(super) use sentence::{Sentence, fill};
 pub(super) use team::{
-    DoorTexts, IndependentTexts, InvitationTexts, InviteTexts, ListTexts, ManyTexts, MemberTexts, PersonTexts, TeamTexts,
+    DoorTexts, IndependentTexts, InvitationTexts, InviteTexts, ListTexts, ManyTexts, MemberTexts, PersonTexts,
+    TeamTexts,
 };
 
 use crate::types::Language;
@@ -27,7 +32,8 @@ pub struct Texts {
     pub(super) log_in_to: &'static str,
     pub(super) log_out: &'static str,
     pub(super) start_again: &'static str,
-    pub(super) reference: &'static str,
+    pub(super) request_id: &'static str,
+    pub(super) languages: LanguagesTexts,
     pub(super) login: LoginTexts,
     pub(super) provider: ProviderTexts,
     pub(super) no_access: NoAccessTexts,
@@ -46,6 +52,13 @@ pub struct Texts {
     /// Why a request was refused, by the reason's name.
     reason: fn(&str) -> &'static str,
     pub(super) too_many_next: &'static str,
+    pub(super) team: TeamTexts,
+}
+
+#[derive(Debug)]
+pub(super) struct LanguagesTexts {
+    pub(super) heading: &'static str,
+    pub(super) lead: &'static str,
 }
 
 #[derive(Debug)]
@@ -270,9 +283,11 @@ impl Texts {
     #[must_use]
     pub const fn of(language: Language) -> &'static Self {
         match language {
-            Language::English | Language::German | Language::French | Language::Spanish | Language::Bulgarian => {
-                &english::ENGLISH
-            }
+            Language::English => &english::ENGLISH,
+            Language::German => &german::GERMAN,
+            Language::French => &french::FRENCH,
+            Language::Spanish => &spanish::SPANISH,
+            Language::Bulgarian => &bulgarian::BULGARIAN,
         }
     }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::event::{Event, Facts};
+use super::kept::{Kept, Question, Verified};
 use super::{Actor, Scene};
 use crate::state::ports::StoreError;
 use crate::types::{AppName, CustomerId, Email, HostName};
@@ -17,6 +18,13 @@ use crate::types::{AppName, CustomerId, Email, HostName};
 pub trait AuditStore: Send + Sync {
     /// Adds entries at the end of the log, in one step.
     async fn append(&self, entries: &[Entry]) -> Result<(), StoreError>;
+    /// The entries that are asked for.
+    async fn entries(&self, question: &Question) -> Result<Vec<Kept>, StoreError>;
+    /// Looks through the whole chain.
+    async fn verify(&self) -> Result<Verified, StoreError>;
+    /// Removes what is older, oldest first, and people that no entry names any more; answers how many entries went. Of a chain
+    /// that is broken nothing is removed: it is evidence.
+    async fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// Who did something, in an entry.

@@ -172,6 +172,40 @@ pub enum Event<'a> {
         /// Why, in a short fixed word such as `nonce`.
         reason: &'static str,
     },
+    /// The gateway serves; of this version.
+    Started(&'a str),
+    /// The gateway serves no longer.
+    Stopped,
+    /// The gateway handed over to a new process.
+    HandedOver,
+    /// Somebody asked for a reload of the config.
+    ReloadAsked,
+    /// The config was reloaded: why, the digest of its text, and how much changed.
+    Reloaded(&'a str),
+    /// The config was not reloaded: why, and how many problems it has.
+    ReloadRefused(&'a str),
+    /// A token of the API was made; its name and what it may do.
+    TokenMade(&'a str),
+    /// A token of the API was revoked; its name.
+    TokenRevoked(&'a str),
+    /// The workspace's own people ended a session of somebody.
+    SessionEndedByStaff {
+        /// Whose.
+        email: &'a Email,
+        /// Which.
+        session: SessionId,
+    },
+    /// The workspace's own people ended all sessions of somebody.
+    SessionsEndedByStaff {
+        /// Whose.
+        email: &'a Email,
+        /// How many.
+        sessions: usize,
+    },
+    /// All that is held of a person was given out.
+    PersonExported(&'a Email),
+    /// All that is held of a person was erased.
+    PersonErased(&'a Email),
 }
 
 /// What a line may tell beside its scene.
@@ -194,7 +228,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 25] = [
+pub const EVENTS: [&str; 37] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -220,6 +254,18 @@ pub const EVENTS: [&str; 25] = [
     "identity_remembered",
     "identity_conflict",
     "provider_refused",
+    "started",
+    "stopped",
+    "handed_over",
+    "reload_asked",
+    "reloaded",
+    "reload_refused",
+    "token_made",
+    "token_revoked",
+    "session_ended_by_staff",
+    "sessions_ended_by_staff",
+    "person_exported",
+    "person_erased",
 ];
 
 /// Writes an event's line.
@@ -281,6 +327,18 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "identity_remembered",
             Self::IdentityConflict { .. } => "identity_conflict",
             Self::ProviderRefused { .. } => "provider_refused",
+            Self::Started(_) => "started",
+            Self::Stopped => "stopped",
+            Self::HandedOver => "handed_over",
+            Self::ReloadAsked => "reload_asked",
+            Self::Reloaded(_) => "reloaded",
+            Self::ReloadRefused(_) => "reload_refused",
+            Self::TokenMade(_) => "token_made",
+            Self::TokenRevoked(_) => "token_revoked",
+            Self::SessionEndedByStaff { .. } => "session_ended_by_staff",
+            Self::SessionsEndedByStaff { .. } => "sessions_ended_by_staff",
+            Self::PersonExported(_) => "person_exported",
+            Self::PersonErased(_) => "person_erased",
         }
     }
 
@@ -312,6 +370,18 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "a person at a provider is remembered",
             Self::IdentityConflict { .. } => "the address is another person's at the provider",
             Self::ProviderRefused { .. } => "a provider's answer was not believed",
+            Self::Started(_) => "the gateway serves",
+            Self::Stopped => "the gateway serves no longer",
+            Self::HandedOver => "the gateway handed over to a new process",
+            Self::ReloadAsked => "a reload was asked for",
+            Self::Reloaded(_) => "the config was reloaded",
+            Self::ReloadRefused(_) => "the config was not reloaded",
+            Self::TokenMade(_) => "a token was made",
+            Self::TokenRevoked(_) => "a token was revoked",
+            Self::SessionEndedByStaff { .. } => "session ended by staff",
+            Self::SessionsEndedByStaff { .. } => "sessions ended by staff",
+            Self::PersonExported(_) => "what is held of a person was given out",
+            Self::PersonErased(_) => "what is held of a person was erased",
         }
     }
 
@@ -339,7 +409,9 @@ impl<'a> Event<'a> {
             | Self::LoginMailed(email)
             | Self::LoginUnknown(email)
             | Self::BrowserKnown(email)
-            | Self::PasskeyUsed(email) => Facts { email: Some(email), ..none },
+            | Self::PasskeyUsed(email)
+            | Self::PersonExported(email)
+            | Self::PersonErased(email) => Facts { email: Some(email), ..none },
             Self::WrongCode { email, left } => Facts { email: Some(email), left: Some(left), ..none },
             Self::LoggedIn { email, session, way } | Self::SteppedUp { email, session, way } => {
                 Facts { email: Some(email), session: Some(session), way: Some(way), ..none }
@@ -353,13 +425,14 @@ impl<'a> Event<'a> {
             Self::StepUpAsked { email, session }
             | Self::LoggedOut { email, session }
             | Self::SessionEnded { email, session }
+            | Self::SessionEndedByStaff { email, session }
             | Self::PasskeyAdded { email, session }
             | Self::PasskeyRenamed { email, session }
             | Self::PasskeyRemoved { email, session } => Facts { email: Some(email), session: Some(session), ..none },
             Self::CustomerChosen { email, session, customer } => {
                 Facts { email: Some(email), session: Some(session), customer: Some(customer), ..none }
             }
-            Self::LoggedOutEverywhere { email, sessions } => {
+            Self::LoggedOutEverywhere { email, sessions } | Self::SessionsEndedByStaff { email, sessions } => {
                 Facts { email: Some(email), sessions: Some(sessions), ..none }
             }
             Self::BackchannelLogout { provider, sessions } => {
@@ -376,6 +449,12 @@ impl<'a> Event<'a> {
             Self::ProviderRefused { provider, reason } => {
                 Facts { provider: Some(provider), reason: Some(reason), ..none }
             }
+            Self::Started(detail)
+            | Self::Reloaded(detail)
+            | Self::ReloadRefused(detail)
+            | Self::TokenMade(detail)
+            | Self::TokenRevoked(detail) => Facts { detail: Some(detail), ..none },
+            Self::Stopped | Self::HandedOver | Self::ReloadAsked => none,
         }
     }
 }

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::super::kept::{Kept, Question, Verified};
 use super::*;
 use crate::state::ports::StoreError;
 use crate::types::Email;
@@ -28,6 +29,18 @@ impl AuditStore for Shelf {
         self.transactions.fetch_add(1, Ordering::AcqRel);
         self.entries.lock().expect("not poisoned").extend_from_slice(entries);
         Ok(())
+    }
+
+    async fn entries(&self, _: &Question) -> Result<Vec<Kept>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn verify(&self) -> Result<Verified, StoreError> {
+        Ok(Verified::default())
+    }
+
+    async fn prune(&self, _: Timestamp) -> Result<u64, StoreError> {
+        Ok(0)
     }
 }
 

@@ -7,6 +7,7 @@
 mod entry;
 mod event;
 mod journal;
+mod kept;
 
 use std::net::IpAddr;
 
@@ -19,6 +20,7 @@ use crate::types::{AppName, Email, HostName};
 pub use entry::{AuditStore, Entry, Who};
 pub use event::{EVENTS, Event};
 pub use journal::{Journal, Unsettled};
+pub use kept::{Flaw, Kept, KeptActor, KeptPerson, Order, Question, Verified};
 
 /// Where and when something happened, by whom, and from where it was asked for.
 #[derive(Clone, Copy, Debug)]

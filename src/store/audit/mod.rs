@@ -5,23 +5,32 @@
 //! a log whose end was cut off shows too. What no store can show by itself is that it was put back as a whole to what it was
 //! before: for that, keep the head that `vestibule audit verify` prints, or the lines of the log, somewhere else.
 
-mod people;
+pub(super) mod people;
+mod read;
+mod verify;
 
 use aws_lc_rs::hmac;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{query, query_scalar};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Row as _, query, query_scalar};
 
 use self::people::PersonId;
+pub(super) use self::read::entries;
+pub(super) use self::verify::{prune, verify};
 use super::SqliteStore;
 use super::seal::SealKey;
 use super::sqlite::{malformed, micros};
 use crate::state::audit::{Entry, Who};
 use crate::types::{AppName, CustomerId, Email, HostName};
 
-/// What an entry's hash is of this length.
+/// How long an entry's hash is.
 const HASH_BYTES: usize = 32;
 /// Where the newest number and hash stand.
 const HEAD: &str = "audit_head";
+/// Where those of the newest entry stand that was removed for its age.
+const ANCHOR: &str = "audit_anchor";
+/// The columns of an entry.
+const COLUMNS: &str = "number, at, event, actor, actor_person, actor_token, subject, app, customer, customer_person, client, \
+                       domain, request, facts, hash";
 
 /// The hash of an entry.
 type Hash = [u8; HASH_BYTES];
@@ -52,6 +61,14 @@ struct Columns {
     facts: String,
 }
 
+/// The version of the store that began to have a log.
+pub(super) const SINCE: i64 = 6;
+
+/// Begins the log. From then on it has a head, and one without was tampered with.
+pub(super) async fn begin(connection: &mut SqliteConnection, seal: &SealKey) -> sqlx::Result<()> {
+    set_link(connection, seal, HEAD, Link::default()).await
+}
+
 /// Adds entries in a transaction of their own.
 pub(super) async fn append(store: &SqliteStore, entries: &[Entry]) -> sqlx::Result<()> {
     let mut transaction = store.begin().await?;
@@ -69,7 +86,7 @@ pub(super) async fn append_in(
     if entries.is_empty() {
         return Ok(());
     }
-    let mut head = link(&mut *connection, seal, HEAD).await?.unwrap_or_default();
+    let mut head = link(&mut *connection, seal, HEAD).await?.ok_or_else(|| malformed("meta.audit_head"))?;
     for entry in entries {
         let columns = columns(&mut *connection, seal, head.number.saturating_add(1), entry).await?;
         head = Link { number: columns.number, hash: columns.hash(seal, &head.hash) };
@@ -169,6 +186,32 @@ async fn insert(connection: &mut SqliteConnection, columns: &Columns, hash: &Has
 }
 
 impl Columns {
+    /// A row, and the hash that it has.
+    fn read(row: &SqliteRow) -> sqlx::Result<(Self, Hash)> {
+        let person = |name: &'static str| -> sqlx::Result<Option<PersonId>> {
+            let id: Option<&[u8]> = row.try_get(name)?;
+            id.map(|id| id.try_into().map_err(|_| malformed("audit.person"))).transpose()
+        };
+        let hash: &[u8] = row.try_get("hash")?;
+        let columns = Self {
+            number: row.try_get("number")?,
+            at: row.try_get("at")?,
+            event: row.try_get("event")?,
+            actor: row.try_get("actor")?,
+            actor_person: person("actor_person")?,
+            actor_token: row.try_get("actor_token")?,
+            subject: person("subject")?,
+            app: row.try_get("app")?,
+            customer: row.try_get("customer")?,
+            customer_person: person("customer_person")?,
+            client: row.try_get("client")?,
+            domain: row.try_get("domain")?,
+            request: row.try_get("request")?,
+            facts: row.try_get("facts")?,
+        };
+        Ok((columns, hash.try_into().map_err(|_| malformed("audit.hash"))?))
+    }
+
     /// The hash over the hash before and everything that the row holds. Each part is written with its length, and one that is
     /// missing differs from one that is empty, so that no two rows are written alike.
     fn hash(&self, seal: &SealKey, before: &Hash) -> Hash {
@@ -202,3 +245,6 @@ impl Columns {
         hash
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_scalar};
 
+use crate::store::SqliteStore;
 use crate::store::seal::SealKey;
 use crate::store::sqlite::malformed;
 use crate::types::Email;
@@ -43,4 +44,39 @@ pub(super) async fn find(
 
 fn sealed_as(id: &PersonId) -> String {
     format!("person/{}", data_encoding::HEXLOWER.encode(id))
+}
+
+/// The address of a person; `None` once they are erased.
+pub(super) async fn address(
+    connection: &mut SqliteConnection,
+    seal: &SealKey,
+    id: &PersonId,
+) -> sqlx::Result<Option<String>> {
+    let sealed: Option<Vec<u8>> =
+        query_scalar("SELECT address FROM person WHERE id = ?").bind(&id[..]).fetch_optional(connection).await?;
+    let Some(sealed) = sealed else { return Ok(None) };
+    let plain = seal.open(&sealed_as(id), &sealed).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    String::from_utf8(plain).map(Some).map_err(|_| malformed("person.address"))
+}
+
+/// Forgets who a person in entries is; answers how many numbers they had.
+pub(in crate::store) async fn forget(
+    connection: &mut SqliteConnection,
+    seal: &SealKey,
+    email: &Email,
+) -> sqlx::Result<u64> {
+    let delete = query("DELETE FROM person WHERE found_by = ?").bind(seal.look_up(email).to_vec());
+    Ok(delete.execute(connection).await?.rows_affected())
+}
+
+/// Forgets people whom no entry names any more.
+pub(super) async fn forget_unnamed(store: &SqliteStore) -> sqlx::Result<()> {
+    query(
+        "DELETE FROM person WHERE NOT EXISTS (SELECT 1 FROM audit WHERE actor_person = person.id)
+         AND NOT EXISTS (SELECT 1 FROM audit WHERE subject = person.id)
+         AND NOT EXISTS (SELECT 1 FROM audit WHERE customer_person = person.id)",
+    )
+    .execute(&store.writer)
+    .await?;
+    Ok(())
 }

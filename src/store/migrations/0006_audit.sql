@@ -31,6 +31,7 @@ CREATE INDEX audit_by_moment ON audit (at);
 CREATE INDEX audit_by_actor ON audit (actor_person) WHERE actor_person IS NOT NULL;
 CREATE INDEX audit_by_subject ON audit (subject) WHERE subject IS NOT NULL;
 CREATE INDEX audit_by_customer ON audit (customer) WHERE customer IS NOT NULL;
+CREATE INDEX audit_by_customer_person ON audit (customer_person) WHERE customer_person IS NOT NULL;
 
 -- Tokens of the API, by the hash of what their holders have.
 CREATE TABLE token (

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The texts in Bulgarian. After a number, masculine nouns that are no persons take their counting form.
-pub(super) static BULGARIAN: TeamTexts = TeamTexts {
+pub(in crate::pages::texts) const BULGARIAN: TeamTexts = TeamTexts {
     list: ListTexts {
         heading: "Екип",
         lead: "Това са хората, които използват {title} за {customer}.",
@@ -231,12 +231,10 @@ pub(super) static BULGARIAN: TeamTexts = TeamTexts {
     independent: IndependentTexts {
         heading: "Станете самостоятелни",
         lead: "Можете да станете отделна организация в {title}. Ето какво се случва:",
-        happens: [
-            "Започва нова организация, чийто собственик сте Вие.",
-            "Хората, които изберете по-долу, преминават в нея заедно с Вас.",
-            "Вашият достъп за {customer} се прекратява, както и достъпът на хората, които идват с Вас.",
-            "Вие и собствениците на {customer} получавате имейл за това.",
-        ],
+        begins: "Започва нова организация, чийто собственик сте Вие.",
+        go_along: "Хората, които изберете по-долу, преминават в нея заедно с Вас.",
+        ends: "Вашият достъп за {customer} се прекратява, както и достъпът на хората, които идват с Вас.",
+        told: "Вие и собствениците на {customer} получавате имейл за това.",
         name: "Име на Вашата организация",
         name_hint: "Вашите хора ще виждат това име.",
         records: "Кой идва с Вас",

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The texts in English.
-pub(super) static ENGLISH: TeamTexts = TeamTexts {
+pub(in crate::pages::texts) const ENGLISH: TeamTexts = TeamTexts {
     list: ListTexts {
         heading: "Team",
         lead: "These are the people who use {title} for {customer}.",
@@ -229,12 +229,10 @@ pub(super) static ENGLISH: TeamTexts = TeamTexts {
     independent: IndependentTexts {
         heading: "Become independent",
         lead: "You can turn into an organisation of your own in {title}. This is what happens:",
-        happens: [
-            "A new organisation begins, and you are its owner.",
-            "The people you choose below go over to it with you.",
-            "Your access for {customer} ends, and so does that of the people who go with you.",
-            "You and the owners of {customer} get a mail about it.",
-        ],
+        begins: "A new organisation begins, and you are its owner.",
+        go_along: "The people you choose below go over to it with you.",
+        ends: "Your access for {customer} ends, and so does that of the people who go with you.",
+        told: "You and the owners of {customer} get a mail about it.",
         name: "Name of your organisation",
         name_hint: "Your people will see this name.",
         records: "Who goes with you",

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The texts in French. Nought and one are singular.
-pub(super) static FRENCH: TeamTexts = TeamTexts {
+pub(in crate::pages::texts) const FRENCH: TeamTexts = TeamTexts {
     list: ListTexts {
         heading: "Équipe",
         lead: "Voici les personnes qui utilisent {title} pour {customer}.",
@@ -235,12 +235,10 @@ pub(super) static FRENCH: TeamTexts = TeamTexts {
     independent: IndependentTexts {
         heading: "Devenir indépendant",
         lead: "Vous pouvez devenir une organisation à part entière dans {title}. Voici ce qui se passe\u{a0}:",
-        happens: [
-            "Une nouvelle organisation commence, et vous en êtes propriétaire.",
-            "Les personnes que vous choisissez ci-dessous y passent avec vous.",
-            "Votre accès pour {customer} prend fin, ainsi que celui des personnes qui vous suivent.",
-            "Vous et les propriétaires de {customer} en êtes informés par e-mail.",
-        ],
+        begins: "Une nouvelle organisation commence, et vous en êtes propriétaire.",
+        go_along: "Les personnes que vous choisissez ci-dessous y passent avec vous.",
+        ends: "Votre accès pour {customer} prend fin, ainsi que celui des personnes qui vous suivent.",
+        told: "Vous et les propriétaires de {customer} en êtes informés par e-mail.",
         name: "Nom de votre organisation",
         name_hint: "Les personnes de votre organisation verront ce nom.",
         records: "Qui vous suit",

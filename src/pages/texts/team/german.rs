@@ -3,7 +3,7 @@
 use super::*;
 
 /// The texts in German.
-pub(super) static GERMAN: TeamTexts = TeamTexts {
+pub(in crate::pages::texts) const GERMAN: TeamTexts = TeamTexts {
     list: ListTexts {
         heading: "Team",
         lead: "Diese Personen nutzen {title} für {customer}.",
@@ -239,12 +239,10 @@ pub(super) static GERMAN: TeamTexts = TeamTexts {
     independent: IndependentTexts {
         heading: "Selbstständig werden",
         lead: "Sie können in {title} eine eigene Organisation werden. Das geschieht dabei:",
-        happens: [
-            "Eine neue Organisation beginnt, und Sie sind ihre Inhaberin oder ihr Inhaber.",
-            "Die Personen, die Sie unten auswählen, gehen mit Ihnen dorthin über.",
-            "Ihr Zugang für {customer} endet, ebenso der Zugang aller, die mit Ihnen gehen.",
-            "Sie und die Inhaber von {customer} bekommen dazu eine E-Mail.",
-        ],
+        begins: "Eine neue Organisation beginnt, und Sie sind ihre Inhaberin oder ihr Inhaber.",
+        go_along: "Die Personen, die Sie unten auswählen, gehen mit Ihnen dorthin über.",
+        ends: "Ihr Zugang für {customer} endet, ebenso der Zugang aller, die mit Ihnen gehen.",
+        told: "Sie und die Inhaber von {customer} bekommen dazu eine E-Mail.",
         name: "Name Ihrer Organisation",
         name_hint: "Diesen Namen sehen die Personen Ihrer Organisation.",
         records: "Wer mit Ihnen geht",

@@ -6,7 +6,11 @@ mod french;
 mod german;
 mod spanish;
 
-use crate::types::Language;
+pub(super) use bulgarian::BULGARIAN;
+pub(super) use english::ENGLISH;
+pub(super) use french::FRENCH;
+pub(super) use german::GERMAN;
+pub(super) use spanish::SPANISH;
 
 /// The texts of the team's pages in one language.
 #[derive(Debug)]
@@ -247,7 +251,10 @@ pub(in crate::pages) struct InvitationTexts {
 pub(in crate::pages) struct IndependentTexts {
     pub(in crate::pages) heading: &'static str,
     pub(in crate::pages) lead: &'static str,
-    pub(in crate::pages) happens: [&'static str; 4],
+    pub(in crate::pages) begins: &'static str,
+    pub(in crate::pages) go_along: &'static str,
+    pub(in crate::pages) ends: &'static str,
+    pub(in crate::pages) told: &'static str,
     pub(in crate::pages) name: &'static str,
     pub(in crate::pages) name_hint: &'static str,
     pub(in crate::pages) records: &'static str,
@@ -298,20 +305,6 @@ pub(in crate::pages) struct DoorTexts {
     pub(in crate::pages) invite: &'static str,
     pub(in crate::pages) independent: &'static str,
     pub(in crate::pages) leave: &'static str,
-}
-
-impl TeamTexts {
-    /// The texts in a language.
-    #[must_use]
-    pub(in crate::pages) const fn of(language: Language) -> &'static Self {
-        match language {
-            Language::English => &english::ENGLISH,
-            Language::German => &german::GERMAN,
-            Language::French => &french::FRENCH,
-            Language::Spanish => &spanish::SPANISH,
-            Language::Bulgarian => &bulgarian::BULGARIAN,
-        }
-    }
 }
 
 /// How long something still lasts, in the largest unit of which there is one left, as `(days, hours, minutes)`.

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The texts in Spanish.
-pub(super) static SPANISH: TeamTexts = TeamTexts {
+pub(in crate::pages::texts) const SPANISH: TeamTexts = TeamTexts {
     list: ListTexts {
         heading: "Equipo",
         lead: "Estas son las personas que usan {title} para {customer}.",
@@ -231,12 +231,10 @@ pub(super) static SPANISH: TeamTexts = TeamTexts {
     independent: IndependentTexts {
         heading: "Independizarse",
         lead: "Puede convertirse en una organización propia en {title}. Esto es lo que ocurre:",
-        happens: [
-            "Empieza una organización nueva, de la que usted tiene la propiedad.",
-            "Las personas que elija abajo pasan a ella con usted.",
-            "Su acceso para {customer} termina, y también el de las personas que van con usted.",
-            "Usted y los propietarios de {customer} reciben un correo al respecto.",
-        ],
+        begins: "Empieza una organización nueva, de la que usted tiene la propiedad.",
+        go_along: "Las personas que elija abajo pasan a ella con usted.",
+        ends: "Su acceso para {customer} termina, y también el de las personas que van con usted.",
+        told: "Usted y los propietarios de {customer} reciben un correo al respecto.",
         name: "Nombre de su organización",
         name_hint: "Las personas de su organización verán este nombre.",
         records: "Quién va con usted",

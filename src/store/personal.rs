@@ -1,0 +1,155 @@
+//! Everything that the store holds of one person: gives it out, and erases it.
+//!
+//! Each table that knows people by their address is named here once. A test looks through the whole store for tables with a column
+//! `email` and fails for one that is missing, so whoever adds a table has to say what becomes of the people in it.
+
+use serde_json::{Map, Value};
+use sqlx::query_scalar;
+
+use super::audit::{self, people};
+use super::{SqliteStore, outbox};
+use crate::state::audit::{Entry, Kept, Order, Question};
+use crate::state::personal::Erased;
+use crate::types::Email;
+
+/// So many entries of the audit log are given out at most; the log itself has all.
+const MOST_ENTRIES: u32 = 100_000;
+
+/// What a table holds of a person.
+struct Holding {
+    /// The table.
+    table: &'static str,
+    /// What it is called when it is given out.
+    name: &'static str,
+    /// Reads what is given out: a JSON object a row. `?1` is the address. Keys, tokens and hashes of such are not a person's data but
+    /// ours, and open something.
+    export: &'static str,
+    /// Erases it, and answers a row for each that went.
+    erase: &'static str,
+}
+
+/// A column with a moment, as RFC 3339 has it.
+macro_rules! at {
+    ($column:literal) => {
+        concat!("strftime('%Y-%m-%dT%H:%M:%fZ', ", $column, " / 1000000.0, 'unixepoch')")
+    };
+}
+
+/// Every table with a column `email`.
+const HOLDINGS: &[Holding] = &[
+    Holding {
+        table: "session",
+        name: "sessions",
+        export: concat!(
+            "SELECT json_object('app', app, 'domain', host, 'customer', customer, 'created', ",
+            at!("created"),
+            ", 'last_used', ",
+            at!("last_used"),
+            ", 'device', device, 'proofs', json(proofs)) FROM session WHERE email = ?1 ORDER BY created"
+        ),
+        // Its links to providers go with it.
+        erase: "DELETE FROM session WHERE email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "attempt",
+        name: "login_attempts",
+        export: concat!(
+            "SELECT json_object('app', app, 'domain', host, 'created', ",
+            at!("created"),
+            ", 'state', state) FROM attempt WHERE email = ?1 ORDER BY id"
+        ),
+        erase: "DELETE FROM attempt WHERE email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "identity",
+        name: "identities_at_providers",
+        export: concat!(
+            "SELECT json_object('issuer', issuer, 'client', client, 'subject', subject, 'created', ",
+            at!("created"),
+            ") FROM identity WHERE email = ?1 ORDER BY created"
+        ),
+        erase: "DELETE FROM identity WHERE email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "passkey",
+        name: "passkeys",
+        export: concat!(
+            "SELECT json_object('app', app, 'domain', host, 'name', name, 'created', ",
+            at!("created"),
+            ", 'last_used', ",
+            at!("last_used"),
+            ") FROM passkey WHERE email = ?1 ORDER BY created"
+        ),
+        erase: "DELETE FROM passkey WHERE email = ?1 RETURNING 1",
+    },
+];
+
+/// Everything that is held of a person, as of one moment.
+pub(super) async fn export(store: &SqliteStore, email: &Email) -> sqlx::Result<Map<String, Value>> {
+    let mut all = Map::new();
+    let mut connection = store.readers.begin().await?;
+    for Holding { name, export, .. } in HOLDINGS {
+        let rows: Vec<String> = query_scalar(*export).bind(email.as_str()).fetch_all(&mut *connection).await?;
+        let rows = rows.iter().map(|row| serde_json::from_str(row).unwrap_or_default());
+        all.insert((*name).to_owned(), Value::Array(rows.collect()));
+    }
+    let mails = outbox::to_person(&mut connection, &store.seal, email).await?;
+    all.insert("queued_mails".to_owned(), mails.len().into());
+    drop(connection);
+    let question =
+        Question { person: Some(email.clone()), order: Order::OldestFirst, most: MOST_ENTRIES, ..Question::default() };
+    let entries: Vec<Kept> = audit::entries(store, &question).await?;
+    let entries = serde_json::to_value(entries).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    all.insert("audit".to_owned(), entries);
+    Ok(all)
+}
+
+/// Erases a person in one step, with the entry that says so. In the audit log they are a number from then on that means nobody.
+pub(super) async fn erase(store: &SqliteStore, email: &Email, entry: &Entry) -> sqlx::Result<Erased> {
+    let mut transaction = store.begin().await?;
+    let mut erased = Erased::default();
+    for Holding { table, name, erase, .. } in HOLDINGS {
+        let gone: Vec<i64> = query_scalar(*erase).bind(email.as_str()).fetch_all(&mut *transaction).await?;
+        tracing::debug!(table, rows = gone.len(), "erased");
+        erased.rows.insert((*name).to_owned(), gone.len() as u64);
+    }
+    let mails = outbox::to_person(&mut transaction, &store.seal, email).await?;
+    for id in &mails {
+        query_scalar::<_, i64>("DELETE FROM outbox WHERE id = ? RETURNING 1")
+            .bind(id)
+            .fetch_optional(&mut *transaction)
+            .await?;
+    }
+    erased.rows.insert("queued_mails".to_owned(), mails.len() as u64);
+    audit::append_in(&mut transaction, &store.seal, std::slice::from_ref(entry)).await?;
+    let named = people::forget(&mut transaction, &store.seal, email).await?;
+    erased.rows.insert("name_in_the_audit_log".to_owned(), named);
+    transaction.commit().await?;
+    Ok(erased)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_table_that_knows_people_says_what_becomes_of_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = crate::store::open(folder.path()).await.expect("opens");
+        let tables: Vec<String> = query_scalar(
+            "SELECT entry.name FROM sqlite_schema AS entry, pragma_table_info(entry.name) AS field
+             WHERE entry.type = 'table' AND field.name LIKE '%email%'",
+        )
+        .fetch_all(&store.readers)
+        .await
+        .expect("read");
+        let tables: BTreeSet<&str> = tables.iter().map(String::as_str).collect();
+        let named: BTreeSet<&str> = HOLDINGS.iter().map(|holding| holding.table).collect();
+        assert_eq!(tables, named, "name each table in `HOLDINGS`, with what is given out and what is erased");
+        for Holding { table, name, export, erase } in HOLDINGS {
+            assert!(export.contains(&format!("FROM {table} ")) && erase.contains(table), "{name}");
+        }
+    }
+}
