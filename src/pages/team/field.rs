@@ -26,8 +26,10 @@ pub enum FieldProblem {
     AboveOwn,
     /// A role above what customers may give.
     AboveCeiling,
-    /// No number of days, or more than one may give.
+    /// No number of days.
     BadDays,
+    /// More days back than whoever gives them sees.
+    DaysAboveOwn,
     /// No language of ours.
     BadLanguage,
 }
@@ -153,6 +155,7 @@ impl FieldProblem {
             Self::AboveOwn => t.above_own,
             Self::AboveCeiling => t.above_ceiling,
             Self::BadDays => t.bad_days,
+            Self::DaysAboveOwn => t.days_above_own,
             Self::BadLanguage => t.bad_language,
         };
         fill(sentence, &[("title", &look.brand.title)])

@@ -49,10 +49,8 @@ pub enum Reader<'a> {
 pub enum InvitationEnd {
     /// Its time is over.
     Expired,
-    /// It was withdrawn, or sent anew, or never was one.
-    Withdrawn,
-    /// It was accepted.
-    Used,
+    /// It was accepted, withdrawn or sent anew, or never was one.
+    Gone,
     /// Whoever sent it may not any more.
     Revoked,
 }
@@ -111,19 +109,17 @@ pub fn invitation(look: Look<'_>, view: &InvitationView<'_>) -> Reply {
 #[must_use]
 pub fn invitation_ended(look: Look<'_>, end: InvitationEnd) -> Reply {
     let i = &look.texts().team.invitation;
-    let (why, next) = match end {
-        InvitationEnd::Expired => (i.expired, i.ask),
-        InvitationEnd::Withdrawn => (i.withdrawn, i.ask),
-        InvitationEnd::Used => (i.used, i.ask_used),
-        InvitationEnd::Revoked => (i.revoked, i.ask),
+    let sentences: &[&str] = match end {
+        InvitationEnd::Expired => &[i.expired, i.ask],
+        InvitationEnd::Gone => &[i.withdrawn, i.ask_used, i.ask],
+        InvitationEnd::Revoked => &[i.revoked, i.ask],
     };
     let t = look.texts();
-    let door = Door { href: "/.access/login?stay=1", label: t.log_in.to_owned(), is_quiet: end != InvitationEnd::Used };
     let notice = Notice {
         t,
         frame: Frame::new(look, i.ended_heading),
-        paragraphs: vec![Sentence::new(why, &[]), Sentence::new(next, &[])],
-        doors: vec![door],
+        paragraphs: sentences.iter().map(|sentence| Sentence::new(sentence, &[])).collect(),
+        doors: vec![Door { href: "/.access/login?stay=1", label: t.log_in.to_owned(), is_quiet: true }],
     };
     render(StatusCode::GONE, &notice)
 }

@@ -17,8 +17,10 @@ pub struct TeamView<'a> {
     pub done: Option<Done>,
     /// The people on this page.
     pub people: Vec<PersonView>,
-    /// Invitations that are open, on the first page only.
+    /// Those on this page who were invited and have not come yet.
     pub invitations: Vec<PersonView>,
+    /// How many those are on all pages.
+    pub open_invitations: u32,
     /// How many people there are, or were found.
     pub found: u32,
     /// What was searched for.

@@ -50,6 +50,8 @@ pub struct MayView {
     pub resend: bool,
     /// Withdraw the invitation.
     pub withdraw: bool,
+    /// Let the table decide again.
+    pub reset: bool,
 }
 
 /// What there is to ask before somebody is removed.
@@ -148,7 +150,7 @@ pub fn ask_remove(look: Look<'_>, view: &RemoveView<'_>) -> Reply {
     };
     let sentences: &[&str] = match (view.is_invitation, view.is_listed) {
         (true, _) => &[m.withdraw_lead],
-        (false, true) => &[m.remove_list],
+        (false, true) => &[m.remove_lead, m.remove_list],
         (false, false) => &[m.remove_lead, m.remove_ends],
     };
     let action = format!("{}/remove", view.path);

@@ -24,6 +24,8 @@ pub enum RefusedView {
     Full,
     /// The invitation was sent a moment ago.
     TooSoon,
+    /// The customer has sent enough invitations for a day.
+    TooMany,
     /// The table decides.
     TableWins,
     /// There is no such person for this customer.
@@ -74,6 +76,7 @@ pub fn team_refused(look: Look<'_>, why: RefusedView) -> Reply {
         RefusedView::LastOwner => (StatusCode::CONFLICT, t.heading, t.last_owner),
         RefusedView::Full => (StatusCode::CONFLICT, t.heading, t.full),
         RefusedView::TooSoon => (StatusCode::TOO_MANY_REQUESTS, t.heading, t.too_many_mails),
+        RefusedView::TooMany => (StatusCode::TOO_MANY_REQUESTS, t.heading, t.too_many),
         RefusedView::Gone => (StatusCode::NOT_FOUND, t.gone_heading, t.gone),
     };
     let back = match why {

@@ -37,6 +37,8 @@ fn people(text: &str) -> Vec<PersonView> {
 
 /// Every page, with `text` wherever one shows what it was given.
 pub(in crate::pages) fn team_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
+    // A person without a name is shown by their address alone.
+    let text = if text.is_empty() { "nobody" } else { text };
     let roles = [
         RoleView { name: "member".to_owned(), title: text.to_owned() },
         RoleView { name: "owner".to_owned(), title: text.to_owned() },
@@ -56,6 +58,7 @@ pub(in crate::pages) fn team_pages(look: Look<'_>, text: &str) -> Vec<(&'static 
         people: people(text),
         invitations: vec![person(text, StateView::Invited { left: 7200 }), person(text, StateView::Expired)],
         found: 120,
+        open_invitations: 2,
         search: text,
         page: 2,
         pages: 3,
@@ -95,7 +98,7 @@ pub(in crate::pages) fn team_pages(look: Look<'_>, text: &str) -> Vec<(&'static 
         outcomes.iter().map(|outcome| LineView { number: 3, who: text.to_owned(), outcome: *outcome }).collect();
     let report =
         ReportView { lines: &lines, is_check: false, list: text, role: "member", language: "", has_team: true };
-    let may = MayView { change: true, suspend: true, let_in: true, remove: true, resend: true, withdraw: true };
+    let may = MayView { change: true, suspend: true, let_in: true, remove: true, resend: true, withdraw: true, reset: true };
     let (active, invited_person) = (person(text, StateView::Active), person(text, StateView::Invited { left: 90 }));
     let page = MemberView {
         person: &active,
@@ -175,7 +178,7 @@ pub(in crate::pages) fn team_pages(look: Look<'_>, text: &str) -> Vec<(&'static 
         let view = ManyView { problem: Some(problem), role_problem: Some(FieldProblem::AboveOwn), ..many };
         pages.push(("invite-many-wrong", 422, invite_many(look, &view)));
     }
-    for end in [InvitationEnd::Expired, InvitationEnd::Withdrawn, InvitationEnd::Used, InvitationEnd::Revoked] {
+    for end in [InvitationEnd::Expired, InvitationEnd::Gone, InvitationEnd::Revoked] {
         pages.push(("invitation-ended", 410, invitation_ended(look, end)));
     }
     for (status, why) in [
@@ -187,6 +190,7 @@ pub(in crate::pages) fn team_pages(look: Look<'_>, text: &str) -> Vec<(&'static 
         (409, RefusedView::LastOwner),
         (409, RefusedView::Full),
         (429, RefusedView::TooSoon),
+        (429, RefusedView::TooMany),
         (404, RefusedView::Gone),
     ] {
         pages.push(("team-refused", status, team_refused(look, why)));
@@ -245,6 +249,7 @@ fn the_list_offers_only_what_may_be_done_and_says_why_not() {
         people: people("Ann"),
         invitations: Vec::new(),
         found: 6,
+        open_invitations: 0,
         search: "",
         page: 1,
         pages: 1,
@@ -269,6 +274,7 @@ fn the_pages_of_a_search_keep_it() {
         people: people("Ann"),
         invitations: Vec::new(),
         found: 120,
+        open_invitations: 2,
         search: "a&b=ü",
         page: 2,
         pages: 3,

@@ -92,6 +92,7 @@ pub(in crate::pages::texts) const FRENCH: TeamTexts = TeamTexts {
         bad_role: "Veuillez choisir l’un des rôles.",
         above_own: "Ce rôle est au-dessus du vôtre, vous ne pouvez donc pas le donner.",
         above_ceiling: "Seule l’équipe de {title} peut donner ce rôle.",
+        days_above_own: "Vous ne pouvez laisser personne voir plus loin en arrière que vous.",
         bad_days: "Veuillez saisir un nombre entier de 0 à 36500, ou laisser ce champ vide.",
         bad_language: "Veuillez choisir l’une des langues.",
         staff: "Cette adresse appartient à l’équipe de {title}, qui a son propre accès.",
@@ -170,8 +171,8 @@ pub(in crate::pages::texts) const FRENCH: TeamTexts = TeamTexts {
         remove_heading: "Retirer {person}\u{202f}?",
         remove_lead: "{person} ne pourra plus utiliser {title} pour {customer}.",
         remove_ends: "La personne est déconnectée aussitôt, sur tous ses appareils. Vous pourrez l’inviter de nouveau plus tard.",
-        remove_list: "La liste de votre organisation nomme aussi cette personne\u{a0}: ce qui a été modifié ici prend fin, et la \
-                      liste décide de nouveau.",
+        remove_list: "La liste de votre organisation nomme toujours cette personne\u{a0}: elle reste donc ici, suspendue, jusqu’à ce que quelqu’un l’autorise de nouveau.",
+        reset: "Laisser de nouveau la liste décider",
         remove_submit: "Retirer cette personne",
         withdraw_heading: "Retirer l’invitation de {person}\u{202f}?",
         withdraw_lead: "Le lien dans l’e-mail envoyé à {person} ne fonctionnera plus. Vous pourrez inviter la personne de nouveau \
@@ -193,6 +194,7 @@ pub(in crate::pages::texts) const FRENCH: TeamTexts = TeamTexts {
         full: "Votre organisation compte autant de personnes qu’elle peut en avoir. Retirez d’abord quelqu’un, ou adressez-vous à \
                l’équipe de {title}.",
         too_many_mails: "Cette invitation vient d’être envoyée. Patientez un peu avant de la renvoyer.",
+        too_many: "Votre organisation a envoyé beaucoup d’invitations en un jour. Veuillez continuer demain.",
         gone_heading: "Il n’y a personne ici",
         gone: "Cette personne ou cette invitation n’existe plus, ou n’a jamais fait partie de votre équipe.",
         back: "Retour à l’équipe",
@@ -226,11 +228,10 @@ pub(in crate::pages::texts) const FRENCH: TeamTexts = TeamTexts {
         go_on: "Continuer ainsi",
         ended_heading: "Cette invitation n’est plus valable",
         expired: "Le délai pour l’accepter est écoulé.",
-        withdrawn: "Elle a été retirée ou remplacée par une plus récente, ou le lien est incomplet.",
-        used: "Elle a déjà été acceptée.",
+        withdrawn: "Elle a déjà été acceptée, ou elle a été retirée ou remplacée par une plus récente.",
         revoked: "La personne qui l’a envoyée n’a plus le droit d’inviter.",
         ask: "Si vous avez encore besoin d’un accès, demandez une nouvelle invitation à la personne qui vous a invité(e).",
-        ask_used: "Si c’était vous, connectez-vous simplement avec votre adresse.",
+        ask_used: "Si c’est vous qui l’avez acceptée, connectez-vous simplement avec votre adresse.",
     },
     independent: IndependentTexts {
         heading: "Devenir indépendant",

@@ -92,6 +92,7 @@ pub(in crate::pages::texts) const GERMAN: TeamTexts = TeamTexts {
         bad_role: "Bitte wählen Sie eine der Rollen.",
         above_own: "Diese Rolle steht über Ihrer eigenen. Deshalb können Sie sie nicht vergeben.",
         above_ceiling: "Diese Rolle kann nur das Team von {title} vergeben.",
+        days_above_own: "Sie können niemanden weiter zurücksehen lassen, als Sie selbst sehen.",
         bad_days: "Bitte geben Sie eine ganze Zahl von 0 bis 36500 ein, oder lassen Sie das Feld leer.",
         bad_language: "Bitte wählen Sie eine der Sprachen.",
         staff: "Diese Adresse gehört zum Team von {title}, das einen eigenen Zugang hat.",
@@ -173,8 +174,8 @@ pub(in crate::pages::texts) const GERMAN: TeamTexts = TeamTexts {
         remove_heading: "{person} entfernen?",
         remove_lead: "{person} kann {title} dann nicht mehr für {customer} nutzen.",
         remove_ends: "Die Person wird sofort auf allen Geräten abgemeldet. Sie können sie später wieder einladen.",
-        remove_list: "Auch die Liste Ihrer Organisation nennt diese Person: Was hier geändert wurde, entfällt, und die Liste \
-                      bestimmt wieder.",
+        remove_list: "Die Liste Ihrer Organisation nennt diese Person weiterhin. Deshalb bleibt sie hier als ausgesetzt stehen, bis jemand sie wieder zulässt.",
+        reset: "Wieder die Liste bestimmen lassen",
         remove_submit: "Diese Person entfernen",
         withdraw_heading: "Einladung von {person} zurückziehen?",
         withdraw_lead: "Der Link in der E-Mail an {person} funktioniert dann nicht mehr. Sie können die Person später wieder \
@@ -197,6 +198,7 @@ pub(in crate::pages::texts) const GERMAN: TeamTexts = TeamTexts {
         full: "Ihre Organisation hat so viele Personen, wie sie haben darf. Bitte entfernen Sie zuerst jemanden, oder wenden Sie \
                sich an das Team von {title}.",
         too_many_mails: "Diese Einladung wurde eben erst gesendet. Bitte warten Sie ein wenig, bevor Sie sie noch einmal senden.",
+        too_many: "Ihre Organisation hat an einem Tag sehr viele Einladungen gesendet. Bitte machen Sie morgen weiter.",
         gone_heading: "Hier ist niemand",
         gone: "Diese Person oder Einladung gibt es nicht mehr, oder sie hat nie zu Ihrem Team gehört.",
         back: "Zurück zum Team",
@@ -230,11 +232,10 @@ pub(in crate::pages::texts) const GERMAN: TeamTexts = TeamTexts {
         go_on: "So weitermachen",
         ended_heading: "Diese Einladung gilt nicht mehr",
         expired: "Die Zeit, sie anzunehmen, ist vorbei.",
-        withdrawn: "Sie wurde zurückgezogen oder durch eine neuere ersetzt, oder der Link ist nicht vollständig.",
-        used: "Sie wurde bereits angenommen.",
+        withdrawn: "Sie wurde bereits angenommen, zurückgezogen oder durch eine neuere ersetzt.",
         revoked: "Die Person, die sie gesendet hat, darf niemanden mehr einladen.",
         ask: "Wenn Sie den Zugang noch brauchen, bitten Sie die Person, die Sie eingeladen hat, um eine neue Einladung.",
-        ask_used: "Wenn Sie das waren, melden Sie sich einfach mit Ihrer Adresse an.",
+        ask_used: "Wenn Sie selbst sie angenommen haben, melden Sie sich einfach mit Ihrer Adresse an.",
     },
     independent: IndependentTexts {
         heading: "Selbstständig werden",
