@@ -13,7 +13,7 @@ use super::either::{DaysFromFile, DaysOfRoleFile, RoleFromFile};
 use super::error::Problem;
 use super::file::{AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, TeamFile, Text};
 use super::nearest::did_you_mean;
-use super::{App, Domain, Limits, Provider, Source, SourceKind, Ways, rules, team, upstream, ways};
+use super::{App, AppKind, Domain, Limits, Provider, Source, SourceKind, Ways, console, rules, team, upstream, ways};
 use crate::pages::Brand;
 use crate::policy::{
     AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, Role, Roles,
@@ -43,13 +43,29 @@ pub(super) fn build(
     for (name, app) in &file.app {
         let staff = staff.remove(&name.value).unwrap_or_default();
         let groups = ways::workspace_groups(builder, file, &name.value);
-        let ways = ways::ways(builder, name, &app.value, providers, &provider_names, groups.as_ref());
-        let room = AppBuilder { name, file: &app.value, source_names, sources, ways, limits };
+        let login = app.value.login.as_deref();
+        let skips = app.value.skip_login_page;
+        let ways = ways::ways(builder, name, login, skips, providers, &provider_names, groups.as_ref());
+        if file.console.is_some() && name.value == console::NAME {
+            let help = "name the app otherwise: the console's staff have their roles under this name";
+            builder.problem(&name.span, "`console` is the name of the console", help);
+        }
+        let room = AppBuilder { name, file: &app.value, config: file, source_names, sources, ways, limits };
         if let Some(app) = room.build(builder, staff, groups, &mut taken) {
             apps.push(Arc::new(app));
         }
     }
+    if let Some(text) = &file.console {
+        let staff = staff.remove(console::NAME).unwrap_or_default();
+        let groups = ways::workspace_groups(builder, file, console::NAME);
+        apps.extend(console::build(builder, text, staff, groups, providers, &provider_names, &mut taken).map(Arc::new));
+    }
     apps
+}
+
+/// Whether staff may have a role in something of this name: an app, or the console.
+pub(super) fn is_app(file: &ConfigFile, name: &str) -> bool {
+    file.app.contains_key(name) || file.console.is_some() && name == console::NAME
 }
 
 /// The staff of each app.
@@ -60,12 +76,16 @@ fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
         let email = parse_email(builder, &user.email);
         let name = user.name.as_ref().and_then(|name| builder.text(name)).and_then(|name| DisplayName::new(&name));
         for (app_name, role_name) in &user.roles {
-            let Some((_, app)) = file.app.iter().find(|(name, _)| name.value == app_name.value) else {
-                let help = did_you_mean(&app_name.value, apps(), &format!("add `[app.{}]`", app_name.value));
+            if !is_app(file, &app_name.value) {
+                let add = match app_name.value.as_str() {
+                    console::NAME => "add `[console]`".to_owned(),
+                    name => format!("add `[app.{name}]`"),
+                };
+                let help = did_you_mean(&app_name.value, apps(), &add);
                 builder.problem(&app_name.span, format!("there is no app `{}`", app_name.value), help);
                 continue;
-            };
-            let role = role_of(builder, role_name, &app_name.value, &app.value);
+            }
+            let role = role_of(builder, role_name, &app_name.value, file);
             if let (Some(email), Some(role)) = (&email, role) {
                 let user = WorkspaceUser { name: name.clone(), role };
                 if staff.entry(app_name.value.clone()).or_default().insert(email.clone(), user).is_some() {
@@ -102,22 +122,26 @@ fn parse_email(builder: &mut Builder<'_>, text: &Text) -> Option<Email> {
 }
 
 /// The roles of an app that configures none.
-fn standard(file: &AppFile) -> Roles {
+pub(super) fn standard(file: &AppFile) -> Roles {
     if file.team.is_some() { Roles::of_a_team() } else { Roles::standard() }
 }
 
 /// A role by name, which the app must have.
-pub(super) fn role_of(builder: &mut Builder<'_>, name: &Text, app: &str, file: &AppFile) -> Option<RoleName> {
-    let (standard, roles) = (standard(file), &file.role);
-    let known: Vec<&str> = if roles.is_empty() {
-        standard.0.keys().map(RoleName::as_str).collect()
-    } else {
-        roles.keys().map(|name| name.value.as_str()).collect()
+pub(super) fn role_of(builder: &mut Builder<'_>, name: &Text, app: &str, file: &ConfigFile) -> Option<RoleName> {
+    let own = file.app.get(app).map(|app| &app.value);
+    let standard = own.map_or_else(console::roles, standard);
+    let known: Vec<&str> = match own {
+        Some(own) if !own.role.is_empty() => own.role.keys().map(|name| name.value.as_str()).collect(),
+        _ => standard.0.keys().map(RoleName::as_str).collect(),
     };
     if known.contains(&name.value.as_str()) {
         return RoleName::parse(&name.value).ok();
     }
-    let help = did_you_mean(&name.value, known.iter().copied(), &format!("add `[app.{app}.role.{}]`", name.value));
+    let otherwise = match own {
+        Some(_) => format!("add `[app.{app}.role.{}]`", name.value),
+        None => "its roles are admin and viewer".to_owned(),
+    };
+    let help = did_you_mean(&name.value, known.iter().copied(), &otherwise);
     builder.problem(&name.span, format!("app `{app}` has no role `{}`", name.value), help);
     None
 }
@@ -125,6 +149,7 @@ pub(super) fn role_of(builder: &mut Builder<'_>, name: &Text, app: &str, file: &
 struct AppBuilder<'a> {
     name: &'a Text,
     file: &'a AppFile,
+    config: &'a ConfigFile,
     source_names: &'a [String],
     sources: &'a [Source],
     ways: Ways,
@@ -173,6 +198,7 @@ impl AppBuilder<'_> {
                 team: team?,
             },
             name,
+            kind: AppKind::Proxied,
             ways: self.ways,
             enabled: file.enabled.unwrap_or(true),
             domains,
@@ -188,21 +214,7 @@ impl AppBuilder<'_> {
     }
 
     fn brand(&self, builder: &mut Builder<'_>, file: &BrandingFile, parent: Option<&Brand>) -> Brand {
-        let title = file.title.as_ref().and_then(|text| builder.text(text)).and_then(|text| DisplayName::new(&text));
-        let logo = file.logo.as_ref().and_then(|text| builder.logo(text));
-        let color = file.color.as_ref().and_then(|text| {
-            let parsed = Color::parse(&text.value)
-                .map_err(|error| Problem::new(error.to_string(), "write # and six hexadecimal digits"));
-            builder.keep(&text.span, parsed)
-        });
-        let standard = || Brand { title: self.name.value.clone(), logo: None, color: Color::default() };
-        let mut brand = parent.cloned().unwrap_or_else(standard);
-        if let Some(title) = title {
-            brand.title = title.to_string();
-        }
-        brand.logo = logo.or(brand.logo);
-        brand.color = color.unwrap_or(brand.color);
-        brand
+        brand(builder, &self.name.value, file, parent)
     }
 
     fn domains(&self, builder: &mut Builder<'_>, brand: &Brand, taken: &mut HashMap<HostName, String>) -> Vec<Domain> {
@@ -233,19 +245,7 @@ impl AppBuilder<'_> {
     }
 
     fn host(&self, builder: &mut Builder<'_>, text: &Text, taken: &mut HashMap<HostName, String>) -> Option<HostName> {
-        let filled = builder.text(text)?;
-        let parsed = HostName::parse(&filled).map_err(|_| {
-            Problem::new(
-                format!("`{filled}` is not a host name"),
-                "write a name such as \"orders.example.com\", without scheme, port or wildcard",
-            )
-        });
-        let host = builder.keep(&text.span, parsed)?;
-        if let Some(other) = taken.insert(host.clone(), self.name.value.clone()) {
-            let what = format!("the domain `{host}` stands twice: it already reaches app `{other}`");
-            builder.problem(&text.span, what, "a domain reaches one app; remove one of the two");
-        }
-        Some(host)
+        host(builder, text, &self.name.value, taken)
     }
 
     fn roles(&self, builder: &mut Builder<'_>) -> Roles {
@@ -285,7 +285,7 @@ impl AppBuilder<'_> {
     }
 
     fn role(&self, builder: &mut Builder<'_>, name: &Text) -> Option<RoleName> {
-        role_of(builder, name, &self.name.value, self.file)
+        role_of(builder, name, &self.name.value, self.config)
     }
 
     fn team(&self, builder: &mut Builder<'_>, file: &TeamFile, roles: &Roles) -> Option<TeamPlan> {
@@ -512,6 +512,47 @@ impl AppBuilder<'_> {
         });
         Some(IdentityPlan { preset: preset?, extra, jwt: lift(jwt)? })
     }
+}
+
+/// How something presents itself.
+pub(super) fn brand(builder: &mut Builder<'_>, name: &str, file: &BrandingFile, parent: Option<&Brand>) -> Brand {
+    let title = file.title.as_ref().and_then(|text| builder.text(text)).and_then(|text| DisplayName::new(&text));
+    let logo = file.logo.as_ref().and_then(|text| builder.logo(text));
+    let color = file.color.as_ref().and_then(|text| {
+        let parsed = Color::parse(&text.value)
+            .map_err(|error| Problem::new(error.to_string(), "write # and six hexadecimal digits"));
+        builder.keep(&text.span, parsed)
+    });
+    let standard = || Brand { title: name.to_owned(), logo: None, color: Color::default() };
+    let mut brand = parent.cloned().unwrap_or_else(standard);
+    if let Some(title) = title {
+        brand.title = title.to_string();
+    }
+    brand.logo = logo.or(brand.logo);
+    brand.color = color.unwrap_or(brand.color);
+    brand
+}
+
+/// A host name that reaches an app, and nothing else.
+pub(super) fn host(
+    builder: &mut Builder<'_>,
+    text: &Text,
+    app: &str,
+    taken: &mut HashMap<HostName, String>,
+) -> Option<HostName> {
+    let filled = builder.text(text)?;
+    let parsed = HostName::parse(&filled).map_err(|_| {
+        Problem::new(
+            format!("`{filled}` is not a host name"),
+            "write a name such as \"orders.example.com\", without scheme, port or wildcard",
+        )
+    });
+    let host = builder.keep(&text.span, parsed)?;
+    if let Some(other) = taken.insert(host.clone(), app.to_owned()) {
+        let what = format!("the domain `{host}` stands twice: it already reaches app `{other}`");
+        builder.problem(&text.span, what, "a domain reaches one app; remove one of the two");
+    }
+    Some(host)
 }
 
 fn attribute_name(builder: &mut Builder<'_>, name: &Text) -> Option<String> {

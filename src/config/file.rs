@@ -94,6 +94,20 @@ pub(super) struct ConfigFile {
     pub(super) app: BTreeMap<Text, At<AppFile>>,
     #[serde(default)]
     pub(super) workspace: WorkspaceFile,
+    /// The workspace team's own pages.
+    pub(super) console: Option<At<ConsoleFile>>,
+}
+
+/// The workspace team's own pages. Who may use them has a role in `console`.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConsoleFile {
+    /// A host name of its own; without one it is reached at `server.admin` only.
+    pub(super) domain: Option<Text>,
+    /// The ways in: "email", "passkey", and names of OpenID providers.
+    pub(super) login: Option<Vec<Text>>,
+    #[serde(default)]
+    pub(super) branding: BrandingFile,
 }
 
 /// Listeners, data folder and limits.

@@ -7,6 +7,7 @@ mod acme;
 mod app;
 mod build;
 mod builder;
+mod console;
 mod domains_from;
 mod either;
 mod error;
@@ -408,6 +409,8 @@ pub struct NextPage {
 pub struct App {
     /// Its name.
     pub name: AppName,
+    /// What stands behind it.
+    pub kind: AppKind,
     /// Whether customers may use it.
     pub enabled: bool,
     /// The domains that reach it.
@@ -432,6 +435,15 @@ pub struct App {
     pub path_allowances: PathAllowances,
     /// Bytes of a request's body.
     pub body_bytes: u64,
+}
+
+/// What stands behind an app's domains.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AppKind {
+    /// Its origin servers.
+    Proxied,
+    /// The workspace team's own pages, which are the gateway's. It has no servers.
+    Console,
 }
 
 /// A domain that reaches an app.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::app::role_of;
+use super::app::{is_app, role_of};
 use super::builder::{Builder, lift};
 use super::either::SecretFile;
 use super::error::Problem;
-use super::file::{AppFile, At, ConfigFile, ProviderFile, Text, WorkspaceOidcFile};
+use super::file::{At, ConfigFile, ProviderFile, Text, WorkspaceOidcFile};
 use super::nearest::did_you_mean;
 use super::{Provider, SigningAlgorithm, Ways, WhenDown};
 use crate::policy::WorkspaceGroups;
@@ -196,11 +196,10 @@ fn not_empty(builder: &mut Builder<'_>, text: &Text, what: &str) -> Option<Strin
 /// Which of the staff's groups have a role in an app.
 pub(super) fn workspace_groups(builder: &mut Builder<'_>, file: &ConfigFile, app: &str) -> Option<WorkspaceGroups> {
     let staff = file.workspace.oidc.as_ref()?;
-    let app_file = file.app.get(app)?;
     let mut roles: Vec<(String, RoleName)> = Vec::new();
     for group in &staff.group {
         if let Some(role) = group.roles.get(app)
-            && let Some(role) = role_of(builder, role, app, &app_file.value)
+            && let Some(role) = role_of(builder, role, app, file)
         {
             roles.push((group.name.value.clone(), role));
         }
@@ -223,7 +222,7 @@ pub(super) fn check_workspace(builder: &mut Builder<'_>, file: &ConfigFile) {
         builder.problem(&staff.provider.span, "no group of the provider has a role anywhere", help);
     }
     for app in staff.group.iter().flat_map(|group| group.roles.keys()) {
-        if !file.app.contains_key(app.value.as_str()) {
+        if !is_app(file, &app.value) {
             let apps = file.app.keys().map(|name| name.value.as_str());
             let help = did_you_mean(&app.value, apps, &format!("add `[app.{}]`", app.value));
             builder.problem(&app.span, format!("there is no app `{}`", app.value), help);
@@ -235,20 +234,21 @@ pub(super) fn check_workspace(builder: &mut Builder<'_>, file: &ConfigFile) {
 pub(super) fn ways(
     builder: &mut Builder<'_>,
     name: &Text,
-    file: &AppFile,
+    login: Option<&[Text]>,
+    skip_login_page: Option<bool>,
     providers: &[Arc<Provider>],
     provider_names: &[String],
     staff: Option<&WorkspaceGroups>,
 ) -> Ways {
     let find = |name: &str| providers.iter().find(|provider| provider.name.as_str() == name).cloned();
     let mut ways = Ways {
-        email: file.login.is_none(),
+        email: login.is_none(),
         passkey: false,
         providers: Vec::new(),
         staff: staff.and_then(|staff| find(staff.provider.as_str())),
-        skip_page: file.skip_login_page.unwrap_or(true),
+        skip_page: skip_login_page.unwrap_or(true),
     };
-    for way in file.login.iter().flatten() {
+    for way in login.unwrap_or_default() {
         match way.value.as_str() {
             "email" => ways.email = true,
             "passkey" => ways.passkey = true,
@@ -270,7 +270,7 @@ pub(super) fn ways(
             },
         }
     }
-    match &file.login {
+    match login {
         Some(list) if list.is_empty() => {
             let what = format!("app `{}` has no way in", name.value);
             builder.problem(&name.span, what, "write login = [\"email\"], or leave it out");

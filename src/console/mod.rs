@@ -6,6 +6,7 @@
 mod domains;
 mod onboarding;
 mod reload;
+pub mod staff;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -96,6 +97,17 @@ async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Re
 /// that is stale, a mail server, an origin server or a certificate authority that is down is told too, but the gateway serves on: sent elsewhere, nobody would
 /// be better off.
 async fn ready(State(room): Room) -> Response {
+    let (is_ready, problems) = assess(&room).await;
+    let (status, word) = match (is_ready, problems.is_empty()) {
+        (true, true) => (StatusCode::OK, "ready"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    (status, axum::Json(json!({"status": word, "problems": problems}))).into_response()
+}
+
+/// Whether requests can be served rightly, and everything that is wrong.
+async fn assess(room: &ConsoleRoom) -> (bool, Vec<serde_json::Value>) {
     let mut problems = Vec::new();
     let mut is_ready = true;
     if room.stopping.load(Ordering::Acquire) {
@@ -136,12 +148,7 @@ async fn ready(State(room): Room) -> Response {
         let since = failing.since.to_string();
         problems.push(json!({"part": "mail", "problem": failing.last_error, "since": since}));
     }
-    let (status, word) = match (is_ready, problems.is_empty()) {
-        (true, true) => (StatusCode::OK, "ready"),
-        (true, false) => (StatusCode::OK, "degraded"),
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-    };
-    (status, axum::Json(json!({"status": word, "problems": problems}))).into_response()
+    (is_ready, problems)
 }
 
 /// The counters in Prometheus's text format.

@@ -5,6 +5,7 @@
 //! file of ours, and the policy that each page carries lets no other in. Everything a person reads stands in [`texts`];
 //! everything they see is named after the brand.
 
+pub mod console;
 pub mod mail;
 pub mod people_mail;
 pub mod texts;

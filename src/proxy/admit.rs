@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::ctx::RequestCtx;
 use super::decision;
 use super::route::{Facts, HubFacts};
+use crate::config::AppKind;
 use crate::pages::Reply;
 use crate::policy::{Decision, Permit, Request, Standing, decide};
 use crate::session::{CookieName, cookie};
@@ -30,6 +31,8 @@ pub struct Corridor {
     pub pages: Router,
     /// What the hub answers.
     pub hub: Router,
+    /// The workspace team's pages.
+    pub console: Router,
 }
 
 /// What becomes of a request.
@@ -39,6 +42,8 @@ pub(super) enum Admission {
     Forward(Permit),
     /// One of our own pages answers it.
     Page(Box<Visit>),
+    /// One of the workspace team's pages answers it.
+    Console(Box<Visit>),
     /// It is answered here.
     Answer(Reply),
 }
@@ -72,11 +77,14 @@ impl Corridor {
                 ));
             }
         }
-        if is_ours {
+        let is_console = facts.site.app.kind == AppKind::Console;
+        if is_ours || is_console {
             if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
                 ctx.decided("refuse", "cross-site");
                 return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
             }
+        }
+        if is_ours {
             return self.own_page(facts, ctx, now);
         }
         if is_foreign_websocket(facts, headers) {
@@ -95,6 +103,11 @@ impl Corridor {
             now,
         };
         match decide(standing, &request) {
+            // The permit is of no use: there is no upstream.
+            Decision::Allow(_) if is_console => {
+                ctx.decided("portal", "console");
+                Admission::Console(Box::new(self.visit(facts, ctx, now)))
+            }
             Decision::Allow(permit) => {
                 ctx.decided("allow", "rule");
                 Admission::Forward(permit)

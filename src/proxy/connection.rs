@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::task::AtomicWaker;
 use pingora_core::protocols::Digest;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::last_word::Speech;
@@ -165,6 +166,8 @@ pub(super) struct Turns {
     begun: AtomicU32,
     arrived: AtomicU32,
     closing: AtomicU8,
+    /// Told when the first head arrives.
+    first: Notify,
     /// Wakes the task that reads, to look again.
     pub(super) reader: AtomicWaker,
 }
@@ -173,7 +176,8 @@ impl Default for Turns {
     fn default() -> Self {
         // The first head is awaited from the start.
         let (begun, arrived) = (AtomicU32::new(1), AtomicU32::new(0));
-        Self { begun, arrived, closing: AtomicU8::new(Closing::Not as u8), reader: AtomicWaker::new() }
+        let closing = AtomicU8::new(Closing::Not as u8);
+        Self { begun, arrived, closing, first: Notify::new(), reader: AtomicWaker::new() }
     }
 }
 
@@ -189,7 +193,14 @@ impl Turns {
     }
 
     pub(super) fn head_arrived(&self) {
-        self.arrived.store(self.latest(), Ordering::Release);
+        if self.arrived.swap(self.latest(), Ordering::AcqRel) == 0 {
+            self.first.notify_one();
+        }
+    }
+
+    /// Resolves once a head has arrived, be it long ago. For one who waits, and once.
+    pub(super) async fn first_head(&self) {
+        self.first.notified().await;
     }
 
     /// Whether a head has yet to arrive.

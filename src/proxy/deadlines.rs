@@ -18,11 +18,11 @@ use super::connection::{Closing, Connection, Protocol};
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// How long a connection that has not sent its first request may still send one while we stop.
-const FIRST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const FIRST_WORDS: Duration = Duration::from_secs(2);
 
 /// How long a connection may still send its next request when somebody else takes the new ones. Its answer says that it is the
 /// last. To close at once would lose the requests that are on their way to us just then.
-const NEXT_WORDS: Duration = Duration::from_secs(5);
+pub(super) const NEXT_WORDS: Duration = Duration::from_secs(5);
 
 /// How many ties without a guard are kept for the next request: most likely it belongs to the same session again.
 const SPARE_TIES: usize = 2;

@@ -19,11 +19,13 @@ use pingora_core::protocols::{Stream, TcpKeepalive};
 use pingora_core::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Closing, Connection, Protocol, Scheme, Speaking, Ties, Turns};
+use super::deadlines::{FIRST_WORDS, NEXT_WORDS};
 use super::drain::Drain;
 use super::handshake::{self, Met};
 use super::proxy_protocol::{self, Client};
@@ -157,13 +159,16 @@ impl Listener {
                 continue;
             };
             let (tls, counters, open) = (tls.clone(), Arc::clone(&counters), Arc::clone(&open));
-            let shutdown = shutdown.clone();
+            let (shutdown, drain) = (shutdown.clone(), Arc::clone(&drain));
             tasks.spawn(async move {
                 let _place = place;
-                if let Some((stream, _listed)) = arrive(socket, peer, tls, proxies, limits, counters, open).await {
-                    let mut stream: Option<Stream> = Some(Box::new(stream));
-                    while let Some(next) = stream {
-                        stream = app.process_new(next, &shutdown).await;
+                if let Some((stream, connection, _listed)) =
+                    arrive(socket, peer, tls, proxies, limits, counters, open).await
+                {
+                    let stream = Box::new(stream);
+                    match connection.protocol {
+                        Protocol::Http1 => serve(&app, stream, &shutdown).await,
+                        Protocol::Http2 => serve_http2(&app, stream, &connection, shutdown, &drain).await,
                     }
                 }
             });
@@ -256,6 +261,45 @@ impl Drop for Place {
     }
 }
 
+/// Serves a connection to its end.
+async fn serve<A>(app: &Arc<A>, stream: Stream, shutdown: &ShutdownWatch)
+where
+    A: ServerApp + Send + Sync + 'static,
+{
+    let mut stream = Some(stream);
+    while let Some(next) = stream {
+        stream = app.process_new(next, shutdown).await;
+    }
+}
+
+/// Serves an HTTP/2 connection to its end.
+///
+/// Pingora tells it to go away as soon as it hears of a stop. One that has just been made is made for a request, which would be lost
+/// then: some clients do not send it anew where its connection was never used. So it hears of the stop when its first request is
+/// here, or when none comes for as long as an HTTP/1 connection would have, too.
+async fn serve_http2<A>(
+    app: &Arc<A>,
+    stream: Stream,
+    connection: &Connection,
+    mut shutdown: ShutdownWatch,
+    drain: &Drain,
+) where
+    A: ServerApp + Send + Sync + 'static,
+{
+    let (tell, told) = watch::channel(false);
+    let leaving = async {
+        turned(&mut shutdown).await;
+        let patience = if drain.is_patient() { NEXT_WORDS } else { FIRST_WORDS };
+        let _ = timeout(patience, connection.turns.first_head()).await;
+        tell.send_replace(true);
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = serve(app, stream, &told) => {}
+        () = leaving => {}
+    }
+}
+
 /// From an accepted socket to a stream that Pingora can serve. `None`: it came to nothing, and a debug line says why.
 async fn arrive(
     mut socket: TcpStream,
@@ -265,7 +309,7 @@ async fn arrive(
     limits: Limits,
     counters: Arc<ListenerCounters>,
     open: Arc<Open>,
-) -> Option<(Downstream, Listed)> {
+) -> Option<(Downstream, Arc<Connection>, Listed)> {
     let Ok(local) = socket.local_addr() else { return None };
     // Answers leave when they are whole, and we gather them ourselves.
     if let Err(error) = socket.set_nodelay(true) {
@@ -335,8 +379,8 @@ async fn arrive(
     };
     let connection = Arc::new(connection);
     let listed = open.list(&connection);
-    match Downstream::new(wire, connection, limits.header_read, limits.idle, counters) {
-        Ok(stream) => Some((stream, listed)),
+    match Downstream::new(wire, Arc::clone(&connection), limits.header_read, limits.idle, counters) {
+        Ok(stream) => Some((stream, connection, listed)),
         Err(error) => {
             tracing::error!(%error, "a connection cannot be described to the proxy");
             None

@@ -342,3 +342,39 @@ async fn a_stop_ends_what_is_idle_and_lets_the_rest_finish() {
     assert!(answer(&mut busy).await.contains("200 OK"));
     timeout(PATIENCE, house.running).await.expect("an end in time").expect("no panic");
 }
+
+#[tokio::test]
+async fn a_fresh_http2_connection_may_send_what_it_was_made_for_when_we_stop() {
+    let mut house = house(Scheme::Https, WIDE).await;
+    let config = house.client(&[&rustls::version::TLS13], &["h2"]);
+    let stream = house.tls(&config, "a.localhost").await.expect("a handshake");
+    let (mut sender, mut connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    let mut pings = connection.ping_pong().expect("nobody has them yet");
+    let connection = tokio::spawn(connection);
+    pings.ping(h2::Ping::opaque()).await.expect("it is served");
+    house.shutdown.send(true).expect("a listener");
+    // What was said before the answer to this is here with it.
+    pings.ping(h2::Ping::opaque()).await.expect("it is served still");
+    sender = timeout(PATIENCE, sender.ready()).await.expect("in time").expect("it may ask");
+    let request = http::Request::get("https://a.localhost/").body(()).expect("a request");
+    let (answer, _) = sender.send_request(request, true).expect("it may ask");
+    assert_eq!(timeout(PATIENCE, answer).await.expect("in time").expect("an answer").status(), 200);
+    assert_eq!(house.next().await, "/");
+    // And no more than that.
+    timeout(PATIENCE, connection).await.expect("an end in time").expect("no panic").expect("a clean end");
+    timeout(PATIENCE, house.running).await.expect("an end in time").expect("no panic");
+}
+
+#[tokio::test]
+async fn a_fresh_http2_connection_that_asks_nothing_is_told_to_go_when_we_stop() {
+    let house = house(Scheme::Https, WIDE).await;
+    let config = house.client(&[&rustls::version::TLS13], &["h2"]);
+    let stream = house.tls(&config, "a.localhost").await.expect("a handshake");
+    let (_sender, mut connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    let mut pings = connection.ping_pong().expect("nobody has them yet");
+    let connection = tokio::spawn(connection);
+    pings.ping(h2::Ping::opaque()).await.expect("it is served");
+    house.shutdown.send(true).expect("a listener");
+    timeout(PATIENCE, connection).await.expect("an end in time").expect("no panic").expect("a clean end");
+    timeout(PATIENCE, house.running).await.expect("an end in time").expect("no panic");
+}

@@ -35,6 +35,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::Router;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -56,12 +57,13 @@ use crate::state::assertion::Signer;
 use crate::state::challenges::Challenges;
 use crate::state::metrics::Metrics;
 use crate::state::snapshot::Current;
+use crate::state::visit::Visit;
 use crate::types::Language;
 use admit::Admission;
 use connection::{Connection, Protocol};
 use last_word::Speech;
 use respond::OwnRequest;
-use route::Routed;
+use route::{Facts, Routed};
 use upstream::{Attempts, Sent};
 
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
@@ -373,18 +375,9 @@ impl Gateway {
         }
         match self.corridor.admit(&facts, &session.req_header().headers, ctx).await {
             Admission::Answer(reply) => Ok(Some(reply)),
-            Admission::Page(visit) => {
-                let own = OwnRequest {
-                    pages: &self.corridor.pages,
-                    method: &facts.method,
-                    path: facts.path.as_str(),
-                    query: facts.query.as_deref(),
-                    visit: *visit,
-                    journal: &self.corridor.journal,
-                    id: &ctx.id,
-                };
-                let error = |status| decision::error(&facts, ctx.live.as_deref(), status, &ctx.id);
-                respond::page(session, own, snapshot.limits.idle, error).await.map(Some)
+            Admission::Page(visit) => self.page(&self.corridor.pages, *visit, &facts, session, ctx).await.map(Some),
+            Admission::Console(visit) => {
+                self.page(&self.corridor.console, *visit, &facts, session, ctx).await.map(Some)
             }
             Admission::Forward(permit)
                 if facts.site.app.upstream.prefix.to_upstream(permit.path().as_str()).is_none() =>
@@ -408,6 +401,29 @@ impl Gateway {
                 self.wait_for_place(session, ctx, &facts).await
             }
         }
+    }
+
+    /// The answer of one of our own pages.
+    async fn page(
+        &self,
+        pages: &Router,
+        visit: Visit,
+        facts: &Facts,
+        session: &mut Session,
+        ctx: &RequestCtx,
+    ) -> Result<Reply> {
+        let own = OwnRequest {
+            pages,
+            method: &facts.method,
+            path: facts.path.as_str(),
+            query: facts.query.as_deref(),
+            visit,
+            journal: &self.corridor.journal,
+            id: &ctx.id,
+        };
+        let patience = self.current.load().limits.idle;
+        let error = |status| decision::error(facts, ctx.live.as_deref(), status, &ctx.id);
+        respond::page(session, own, patience, error).await
     }
 
     fn to_https(&self, plain: &route::PlainHttp) -> Reply {

@@ -216,9 +216,9 @@ impl Gateway {
         let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
-        let console = {
+        let (console, staff) = {
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
-            console::router(Arc::new(ConsoleRoom {
+            let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
                 sources: Box::new(move || directory.health()),
                 upstreams: Box::new(move || upstreams.health()),
@@ -232,11 +232,19 @@ impl Gateway {
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
-            }))
+            });
+            (console::router(Arc::clone(&room)), console::staff::router(room))
         };
 
         let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
-        let corridor = Corridor { clock, sessions: Arc::clone(&sessions), journal: Arc::clone(&journal), pages, hub };
+        let corridor = Corridor {
+            clock,
+            sessions: Arc::clone(&sessions),
+            journal: Arc::clone(&journal),
+            pages,
+            hub,
+            console: staff,
+        };
         let gateway = Proxy {
             current: Arc::clone(&current),
             corridor,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
+use vestibule::state::clock::Clock;
 
 use crate::browser::Browser;
 use crate::house::{House, OPEN, eventually, is_alive, signal};
@@ -28,6 +29,7 @@ impl Load {
     /// One more, with a client of its own; `anew` makes a connection for each request.
     fn ask(
         &mut self,
+        which: &'static str,
         house: &House,
         ann: &Browser,
         build: fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
@@ -43,12 +45,14 @@ impl Load {
         let (stop, answers) = (Arc::clone(&self.stop), Arc::clone(&self.answers));
         self.askers.push(tokio::spawn(async move {
             while !stop.load(Ordering::Relaxed) {
+                let began = Clock.now();
+                let lost = |what: &dyn std::fmt::Debug| format!("{which}, asked at {began}: {what:?}");
                 let answer = client.get(&url).header("cookie", &cookie).send().await;
-                let answer = answer.map_err(|error| format!("{error:?}"))?;
+                let answer = answer.map_err(|error| lost(&error))?;
                 if answer.status() != 200 {
-                    return Err(format!("{answer:?}"));
+                    return Err(lost(&answer));
                 }
-                answer.bytes().await.map_err(|error| format!("{error:?}"))?;
+                answer.bytes().await.map_err(|error| lost(&error))?;
                 answers.fetch_add(1, Ordering::Relaxed);
                 // Three upgrades are meant, not as many requests as the machine can do.
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -78,12 +82,12 @@ async fn three_upgrades_under_load_lose_no_request() {
     let ann = house.browser("orders.test");
     ann.log_in("ann@example.com").await;
     let mut load = Load::new();
-    load.ask(&house, &ann, reqwest::ClientBuilder::http1_only, false);
-    load.ask(&house, &ann, reqwest::ClientBuilder::http1_only, false);
-    load.ask(&house, &ann, reqwest::ClientBuilder::http1_only, true);
-    load.ask(&house, &ann, |client| client, false);
-    load.ask(&house, &ann, |client| client, false);
-    load.ask(&house, &ann, |client| client, true);
+    load.ask("HTTP/1.1, kept", &house, &ann, reqwest::ClientBuilder::http1_only, false);
+    load.ask("HTTP/1.1, kept too", &house, &ann, reqwest::ClientBuilder::http1_only, false);
+    load.ask("HTTP/1.1, anew", &house, &ann, reqwest::ClientBuilder::http1_only, true);
+    load.ask("HTTP/2, kept", &house, &ann, |client| client, false);
+    load.ask("HTTP/2, kept too", &house, &ann, |client| client, false);
+    load.ask("HTTP/2, anew", &house, &ann, |client| client, true);
     let first = house.pid();
     let mut sockets = Vec::new();
     let mut processes = vec![first];

@@ -32,7 +32,7 @@ use self::peer::Wiring;
 pub(super) use self::proxy_protocol_out::Client;
 use self::queue::Gate;
 use self::resolve::Addresses;
-use crate::config::{App, UpstreamServer};
+use crate::config::{App, AppKind, UpstreamServer};
 use crate::state::health::{ServerState, UpstreamHealth};
 use crate::state::metrics::Metrics;
 use crate::types::AppName;
@@ -91,7 +91,9 @@ impl Upstreams {
     /// When a file that the config names cannot be used.
     pub fn prepare(&self, apps: &[Arc<App>]) -> Result<PreparedUpstreams, InvalidTlsFile> {
         let old = self.pools.load();
-        let pools = apps.iter().map(|app| {
+        // The console has no servers, and so no pool: should a request of it come here all the same, it goes nowhere.
+        let proxied = apps.iter().filter(|app| app.kind == AppKind::Proxied);
+        let pools = proxied.map(|app| {
             let pool = Pool::new(app, old.get(&app.name).map(|pool| &**pool), &self.metrics)?;
             Ok((app.name.clone(), Arc::new(pool)))
         });
