@@ -1,7 +1,8 @@
-//! Side door: the person's own pages (choose a customer, account, log out), the brand's assets and the public keys.
+//! Side door: the person's own pages (choose a customer, account, team, log out), the brand's assets and the public keys.
 
 mod log_out;
 mod passkeys;
+mod team;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::policy::{Grant, Standing};
 use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
 use crate::state::audit::{Event, Journal};
+use crate::state::people::People;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
@@ -38,6 +40,8 @@ pub struct PortalRoom {
     pub seal: Arc<Seal>,
     /// The audit log.
     pub journal: Arc<Journal>,
+    /// Who has access, and who may change that.
+    pub people: Arc<People>,
 }
 
 /// What the hub has of the portal.
@@ -59,6 +63,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/style.css", get(stylesheet))
         .route("/.access/logo", get(logo))
         .route("/.access/jwks.json", get(public_keys))
+        .merge(team::router())
         .merge(log_out::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -154,9 +159,9 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         name: grant.and_then(|grant| grant.name.as_ref()).map(|name| name.as_str()),
         // Without a customer column each address is a customer of its own, which is nothing to tell a person.
         customer: customer.filter(|customer| *customer != record.email.as_str()),
-        role: grant.map_or("", |grant| grant.role.as_str()),
+        role: grant.map_or("", |grant| visit.site.app.policy.roles.title(&grant.role)),
         can_switch: live.choices > 1,
-        doors: pages::team::DoorsView::default(),
+        doors: team::doors(&visit, live, customer),
         sessions: sessions.collect(),
         passkeys,
     };

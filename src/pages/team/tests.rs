@@ -98,7 +98,8 @@ pub(in crate::pages) fn team_pages(look: Look<'_>, text: &str) -> Vec<(&'static 
         outcomes.iter().map(|outcome| LineView { number: 3, who: text.to_owned(), outcome: *outcome }).collect();
     let report =
         ReportView { lines: &lines, is_check: false, list: text, role: "member", language: "", has_team: true };
-    let may = MayView { change: true, suspend: true, let_in: true, remove: true, resend: true, withdraw: true, reset: true };
+    let may =
+        MayView { change: true, suspend: true, let_in: true, remove: true, resend: true, withdraw: true, reset: true };
     let (active, invited_person) = (person(text, StateView::Active), person(text, StateView::Invited { left: 90 }));
     let page = MemberView {
         person: &active,

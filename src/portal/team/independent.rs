@@ -4,10 +4,10 @@ use axum::extract::{Extension, Form, State};
 
 use super::super::Room;
 use super::{Desk, can_leave};
+use crate::pages::Reply;
 use crate::pages::team::{
     FieldProblem, FollowerView, IndependentView, ask_independent, independent, independent_done, independent_not,
 };
-use crate::pages::Reply;
 use crate::policy::PortalRight;
 use crate::session::{CookieName, setting};
 use crate::state::audit::Event;

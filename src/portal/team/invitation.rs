@@ -33,9 +33,9 @@ pub(super) async fn show(
         None => None,
         Some(email) => {
             let known = room.people.known(&visit.site.app.name, email).await.ok();
-            let grant = known.as_ref().and_then(|known| {
-                known.grants.iter().find(|grant| grant.customer_id() == Some(&shown.customer.id))
-            });
+            let grant = known
+                .as_ref()
+                .and_then(|known| known.grants.iter().find(|grant| grant.customer_id() == Some(&shown.customer.id)));
             let name = grant.and_then(|grant| grant.name.as_ref());
             Some(name.map_or_else(|| email.to_string(), ToString::to_string))
         }

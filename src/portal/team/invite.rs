@@ -5,10 +5,10 @@ use serde::Deserialize;
 
 use super::super::{Room, day_and_time};
 use super::{Desk, problem_of};
+use crate::pages::Reply;
 use crate::pages::team::{
     FieldName, FieldProblem, InviteView, InvitedView, RefusedView, Typed, invite, invited, team_refused,
 };
-use crate::pages::Reply;
 use crate::policy::{DaysBack, PortalRight};
 use crate::state::members::RecordState;
 use crate::state::people::{Details, Welcome};
@@ -52,11 +52,7 @@ pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) 
     }
 }
 
-pub(super) async fn send(
-    State(room): Room,
-    Extension(visit): Extension<Visit>,
-    Form(form): Form<AccessForm>,
-) -> Reply {
+pub(super) async fn send(State(room): Room, Extension(visit): Extension<Visit>, Form(form): Form<AccessForm>) -> Reply {
     let desk = match Desk::of(&room, &visit) {
         Ok(desk) => desk,
         Err(reply) => return reply,

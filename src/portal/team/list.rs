@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::super::{Room, day_and_time};
 use super::Desk;
-use crate::pages::team::{Done, OriginView, PersonView, StateView, TeamView, WhyNot, team};
 use crate::pages::Reply;
+use crate::pages::team::{Done, OriginView, PersonView, StateView, TeamView, WhyNot, team};
 use crate::policy::{NotAllowed, PortalRight};
 use crate::state::members::Maker;
 use crate::state::people::{Member, MemberState, Source, Team};

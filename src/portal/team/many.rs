@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::super::Room;
 use super::{Desk, problem_of};
+use crate::pages::Reply;
 use crate::pages::team::{
     FieldProblem, LineView, ListProblem, ManyView, Outcome, ReportView, invite_many, invite_report,
 };
-use crate::pages::Reply;
 use crate::policy::PortalRight;
 use crate::state::people::{Details, Line, LineOutcome, MOST_LINES, Refused};
 use crate::state::visit::Visit;
@@ -120,12 +120,7 @@ impl Default for ManyForm {
 }
 
 impl Desk<'_> {
-    fn many_page(
-        &self,
-        form: &ManyForm,
-        problem: Option<ListProblem>,
-        role_problem: Option<FieldProblem>,
-    ) -> Reply {
+    fn many_page(&self, form: &ManyForm, problem: Option<ListProblem>, role_problem: Option<FieldProblem>) -> Reply {
         let roles = self.role_views();
         let view = ManyView {
             list: &form.list,

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use super::super::{Room, day_and_time, store_failed};
 use super::invite::AccessForm;
 use super::{Desk, can_leave, problem_of};
+use crate::pages::Reply;
 use crate::pages::team::{
     self as view, Done, FieldName, FieldProblem, MayView, MemberView, RefusedView, RemoveView, Typed, team_refused,
 };
-use crate::pages::Reply;
 use crate::policy::{DaysBack, NotAllowed};
 use crate::session::{CookieName, clearing};
 use crate::state::audit::Event;

@@ -17,8 +17,8 @@ use axum::routing::{get, post};
 use http::StatusCode;
 
 use super::{PortalRoom, error, log_in_first, store_failed};
-use crate::pages::team::{DoorsView, FieldName, FieldProblem, RefusedView, RoleView, team_refused};
 use crate::pages::Reply;
+use crate::pages::team::{DoorsView, FieldName, FieldProblem, RefusedView, RoleView, team_refused};
 use crate::policy::{Grant, NotAllowed, Origin, PortalRight, Roles, Standing, TeamPlan};
 use crate::state::audit::Scene;
 use crate::state::people::{Hand, Refused, Right, Whom};
@@ -66,7 +66,9 @@ impl<'a> Desk<'a> {
         };
         let grant = access.grant();
         match grant.customer_id() {
-            Some(customer) if grant.origin != Origin::Workspace => Ok(Self { room, visit, live, grant, plan, customer }),
+            Some(customer) if grant.origin != Origin::Workspace => {
+                Ok(Self { room, visit, live, grant, plan, customer })
+            }
             _ => Err(team_refused(visit.look(), RefusedView::NoCustomer)),
         }
     }
@@ -110,10 +112,7 @@ impl<'a> Desk<'a> {
     fn role_views(&self) -> Vec<RoleView> {
         let mut roles: Vec<&RoleName> = self.roles().givable(self.plan, &self.grant.role).collect();
         roles.sort_by_cached_key(|role| roles.iter().filter(|other| self.roles().holds(role, other)).count());
-        roles
-            .into_iter()
-            .map(|role| RoleView { name: role.to_string(), title: self.title(role).to_owned() })
-            .collect()
+        roles.into_iter().map(|role| RoleView { name: role.to_string(), title: self.title(role).to_owned() }).collect()
     }
 
     /// The page that says why something was not done.
