@@ -17,7 +17,7 @@ use super::engine::{Engine, MOST_COUNTED, More, Picked, Question, Structure};
 use super::notices::Notices;
 use super::source::{Found, FoundRow, Step, Terms, View};
 use super::standing::{Standing, after, age, is_sudden_loss, sudden_loss};
-use crate::policy::CustomerList;
+use crate::policy::{CustomerList, Row};
 use crate::state::health::{SourceHealth, SourceState};
 use crate::types::{ColumnName, Email, TableName};
 
@@ -305,10 +305,31 @@ impl Database {
         list: &CustomerList,
         email: &Email,
     ) -> Result<Vec<FoundRow>, Failure> {
-        let question = Question { table, structure, column: &list.columns.email, person: Some(email) };
+        let question = Question { table, structure, column: &list.columns.email, person: Some(email), customer: None };
         let mut picked = Picked::new(list, email);
         self.within(self.engine.rows(question, &mut |place, row, _| picked.take(place, row))).await?;
         picked.into_rows().map_err(Failure::Said)
+    }
+
+    /// Gives the rows of a list whose column has a value, and perhaps others.
+    pub(super) async fn of_customer(
+        &self,
+        list: &CustomerList,
+        column: &ColumnName,
+        customer: &str,
+        each: &mut (dyn FnMut(Row) -> More + Send),
+    ) -> Result<(), String> {
+        let table = list.table.as_ref().ok_or("the list names no table")?;
+        let structure = self.shown.load_full().ready(View::List(list), table)?;
+        let question = Question {
+            table,
+            structure: &structure,
+            column: &list.columns.email,
+            person: None,
+            customer: Some((column, customer)),
+        };
+        let asked = self.within(self.engine.rows(question, &mut |_, row, _| each(row))).await;
+        asked.map_err(Failure::into_words)
     }
 
     /// Looks again, unless somebody else did since.
@@ -392,7 +413,7 @@ impl Database {
         let shown = self.shown.load_full();
         let structure = shown.ready(view, table)?;
         let total = shown.state(table).and_then(|state| state.rows).filter(|rows| *rows < MOST_COUNTED);
-        let question = Question { table, structure: &structure, column: view.subject(), person: None };
+        let question = Question { table, structure: &structure, column: view.subject(), person: None, customer: None };
         let read = AtomicU64::new(0);
         let mut step = |place, row, unusable| {
             read.fetch_add(1, Ordering::Relaxed);
@@ -418,7 +439,13 @@ impl Database {
         let table = list.table.as_ref()?;
         let structure = self.shown.load_full().ready(View::List(list), table).ok()?;
         let nobody = Email::parse("nobody@example.com").ok()?;
-        let question = Question { table, structure: &structure, column: &list.columns.email, person: Some(&nobody) };
+        let question = Question {
+            table,
+            structure: &structure,
+            column: &list.columns.email,
+            person: Some(&nobody),
+            customer: None,
+        };
         self.within(self.engine.advice(question)).await.ok()?
     }
 

@@ -60,6 +60,15 @@ pub(super) struct Question<'a> {
     pub(super) column: &'a ColumnName,
     /// Whose rows, and perhaps others spelled much alike; everybody's, when left out.
     pub(super) person: Option<&'a Email>,
+    /// A column, and what its value is as text: rows of one customer, and perhaps others.
+    pub(super) customer: Option<(&'a ColumnName, &'a str)>,
+}
+
+impl Question<'_> {
+    /// Whether it asks for everything: that takes its time.
+    pub(super) const fn is_walk(&self) -> bool {
+        self.person.is_none() && self.customer.is_none()
+    }
 }
 
 /// What a table or view is made of.

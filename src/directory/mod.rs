@@ -7,6 +7,7 @@
 
 mod census;
 mod csv;
+mod customers;
 mod database;
 mod decode;
 mod domain_watch;
@@ -55,7 +56,7 @@ pub use source::Place;
 pub use trace::{ListTrace, RowTrace, Trace};
 
 use crate::config::{self, App, Config};
-use crate::policy::AppPolicy;
+use crate::policy::{AppPolicy, Grant, Refusal};
 use crate::state::clock::Clock;
 use crate::state::health::SourceHealth;
 use crate::state::ports::{Directory, Known, Unavailable};
@@ -139,6 +140,18 @@ struct Good {
     rows: u64,
     parts: Arc<Vec<Remembered>>,
 }
+
+/// Whose rows are remembered for as long as they may bridge a source in trouble.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Memory {
+    /// Of people who may enter by them.
+    OfPeople,
+    /// Also that there are none: of somebody who has a record.
+    OfRecorded,
+}
+
+/// An answer that is not kept, for it says little: nothing is known of the person, and some list cannot be asked.
+struct NotKept(Arc<Known>);
 
 #[derive(Clone)]
 struct Remembered {
@@ -280,15 +293,25 @@ impl TableDirectory {
     }
 
     async fn known_at(&self, app: &AppName, email: &Email, now: Timestamp) -> Result<Arc<Known>, Unavailable> {
-        let Some(lists) = self.lists(app) else {
-            return Ok(Arc::new(Known { grants: Vec::new(), fresh_until: now, missing: None }));
-        };
+        let told = self.told_at(app, email, Memory::OfPeople, now).await?;
+        match &told.missing {
+            // Perhaps the list that cannot be asked has them: that they are in none is not known.
+            Some(missing) if told.grants.is_empty() => Err(missing.clone()),
+            _ => Ok(told),
+        }
+    }
+
+    /// All that the tables say of a person, also where a list cannot be asked.
+    async fn told_at(
+        &self,
+        app: &AppName,
+        email: &Email,
+        memory: Memory,
+        now: Timestamp,
+    ) -> Result<Arc<Known>, Unavailable> {
+        let Some(lists) = self.lists(app) else { return Ok(Arc::new(Known::of(Vec::new(), now))) };
         if let Some(grant) = lists.app.policy.workspace_grant(email) {
-            return Ok(Arc::new(Known {
-                grants: vec![Arc::new(grant)],
-                fresh_until: after(now, STAFF_REFRESH),
-                missing: None,
-            }));
+            return Ok(Arc::new(Known::of(vec![Arc::new(grant)], after(now, STAFF_REFRESH))));
         }
         let key = (app.clone(), email.clone());
         if let Some(answer) = self.answers.get(&key).await.filter(|answer| self.is_fresh(&lists, answer, email, now)) {
@@ -298,17 +321,26 @@ impl TableDirectory {
         let asked = self.answers.entry(key.clone()).and_try_compute_with(|entry| async {
             match entry.map(moka::Entry::into_value) {
                 Some(answer) if self.is_fresh(&lists, &answer, email, now) => Ok(Op::Nop),
-                _ => self.ask(&lists, &key, now).await.map(Op::Put),
+                _ => self.ask(&lists, &key, memory, now).await.map(Op::Put),
             }
         });
-        let entry = asked.await?.into_entry();
+        let entry = match asked.await {
+            Ok(computed) => computed.into_entry(),
+            Err(NotKept(known)) => return Ok(known),
+        };
         // `Nop` was chosen for an entry that is there, and `Put` leaves one.
         entry
             .map(|entry| entry.into_value().known)
             .ok_or_else(|| Unavailable { source_name: app.to_string(), cause: "the answer was lost".to_owned() })
     }
 
-    async fn ask(&self, lists: &Lists, key: &(AppName, Email), now: Timestamp) -> Result<Answer, Unavailable> {
+    async fn ask(
+        &self,
+        lists: &Lists,
+        key: &(AppName, Email),
+        memory: Memory,
+        now: Timestamp,
+    ) -> Result<Answer, NotKept> {
         let (_, email) = key;
         let policy = &lists.app.policy;
         // All at once: two that hang keep nobody waiting for twice as long.
@@ -319,6 +351,7 @@ impl TableDirectory {
         let good = |parts| Good { rows: lists.rows, parts: Arc::new(parts) };
         let mut fresh_until = Timestamp::MAX;
         let mut missing = None;
+        let mut unasked = Vec::new();
         let mut nominations = Vec::new();
         let mut part_by_list = Vec::with_capacity(policy.lists.len());
         for (number, (list, source)) in policy.lists.iter().zip(&lists.sources).enumerate() {
@@ -339,6 +372,7 @@ impl TableDirectory {
                         }
                         _ => {
                             tracing::debug!(app = %policy.name, person = %email.masked(), source = %terms.name, %cause, "nothing known");
+                            unasked.push(list.name.clone());
                             missing.get_or_insert(Unavailable { source_name: terms.name.to_string(), cause });
                             // Nobody enters from this list. It does not keep out whom another one lets in.
                             Remembered { rows: Vec::new(), fetched: Timestamp::MIN }
@@ -360,15 +394,19 @@ impl TableDirectory {
         for refusal in &settled.refusals {
             tracing::debug!(app = %policy.name, person = %email.masked(), %refusal, "rows refused");
         }
-        if let (true, Some(missing)) = (settled.grants.is_empty(), &missing) {
+        let ambiguous = settled.refusals.iter().filter_map(|refusal| match refusal {
+            Refusal::Ambiguous { customer, .. } => Some(customer.clone()),
+            _ => None,
+        });
+        let known = Known { unasked, missing, ambiguous: ambiguous.collect(), ..Known::of(Vec::new(), now) };
+        if settled.grants.is_empty() && known.missing.is_some() {
             if remembered.is_some() {
                 // What the other lists say now is not forgotten: who is removed there stays removed.
                 self.good.insert(key.clone(), good(part_by_list)).await;
             }
-            // Perhaps the list that cannot be asked has them: that they are in none is not known.
-            return Err(missing.clone());
+            return Err(NotKept(Arc::new(known)));
         }
-        if settled.grants.is_empty() {
+        if settled.grants.is_empty() && memory == Memory::OfPeople {
             // Who is out stays out, also when a source fails later.
             self.good.invalidate(key).await;
         } else {
@@ -376,7 +414,8 @@ impl TableDirectory {
         }
         let grants = settled.grants.into_iter().map(Arc::new).collect();
         let fresh_until = if fresh_until == Timestamp::MAX { after(now, STAFF_REFRESH) } else { fresh_until.max(now) };
-        Ok(Answer { known: Arc::new(Known { grants, fresh_until, missing }), lists: lists.number, round, versions })
+        let known = Arc::new(Known { grants, fresh_until, ..known });
+        Ok(Answer { known, lists: lists.number, round, versions })
     }
 
     fn round(&self) -> u64 {
@@ -413,7 +452,12 @@ impl Directory for TableDirectory {
         self.known_at(app, email, self.clock.now()).await
     }
 
-    fn epoch(&self, app: &AppName) -> u64 {
+    async fn invited(&self, _: &AppName, _: &Email) -> Result<Vec<Arc<Grant>>, Unavailable> {
+        // Tables nominate, and invite nobody.
+        Ok(Vec::new())
+    }
+
+    fn epoch(&self, app: &AppName, _: &Email) -> u64 {
         // With the number of the lists, so that an epoch of others is never the same by chance.
         self.lists(app).map_or(0, |lists| {
             lists

@@ -125,7 +125,7 @@ impl Engine for MySql {
     }
 
     async fn rows(&self, asked: Question<'_>, each: &mut Each<'_>) -> Result<(), sqlx::Error> {
-        if asked.person.is_some() {
+        if !asked.is_walk() {
             let mut connection = self.pool()?.lend().await?;
             let all = stream(&mut connection, asked, each).await?;
             if all == More::Wanted {
@@ -200,6 +200,9 @@ fn bound(sql: String, asked: Question<'_>) -> Query<'static, sqlx::MySql, MySqlA
         }
         query = query.bind(local);
     }
+    if let Some((_, customer)) = asked.customer {
+        query = query.bind(customer.to_owned()).bind(customer.to_owned());
+    }
     query
 }
 
@@ -208,6 +211,11 @@ fn bound(sql: String, asked: Question<'_>) -> Query<'static, sqlx::MySql, MySqlA
 fn question(asked: Question<'_>) -> String {
     let columns: Vec<String> = asked.structure.columns.iter().map(as_text).collect();
     let select = format!("SELECT {} FROM {} AS t", columns.join(", "), quote_parts(asked.table.as_str(), QUOTE));
+    if let Some((column, _)) = asked.customer {
+        // Numbers are compared as they are written, also those that a table keeps as floats.
+        let value = format!("TRIM(CAST(t.{} AS CHAR))", quote(column.as_str(), QUOTE));
+        return format!("{select} WHERE {value} IN (?, CONCAT(?, '.0'))");
+    }
     if asked.person.is_none() {
         return select;
     }

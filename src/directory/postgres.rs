@@ -120,7 +120,7 @@ impl Engine for Postgres {
     }
 
     async fn rows(&self, asked: Question<'_>, each: &mut Each<'_>) -> Result<(), sqlx::Error> {
-        if asked.person.is_some() {
+        if !asked.is_walk() {
             let mut connection = self.pool()?.lend().await?;
             let all = stream(&mut connection, asked, each).await?;
             if all == More::Wanted {
@@ -176,6 +176,9 @@ async fn stream(connection: &mut PgConnection, asked: Question<'_>, each: &mut E
 fn bound(sql: String, asked: Question<'_>) -> Query<'static, sqlx::Postgres, PgArguments> {
     // Not kept on the server: a prepared question would fail once the table has other columns.
     let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    if let Some((_, customer)) = asked.customer {
+        return query.bind(customer.to_owned());
+    }
     match asked.person.map(Bounds::of) {
         Some(bounds) => {
             let behind = bounds.behind();
@@ -193,6 +196,11 @@ fn bound(sql: String, asked: Question<'_>) -> Query<'static, sqlx::Postgres, PgA
 fn question(asked: Question<'_>) -> String {
     let columns: Vec<String> = asked.structure.columns.iter().map(as_text).collect();
     let select = format!("SELECT {} FROM {} AS t", columns.join(", "), quote_parts(asked.table.as_str(), '"'));
+    if let Some((column, _)) = asked.customer {
+        // Numbers are compared as they are written, also those that a table keeps as floats.
+        let value = format!("btrim(t.{}::text)", quote(column.as_str(), '"'));
+        return format!("{select} WHERE {value} IN ($1, $1 || '.0')");
+    }
     if asked.person.is_none() {
         return select;
     }

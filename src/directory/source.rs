@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::csv::Needed;
 use super::database::{Database, Needs};
-use super::engine::Engine;
+use super::engine::{Engine, More};
 use super::file::CsvFile;
 use super::mysql::MySql;
 use super::notices::Notices;
@@ -246,6 +246,28 @@ impl Source {
             return Err(format!("one address has more than {MOST_ROWS_FOR_ONE} rows in list `{}`", list.name));
         }
         Ok(found)
+    }
+
+    /// Gives the rows of a list for one customer, and perhaps others, until there are no more or enough.
+    pub(super) async fn of_customer(
+        &self,
+        list: &CustomerList,
+        column: &ColumnName,
+        customer: &str,
+        now: Timestamp,
+        each: &mut (dyn FnMut(Row) -> More + Send),
+    ) -> Result<(), String> {
+        let mut is_enough = false;
+        let mut step = |step: Step| {
+            if let (false, Ok(row)) = (is_enough, step.row) {
+                is_enough = each(row) == More::Enough;
+            }
+        };
+        match self {
+            Self::Csv(file) => file.shown().walk(View::List(list), file.terms(), now, &mut step),
+            Self::Web(table) => table.shown().walk(View::List(list), table.terms(), now, &mut step),
+            Self::Database(database) => database.of_customer(list, column, customer, each).await,
+        }
     }
 
     /// Whether a table can be asked at all.

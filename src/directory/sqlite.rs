@@ -126,6 +126,9 @@ impl Engine for Sqlite {
             let to = format!("{from}{HIGHEST}");
             query = query.bind(from).bind(to).bind(local).bind("\u{80}");
         }
+        if let Some((_, customer)) = asked.customer {
+            query = query.bind(customer.to_owned());
+        }
         let mut number = 0;
         let mut rows = query.fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
@@ -169,6 +172,11 @@ impl Engine for Sqlite {
 fn question(asked: Question<'_>) -> String {
     let rowid = if asked.structure.has_rowid { "t.rowid" } else { "NULL" };
     let select = format!("SELECT {rowid}, t.* FROM {} AS t", quote(asked.table.as_str(), '"'));
+    if let Some((column, _)) = asked.customer {
+        // Numbers are compared as they are written, also those that a table keeps as floats.
+        let value = format!("trim(CAST(t.{} AS TEXT))", quote(column.as_str(), '"'));
+        return format!("{select} WHERE {value} IN (?1, ?1 || '.0')");
+    }
     if asked.person.is_none() {
         return select;
     }

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, civil::Date};
 
 use super::nominate::Terms;
-use super::{CustomerList, Grant, Origin, Refusal, Roles, Row, TeamPlan};
+use super::{ConditionFacts, Customer, CustomerList, Grant, Origin, Refusal, Roles, Row, Subject, TeamPlan};
 use crate::types::{AppName, DisplayName, Email, ProviderName, RoleName};
 
 /// Who may enter an app, and as what.
@@ -109,6 +109,27 @@ impl AppPolicy {
             origin: Origin::Workspace,
             row: Arc::new(Row::default()),
         }
+    }
+
+    /// Whether somebody with this row may hold a role for a customer. Whoever is in no table has a row without columns, so a `when`
+    /// that looks at one is not true of them.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why not.
+    pub fn admits(
+        &self,
+        role: &RoleName,
+        row: &Row,
+        customer: Option<&Customer>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.roles.admits(role, ConditionFacts::of_row(Subject::Row(row), customer, now, &self.time_zone))
+    }
+
+    /// A list by its name.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Option<&CustomerList> {
+        self.lists.iter().find(|list| list.name == name)
     }
 
     /// Puts one person's nominations together. Two for the same customer are ambiguous, and then neither counts, for we

@@ -292,11 +292,21 @@ impl CustomerList {
             (ListRole::Name(role), None) => role.clone(),
             (ListRole::Default, None) => terms.default_role.cloned().ok_or(Refusal::NoRole)?,
         };
-        let role = terms.roles.role(&name).ok_or_else(|| Refusal::UnknownRole(name.to_string()))?;
+        terms.roles.admits(&name, facts).map(|()| name)
+    }
+}
+
+impl Roles {
+    /// Whether a role is one of the app's and its `when` holds.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why not.
+    pub(super) fn admits(&self, name: &RoleName, facts: ConditionFacts<'_>) -> Result<(), Refusal> {
+        let role = self.role(name).ok_or_else(|| Refusal::UnknownRole(name.to_string()))?;
         match role.when.as_ref().map(|when| when.verdict(facts)) {
-            None | Some(Verdict::True) => Ok(name),
-            Some(Verdict::False) => Err(Refusal::RoleWhen(name)),
-            Some(Verdict::Failed(why)) => Err(Refusal::RoleWhenFailed(name, why)),
+            None | Some(Verdict::True) => Ok(()),
+            Some(Verdict::False) => Err(Refusal::RoleWhen(name.clone())),
+            Some(Verdict::Failed(why)) => Err(Refusal::RoleWhenFailed(name.clone(), why)),
         }
     }
 }

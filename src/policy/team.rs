@@ -80,6 +80,26 @@ pub enum NotAllowed {
     /// They are the last owner.
     #[error("the last owner stays")]
     LastOwner,
+    /// More days back than they see themselves.
+    #[error("more days back than one's own")]
+    DaysAboveOwn,
+}
+
+impl NotAllowed {
+    /// The name in answers, reports and lines. These do not change.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoRight => "no-right",
+            Self::AboveOwn => "above-own-role",
+            Self::AboveCeiling => "above-ceiling",
+            Self::UnknownRole => "unknown-role",
+            Self::ColleagueAbove => "colleague-above",
+            Self::Irrevocable => "irrevocable",
+            Self::LastOwner => "last-owner",
+            Self::DaysAboveOwn => "more-days-than-own",
+        }
+    }
 }
 
 impl Roles {
@@ -121,15 +141,15 @@ impl Roles {
         }
     }
 
-    /// Whether nobody may take a role away.
+    /// Whether nobody may take a role away: it says so, or one that it includes does.
     #[must_use]
     pub fn is_irrevocable(&self, role: &RoleName) -> bool {
-        self.role(role).is_some_and(|role| role.irrevocable)
+        self.held(role).any(|(_, role)| role.irrevocable)
     }
 
     /// The roles that nobody may take away: their holders are a customer's owners.
     pub fn of_owners(&self) -> impl Iterator<Item = &RoleName> {
-        self.0.iter().filter(|(_, role)| role.irrevocable).map(|(name, _)| name)
+        self.0.keys().filter(|name| self.is_irrevocable(name))
     }
 
     /// The roles that a holder of `actor` may give.

@@ -60,7 +60,8 @@ use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
-use crate::state::ports::{Directory, Mailer, Store};
+use crate::state::people::{self, People};
+use crate::state::ports::{Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
@@ -108,6 +109,7 @@ pub struct Gateway {
     store: Arc<SqliteStore>,
     directory: Arc<TableDirectory>,
     sessions: Arc<Sessions>,
+    people: Arc<People>,
     journal: Arc<Journal>,
     login: Arc<LoginRoom>,
     limits: Arc<RateLimits>,
@@ -164,9 +166,25 @@ impl Gateway {
         let certificates = Arc::new(Certificates::new(clock, Arc::clone(&current), config.server.limits.certificates));
         let challenges = Arc::new(Challenges::default());
         let directory = Arc::new(TableDirectory::open(config, clock));
-        let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
         let journal = Arc::new(Journal::new(Arc::clone(&metrics), Arc::clone(&sqlite) as _));
+        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
+        let mailed = Arc::new(Notify::new());
+        let people = {
+            let port = Arc::clone(&https_port);
+            Arc::new(People::new(people::Parts {
+                current: Arc::clone(&current),
+                tables: Arc::clone(&directory) as _,
+                store: Arc::clone(&sqlite) as _,
+                journal: Arc::clone(&journal),
+                mailed: Arc::clone(&mailed),
+                origin_of: Box::new(move |host| match port.load(Ordering::Relaxed) {
+                    443 => format!("https://{host}"),
+                    port => format!("https://{host}:{port}"),
+                }),
+                clock,
+            }))
+        };
         let upstreams = Arc::new(Upstreams::new(Arc::clone(&metrics)));
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
@@ -174,7 +192,7 @@ impl Gateway {
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&current),
             Arc::clone(&store),
-            Arc::clone(&as_port),
+            Arc::clone(&people) as _,
             Arc::clone(&providers) as _,
             Arc::clone(&journal),
         ));
@@ -185,14 +203,14 @@ impl Gateway {
         let login = Arc::new(LoginRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
-            directory: as_port,
+            people: Arc::clone(&people),
             sessions: Arc::clone(&sessions),
             limits: Arc::clone(&limits),
             providers: Arc::clone(&providers),
             code_key,
             seal: Arc::clone(&seal),
             asked: Arc::new(Notify::new()),
-            mailed: Arc::new(Notify::new()),
+            mailed,
             metrics: Arc::clone(&metrics),
             journal: Arc::clone(&journal),
         });
@@ -203,6 +221,7 @@ impl Gateway {
             signer: Arc::clone(&signer),
             seal,
             journal: Arc::clone(&journal),
+            people: Arc::clone(&people),
         });
         let pages = login::router(Arc::clone(&login)).merge(portal::router(Arc::clone(&portal)));
         let hub = login::hub::router(Arc::clone(&login)).merge(portal::hub_router(portal));
@@ -236,7 +255,6 @@ impl Gateway {
             (console::router(Arc::clone(&room)), console::staff::router(room))
         };
 
-        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
         let corridor = Corridor {
             clock,
             sessions: Arc::clone(&sessions),
@@ -302,6 +320,7 @@ impl Gateway {
             store: sqlite,
             directory,
             sessions,
+            people,
             journal,
             login,
             limits,

@@ -1,18 +1,22 @@
 //! Records: what people decide about people's access, beside what tables say.
 //!
 //! A record is one person for one customer of one app. Staff make them in the console, customers' administrators on the team
-//! page. Each change is one transaction of the store that holds the rules which a race could break: the version that the change
-//! was made against, and that a customer keeps an owner.
+//! page. Each change is one transaction of the store that holds the rules which a race could break: the version that a change
+//! was made against, the record that lets its maker make it, how many people a customer may have, and that it keeps an owner.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::ports::{OutgoingMail, StoreError};
+use super::audit;
+use super::ports::{Directory, Known, OutgoingMail, StoreError, Unavailable};
+use crate::policy::{DaysBack, Grant};
 use crate::session::TokenHash;
 use crate::types::{AppName, CustomerId, DisplayName, Email, Language, RoleName};
 
 /// One person for one customer of one app.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Record {
     /// Its number, which it keeps.
     pub id: i64,
@@ -20,6 +24,8 @@ pub struct Record {
     pub version: i64,
     /// What it says.
     pub entry: Entry,
+    /// The name that its customer was given, where somebody gave one.
+    pub customer_name: Option<DisplayName>,
     /// How it stands.
     pub state: RecordState,
     /// Who made it.
@@ -31,7 +37,7 @@ pub struct Record {
 }
 
 /// What a record says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {
     /// The app.
     pub app: AppName,
@@ -39,18 +45,30 @@ pub struct Entry {
     pub customer: CustomerId,
     /// Who.
     pub email: Email,
+    /// What it does where no list names the person.
+    pub basis: Basis,
     /// The person's first name.
     pub first_name: Option<DisplayName>,
     /// The person's last name.
     pub last_name: Option<DisplayName>,
     /// As what.
     pub role: RoleName,
-    /// How many days back; `None` leaves it to the role.
-    pub days_back: Option<u32>,
+    /// How many days back; `None` leaves it to the role, or to the list that names the person.
+    pub days_back: Option<DaysBack>,
     /// Remarks, which only who looks after people sees.
     pub notes: Option<DisplayName>,
     /// The person's language.
     pub language: Option<Language>,
+}
+
+/// What a record does where no list names its person for its customer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Basis {
+    /// It lets the person in: somebody invited or added them.
+    Own,
+    /// It gives nothing: it only changes what an adjustable list gives. Whoever is removed from the table is out, whatever
+    /// somebody once wrote on top of it.
+    Adjusts,
 }
 
 /// How a record stands.
@@ -62,6 +80,8 @@ pub enum RecordState {
         expires: Timestamp,
         /// The hash of the token in its link, which only shows it.
         link: TokenHash,
+        /// When it was sent last.
+        sent: Timestamp,
     },
     /// It counts.
     Active,
@@ -69,16 +89,33 @@ pub enum RecordState {
     Suspended,
 }
 
-/// Who made or changed a record.
+impl RecordState {
+    /// The name of the first one.
+    pub const INVITED: &'static str = "invited";
+
+    /// The name in lines, answers and the database.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Invited { .. } => Self::INVITED,
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+/// Who made a record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Maker {
-    /// A member of staff, or whoever holds a token of theirs.
+    /// A member of staff, by address, or whoever holds a token of theirs, by its name.
     Staff(String),
     /// Somebody of the customer.
     Colleague(Email),
+    /// Somebody whose data was erased.
+    Erased,
 }
 
-/// A customer that people have made, or whose name they gave.
+/// A customer whose name somebody gave, or that somebody founded.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Organisation {
     /// The app.
@@ -87,30 +124,94 @@ pub struct Organisation {
     pub id: CustomerId,
     /// Its name.
     pub name: DisplayName,
-    /// Who made it, where somebody did.
+    /// Who founded it, where somebody did.
     pub founder: Option<Email>,
 }
 
-/// That a customer keeps an owner.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct KeepOwner {
-    /// The roles of owners.
-    pub roles: Vec<RoleName>,
-    /// Whether somebody is one by a table, whom no record can take away.
-    pub has_other: bool,
+/// One step of a change.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Makes a record; the customer may have at most so many.
+    Add {
+        /// What it says.
+        entry: Box<Entry>,
+        /// How it stands.
+        state: RecordState,
+        /// Who makes it.
+        by: Maker,
+        /// How many records its customer may have, this one among them.
+        most: u32,
+    },
+    /// Changes one.
+    Set {
+        /// Which.
+        id: i64,
+        /// The version that it is made against.
+        version: i64,
+        /// What it says from now on.
+        entry: Box<Entry>,
+        /// How it stands from now on.
+        state: RecordState,
+        /// Who answers for it from now on, where that is somebody else.
+        by: Option<Maker>,
+    },
+    /// Removes one.
+    Remove {
+        /// Which.
+        id: i64,
+        /// The version that was seen.
+        version: i64,
+    },
+    /// Keeps a customer's name; one that is there gets another, and keeps its founder.
+    Name(Organisation),
 }
 
-/// What became of a change.
+/// What has to hold for a change, and what is stored with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// The record that lets somebody make the change, with the version that was looked at: it must be there and active.
+    pub rests_on: Option<(i64, i64)>,
+    /// The customer that keeps an owner, if it has one.
+    pub owners: Option<&'a KeepOwner>,
+    /// Mails that are queued with it, each with the moment from which on it is of no use.
+    pub mails: &'a [(OutgoingMail, Timestamp)],
+    /// What the audit log keeps of it.
+    pub entries: &'a [audit::Entry],
+}
+
+/// That a customer keeps an owner, if it has one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeepOwner {
+    /// The app.
+    pub app: AppName,
+    /// The customer.
+    pub customer: CustomerId,
+    /// The roles of owners.
+    pub roles: Vec<RoleName>,
+    /// Whether a list that no record changes names one.
+    pub has_fixed: bool,
+    /// Whom adjustable lists name for the customer, and whether as an owner: so where no record says otherwise.
+    pub adjustable: Vec<(Email, bool)>,
+}
+
+/// What became of a change. Only [`Changed::Done`] leaves anything behind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Changed {
-    /// It is done, and this is how the record stands.
-    Done(Box<Record>),
-    /// It is gone, as was asked.
-    Removed,
-    /// There is no such record, or it is another's by now.
+    /// It is done.
+    Done {
+        /// How the records stand that were added or changed, in the order of the steps.
+        records: Vec<Record>,
+        /// [`RecordStore::record_changes`] before.
+        before: i64,
+        /// And after.
+        after: i64,
+    },
+    /// A record is gone.
     Gone,
-    /// Somebody else changed it meanwhile.
+    /// Somebody else changed a record meanwhile.
     Stale,
+    /// What let somebody make the change is not so any more.
+    Unfounded,
     /// The person has a record with this customer already.
     Known,
     /// The customer has as many people as it may have.
@@ -126,8 +227,12 @@ pub struct RecordFilter<'a> {
     pub app: Option<&'a AppName>,
     /// Of which customer.
     pub customer: Option<&'a CustomerId>,
+    /// Of which person.
+    pub email: Option<&'a Email>,
     /// Whose address or name has this in it.
     pub text: Option<&'a str>,
+    /// In which state, by its name.
+    pub state: Option<&'a str>,
     /// With numbers above this.
     pub after: i64,
     /// At most so many.
@@ -144,44 +249,33 @@ pub trait RecordStore: Send + Sync {
     /// One record.
     async fn record(&self, id: i64) -> Result<Option<Record>, StoreError>;
     /// The record that an invitation's link shows.
-    async fn record_by_link(&self, link: TokenHash) -> Result<Option<Record>, StoreError>;
-    /// Makes a record, and queues its mail in the same step.
-    async fn add_record(
-        &self,
-        entry: &Entry,
-        state: &RecordState,
-        by: &Maker,
-        most: u32,
-        mail: Option<(&OutgoingMail, Timestamp)>,
-        now: Timestamp,
-    ) -> Result<Changed, StoreError>;
-    /// Changes a record, made against a version of it, and queues a mail in the same step.
-    async fn change_record(
-        &self,
-        id: i64,
-        version: i64,
-        entry: &Entry,
-        state: &RecordState,
-        owners: &KeepOwner,
-        mail: Option<(&OutgoingMail, Timestamp)>,
-        now: Timestamp,
-    ) -> Result<Changed, StoreError>;
-    /// Removes a record.
-    async fn remove_record(&self, id: i64, version: i64, owners: &KeepOwner) -> Result<Changed, StoreError>;
+    async fn record_by_link(&self, app: &AppName, link: TokenHash) -> Result<Option<Record>, StoreError>;
+    /// Takes steps, all or none, in one transaction with what is stored along.
+    async fn change_records(&self, steps: &[Step], terms: Terms<'_>, now: Timestamp) -> Result<Changed, StoreError>;
     /// The name that a customer was given.
     async fn organisation(&self, app: &AppName, id: &CustomerId) -> Result<Option<Organisation>, StoreError>;
-    /// Keeps a customer's name; one that is there gets another.
-    async fn keep_organisation(&self, organisation: &Organisation, now: Timestamp) -> Result<(), StoreError>;
-    /// Makes a person an organisation of their own, in one step: the new customer, the person's record as its owner, those records that
-    /// go over to it, and the end of the person's record with the old customer.
-    async fn found(
-        &self,
-        organisation: &Organisation,
-        owner: &Entry,
-        leaving: Option<(i64, i64)>,
-        go_over: &[(i64, i64)],
-        owners: &KeepOwner,
-        mails: &[(OutgoingMail, Timestamp)],
-        now: Timestamp,
-    ) -> Result<Changed, StoreError>;
+    /// How often records were changed, by whomever: another process, or a hand that erases all that is held of a person.
+    async fn record_changes(&self) -> Result<i64, StoreError>;
+}
+
+/// What the tables say, for those who put records beside it.
+#[async_trait]
+pub trait Tables: Directory {
+    /// All that the tables say of one person, also where a list cannot be asked ([`Known::missing`]). With `is_recorded`, the
+    /// answer that nothing is said of the person is remembered for as long as one that something is: a source in trouble is
+    /// then bridged for them as for people of the table. Strangers leave nothing behind.
+    async fn told(&self, app: &AppName, email: &Email, is_recorded: bool) -> Result<Arc<Known>, Unavailable>;
+    /// Whom the tables name for one customer, at most so many.
+    async fn of_customer(&self, app: &AppName, customer: &CustomerId, most: usize) -> Named;
+}
+
+/// Whom the tables name for one customer.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// The people; who is ambiguous is not among them.
+    pub people: Vec<Grant>,
+    /// Lists that cannot be asked, by name, and why: whom they name is missing.
+    pub unasked: Vec<(String, String)>,
+    /// Whether there are more.
+    pub is_cut: bool,
 }

@@ -18,6 +18,7 @@ pub mod network;
 pub mod nominated;
 pub mod onboarding;
 pub mod open_requests;
+pub mod people;
 pub mod personal;
 pub mod ports;
 pub mod proof;

@@ -12,7 +12,7 @@ use crate::policy::Grant;
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
-use crate::types::{AppName, Email, HostName, ProviderName, Secret};
+use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Secret};
 
 /// What must survive `kill -9`: sessions, log-in attempts, outgoing mail, keys. When a call returns `Ok`, its change is on
 /// disk.
@@ -324,14 +324,21 @@ pub trait Directory: Send + Sync {
     /// When a source cannot be read, what is known of this person there is older than `max_stale`, and no other list lets
     /// the person enter.
     async fn known(&self, app: &AppName, email: &Email) -> Result<Arc<Known>, Unavailable>;
-    /// A number that is another one whenever an app's tables have changed at once, and so answers from before count no more.
-    fn epoch(&self, app: &AppName) -> u64;
+    /// What a person would be granted by accepting the invitations that are good now. It counts for nothing until then: whoever
+    /// comes to accept one is let in to do so.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    async fn invited(&self, app: &AppName, email: &Email) -> Result<Vec<Arc<Grant>>, Unavailable>;
+    /// A number that is another one whenever what is known of a person in an app may have changed at once, and so answers from
+    /// before count no more.
+    fn epoch(&self, app: &AppName, email: &Email) -> u64;
     /// Whether any table of an app can be asked, whoever the person is.
     fn is_available(&self, app: &AppName) -> bool;
 }
 
-/// What the tables say of one person in one app.
-#[derive(Debug)]
+/// What the tables, and what people decided, say of one person in one app.
+#[derive(Clone, Debug)]
 pub struct Known {
     /// The grants; none means that the person may not enter.
     pub grants: Vec<Arc<Grant>>,
@@ -340,6 +347,18 @@ pub struct Known {
     /// Why this may not be all: a list that cannot be asked, and of which nothing is known that is young enough. What it
     /// would grant is not among the grants, and nobody may be told that they do not have it.
     pub missing: Option<Unavailable>,
+    /// The lists, by name, of which that is so.
+    pub unasked: Vec<String>,
+    /// The customers that several rows name the person for, so that none of them counts.
+    pub ambiguous: Vec<CustomerId>,
+}
+
+impl Known {
+    /// All of these, for certain.
+    #[must_use]
+    pub const fn of(grants: Vec<Arc<Grant>>, fresh_until: Timestamp) -> Self {
+        Self { grants, fresh_until, missing: None, unasked: Vec::new(), ambiguous: Vec::new() }
+    }
 }
 
 /// The tables cannot be asked.

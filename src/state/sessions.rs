@@ -147,7 +147,9 @@ impl Sessions {
         if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
             return Ok(None);
         }
-        if live.as_ref().is_some_and(|live| !live.is_fresh(site, self.directory.epoch(&site.app.name), now)) {
+        let is_old =
+            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now);
+        if live.as_ref().is_some_and(is_old) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
             live = self.fill(id, site, now, None).await?;
@@ -289,7 +291,7 @@ impl Sessions {
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
-        let epoch = self.directory.epoch(&app.name);
+        let epoch = self.directory.epoch(&app.name, &record.email);
         let Granted { grants, fresh_until, missing } = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
         let choice = choose(&grants, pinned, record.customer.as_ref());
@@ -374,11 +376,15 @@ impl Sessions {
     /// # Errors
     /// When the tables cannot be asked.
     pub async fn may_enter(&self, site: &Site, email: &Email, links: &[Link]) -> Result<bool, Unavailable> {
-        let granted = self.granted(site, email, links).await?;
-        let may_enter = !matches!(choose(&granted.grants, site.domain.customer.as_ref(), None), Choice::None(_));
-        match granted.missing {
-            Some(missing) if !may_enter => Err(missing),
-            _ => Ok(may_enter),
+        let pinned = site.domain.customer.as_ref();
+        let is_let_in = |grants: &[Arc<Grant>]| !matches!(choose(grants, pinned, None), Choice::None(_));
+        let granted = self.granted(site, email, links).await;
+        match granted {
+            Ok(granted) if is_let_in(&granted.grants) => return Ok(true),
+            // Whoever is invited comes to accept; `login` does that once they have proven who they are.
+            _ if is_let_in(&self.directory.invited(&site.app.name, email).await?) => return Ok(true),
+            Ok(Granted { missing: Some(missing), .. }) | Err(missing) => Err(missing),
+            Ok(_) => Ok(false),
         }
     }
 
@@ -569,7 +575,7 @@ impl Sessions {
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         let is_fresh = current
             .site(&live.record.host)
-            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name), now));
+            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now));
         if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
             return false;
         }

@@ -14,6 +14,7 @@ mod once;
 mod open;
 mod outbox;
 mod passkeys;
+mod records;
 mod personal;
 mod seal;
 mod secrets;
@@ -26,6 +27,8 @@ mod suite;
 mod suite_of_domains;
 #[cfg(test)]
 mod suite_of_ends;
+#[cfg(test)]
+mod suite_of_records;
 #[cfg(test)]
 mod tests;
 

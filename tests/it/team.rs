@@ -84,7 +84,7 @@ fn plan() -> Plan {
     House::plan(TEAM)
         .file("people.csv", PEOPLE)
         .file("fixed.csv", FIXED)
-        .login("mails_per_address = 1000\nmails_per_client = 1000\nmails_per_app = 10000\ntries_per_client = 10000")
+        .login("mails_per_address = 1000\nmails_per_app = 10000\ntries_per_client = 10000")
 }
 
 async fn logged_in(house: &House, name: &str) -> Browser {
@@ -118,7 +118,7 @@ fn invitation(mail: &Mail) -> String {
 }
 
 /// Changes the gateway's store from beside it.
-async fn in_store(house: &House, statement: &str) {
+async fn in_store(house: &House, statement: &'static str) {
     let options = SqliteConnectOptions::new().filename(house.dir.path().join("data/store.db"));
     let mut database = options.busy_timeout(std::time::Duration::from_secs(20)).connect().await.expect("it opens");
     database.execute(statement).await.expect("it can be changed");

@@ -111,7 +111,8 @@ impl<'a> Desk<'a> {
     /// The roles that may be given here, the least first: as they stand on the ladder, a role after those it includes.
     fn role_views(&self) -> Vec<RoleView> {
         let mut roles: Vec<&RoleName> = self.roles().givable(self.plan, &self.grant.role).collect();
-        roles.sort_by_cached_key(|role| roles.iter().filter(|other| self.roles().holds(role, other)).count());
+        let all = self.roles();
+        roles.sort_by_cached_key(|role| all.0.keys().filter(|other| all.holds(role, other)).count());
         roles.into_iter().map(|role| RoleView { name: role.to_string(), title: self.title(role).to_owned() }).collect()
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::super::network::Network;
-use super::{Actor, Scene};
+use super::{Actor, Deed, Scene};
 use crate::session::SessionId;
 use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Way};
 
@@ -206,6 +206,17 @@ pub enum Event<'a> {
     PersonExported(&'a Email),
     /// All that is held of a person was erased.
     PersonErased(&'a Email),
+    /// Something became of a person's record.
+    Record {
+        /// What.
+        deed: Deed,
+        /// Whose.
+        email: &'a Email,
+        /// For which customer.
+        customer: &'a CustomerId,
+        /// What it says or what is other than before: roles, days and states, and nobody's name.
+        detail: Option<&'a str>,
+    },
 }
 
 /// What a line may tell beside its scene.
@@ -228,7 +239,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 37] = [
+pub const EVENTS: [&str; 48] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -254,6 +265,17 @@ pub const EVENTS: [&str; 37] = [
     "identity_remembered",
     "identity_conflict",
     "provider_refused",
+    "record_made",
+    "record_changed",
+    "record_removed",
+    "invited",
+    "invitation_resent",
+    "invitation_withdrawn",
+    "invitation_accepted",
+    "member_left",
+    "member_parted",
+    "organisation_founded",
+    "record_handed_over",
     "started",
     "stopped",
     "handed_over",
@@ -327,6 +349,7 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "identity_remembered",
             Self::IdentityConflict { .. } => "identity_conflict",
             Self::ProviderRefused { .. } => "provider_refused",
+            Self::Record { deed, .. } => deed.name(),
             Self::Started(_) => "started",
             Self::Stopped => "stopped",
             Self::HandedOver => "handed_over",
@@ -370,6 +393,7 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "a person at a provider is remembered",
             Self::IdentityConflict { .. } => "the address is another person's at the provider",
             Self::ProviderRefused { .. } => "a provider's answer was not believed",
+            Self::Record { deed, .. } => deed.sentence(),
             Self::Started(_) => "the gateway serves",
             Self::Stopped => "the gateway serves no longer",
             Self::HandedOver => "the gateway handed over to a new process",
@@ -396,7 +420,8 @@ impl<'a> Event<'a> {
                 | Self::BrowserKnown(email)
                 | Self::PasskeyUsed(email)
                 | Self::IdentityRemembered { email, .. }
-                | Self::IdentityConflict { email, .. },
+                | Self::IdentityConflict { email, .. }
+                | Self::Record { deed: Deed::Accepted, email, .. },
             ) => Actor::Person(email),
             (actor, _) => actor,
         }
@@ -448,6 +473,9 @@ impl<'a> Event<'a> {
             }
             Self::ProviderRefused { provider, reason } => {
                 Facts { provider: Some(provider), reason: Some(reason), ..none }
+            }
+            Self::Record { email, customer, detail, .. } => {
+                Facts { email: Some(email), customer: Some(customer), detail, ..none }
             }
             Self::Started(detail)
             | Self::Reloaded(detail)
