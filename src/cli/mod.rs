@@ -1,17 +1,24 @@
 //! The command line: what can be asked of the gateway, one file a command.
 
 mod advice;
+mod api;
+mod audit;
+mod beside;
 mod ca;
 mod check;
 mod diff;
 mod domains;
-mod explain;
-mod impact;
+pub(crate) mod explain;
+pub(crate) mod impact;
 mod paint;
 mod person;
+mod records;
 mod register;
 mod reload;
 mod serve;
+mod sessions;
+mod table;
+mod token;
 mod upgrade;
 
 use std::io::Write as _;
@@ -21,6 +28,10 @@ use std::process::ExitCode;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+pub use self::api::ApiArgs;
+pub use self::audit::{AuditAction, AuditFilter};
+pub use self::sessions::{GrantsArgs, SessionsAction};
+pub use self::token::TokenAction;
 use crate::config::ConfigErrors;
 use crate::server::Given;
 use crate::telemetry::{self, LogFormat};
@@ -87,6 +98,17 @@ pub enum Command {
     /// Asks its admin listener, which answers with what changed, or with everything that is wrong; then the config from before goes
     /// on. Exits with 0, and with 2 when the config was refused.
     Reload(ReloadArgs),
+    /// List who may enter an app, by the tables and the workspace
+    Grants(GrantsArgs),
+    /// List sessions, and end them
+    #[command(subcommand)]
+    Sessions(SessionsAction),
+    /// List, export and verify the audit log
+    #[command(subcommand)]
+    Audit(AuditAction),
+    /// Make, list and revoke tokens of the API
+    #[command(subcommand)]
+    Token(TokenAction),
     /// Show what the store knows of an address: sessions, identities at providers, passkeys; and forget it
     ///
     /// Works beside a running gateway. What the customer tables say of an address is told by `explain`.
@@ -216,13 +238,17 @@ pub struct ReloadArgs {
 
 /// What `person` is asked.
 #[derive(Args, Clone, Debug)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub struct PersonArgs {
     /// Which config file.
     #[command(flatten)]
     pub config: ConfigArgs,
     /// The person's address
-    #[arg(short, long, value_name = "ADDRESS")]
-    pub email: String,
+    #[arg(short, long, value_name = "ADDRESS", required = true)]
+    pub email: Option<String>,
+    /// All that is held of a person.
+    #[command(subcommand)]
+    pub action: Option<PersonAction>,
     /// Forget who the address is at providers: the next to come with it is remembered anew
     #[arg(long)]
     pub forget_identities: bool,
@@ -232,6 +258,35 @@ pub struct PersonArgs {
     /// End all sessions of the address
     #[arg(long)]
     pub end_sessions: bool,
+}
+
+/// What can be done with all that is held of a person.
+#[derive(Clone, Debug, Subcommand)]
+pub enum PersonAction {
+    /// Write all that is held of a person to stdout, as JSON
+    Export {
+        /// Which gateway.
+        #[command(flatten)]
+        api: ApiArgs,
+        /// The person's address
+        #[arg(value_name = "EMAIL")]
+        email: String,
+    },
+    /// Erase all that is held of a person, and end their sessions
+    ///
+    /// What customer tables say stays, for it is not ours: take the person out there first, or they may log in again. In the audit
+    /// log their entries stay, and name nobody any more.
+    Erase {
+        /// Which gateway.
+        #[command(flatten)]
+        api: ApiArgs,
+        /// The person's address
+        #[arg(value_name = "EMAIL")]
+        email: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// What `domains` is asked.
@@ -363,6 +418,10 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Check(args) => block_on(check::run(args))?,
         Command::Explain(args) => block_on(explain::run(args))?,
         Command::Impact(args) => block_on(impact::run(args))?,
+        Command::Grants(args) => block_on(sessions::grants(args))?,
+        Command::Sessions(action) => block_on(sessions::run(action))?,
+        Command::Audit(action) => block_on(audit::run(action))?,
+        Command::Token(action) => block_on(token::run(action))?,
         Command::Person(args) => block_on(person::run(args))?,
         Command::Domains(args) => block_on(domains::run(args))?,
         Command::Schema => {

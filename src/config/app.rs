@@ -16,8 +16,8 @@ use super::nearest::did_you_mean;
 use super::{App, AppKind, Domain, Limits, Provider, Source, SourceKind, Ways, console, rules, team, upstream, ways};
 use crate::pages::Brand;
 use crate::policy::{
-    AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, Role, Roles,
-    Scope, TeamPlan, Template, WorkspaceGroups, WorkspaceUser,
+    AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, PortalRight, Preset,
+    PreviewPlan, Role, Roles, Scope, TeamPlan, Template, WorkspaceGroups, WorkspaceUser,
 };
 use crate::types::{
     Ambiguity, AppName, Color, ColumnName, CustomerId, DisplayName, Email, HostName, PathAllowances, RoleName,
@@ -73,6 +73,7 @@ fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
     let mut staff = Staff::new();
     let apps = || file.app.keys().map(|name| name.value.as_str());
     for user in &file.workspace.user {
+        check_previews(builder, file, &user.preview, &user.roles);
         let email = parse_email(builder, &user.email);
         let name = user.name.as_ref().and_then(|name| builder.text(name)).and_then(|name| DisplayName::new(&name));
         for (app_name, role_name) in &user.roles {
@@ -87,7 +88,8 @@ fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
             }
             let role = role_of(builder, role_name, &app_name.value, file);
             if let (Some(email), Some(role)) = (&email, role) {
-                let user = WorkspaceUser { name: name.clone(), role };
+                let preview = user.preview.iter().any(|app| app.value == app_name.value);
+                let user = WorkspaceUser { name: name.clone(), role, preview };
                 if staff.entry(app_name.value.clone()).or_default().insert(email.clone(), user).is_some() {
                     builder.problem(
                         &user_span(&user_email(file, email)),
@@ -99,6 +101,24 @@ fn workspace(builder: &mut Builder<'_>, file: &ConfigFile) -> Staff {
         }
     }
     staff
+}
+
+/// Whoever may preview an app has a role in it: a preview is begun from the app itself. The console has no customers to see it.
+pub(super) fn check_previews(
+    builder: &mut Builder<'_>,
+    file: &ConfigFile,
+    apps: &[Text],
+    roles: &BTreeMap<Text, Text>,
+) {
+    let is_console = |app: &Text| file.console.is_some() && app.value == console::NAME;
+    let has_role = |app: &&Text| roles.contains_key(app.value.as_str()) && !is_console(app);
+    for app in apps.iter().filter(|app| !has_role(app)) {
+        let what = format!("`preview` names the app `{}`, in which there is no role here", app.value);
+        let known = roles.keys().map(|name| name.value.as_str());
+        let help =
+            did_you_mean(&app.value, known, &format!("add it to `roles`, such as {{ {} = \"ROLE\" }}", app.value));
+        builder.problem(&app.span, what, help);
+    }
 }
 
 fn user_email<'a>(file: &'a ConfigFile, email: &Email) -> Option<&'a Text> {
@@ -177,9 +197,13 @@ impl AppBuilder<'_> {
             None if file.role.is_empty() => RoleName::parse("user").ok(),
             None => None,
         };
-        let team = lift(file.team.as_ref().map(|team| self.team(builder, team, &roles)));
+        let team = lift(file.team.as_ref().map(|team| self.team(builder, team)));
         let lists: Vec<_> = file.customers.iter().filter_map(|list| self.list(builder, list)).collect();
         let time_zone = self.time_zone(builder);
+        let preview = PreviewPlan {
+            writes: file.preview_writes.unwrap_or(false),
+            max_role: file.preview_max_role.as_ref().and_then(|role| self.role(builder, role)),
+        };
         let identity = self.identity(builder, &file.identity);
         let request_headers = headers(builder, &file.request_headers);
         let response_headers = headers(builder, &file.response_headers);
@@ -194,6 +218,7 @@ impl AppBuilder<'_> {
                 default_role,
                 workspace: staff,
                 workspace_groups,
+                preview,
                 time_zone,
                 team: team?,
             },
@@ -255,6 +280,9 @@ impl AppBuilder<'_> {
         let mut roles = Roles::default();
         let attributes = self.attributes();
         for (name, file) in &self.file.role {
+            if self.file.team.is_none() {
+                team::check_rights(builder, &file.portal, &self.name.value);
+            }
             let role = Role {
                 title: file.title.as_ref().and_then(|text| role_title(builder, text)),
                 includes: file.includes.iter().filter_map(|name| self.role(builder, name)).collect(),
@@ -289,11 +317,13 @@ impl AppBuilder<'_> {
         role_of(builder, name, &self.name.value, self.config)
     }
 
-    fn team(&self, builder: &mut Builder<'_>, file: &TeamFile, roles: &Roles) -> Option<TeamPlan> {
+    fn team(&self, builder: &mut Builder<'_>, file: &TeamFile) -> Option<TeamPlan> {
         let mut role = |text: &Text| self.role(builder, text);
         let max_role = lift(file.max_role.as_ref().map(&mut role));
         let owner_role = lift(file.owner_role.as_ref().map(&mut role));
-        team::plan(builder, file, roles, max_role?, owner_role?)
+        let mut rights = self.file.role.values().flat_map(|role| &role.portal);
+        let independent = rights.find(|right| right.value == PortalRight::Independent.name());
+        team::plan(builder, file, independent, max_role?, owner_role?)
     }
 
     fn list(&self, builder: &mut Builder<'_>, list: &At<CustomerListFile>) -> Option<CustomerList> {

@@ -145,6 +145,7 @@ impl Builder<'_> {
         let session = SessionLimits {
             idle: self.duration(file.session.idle.as_ref(), Duration::from_secs(12 * 3600)),
             absolute: self.duration(file.session.absolute.as_ref(), Duration::from_secs(7 * 24 * 3600)),
+            preview: self.preview_time(file.session.preview.as_ref()),
         };
         let sources: Vec<Source> =
             file.source.iter().filter_map(|(name, source)| sources::build(self, name, source)).collect();
@@ -272,6 +273,16 @@ impl Builder<'_> {
             self.problem(&text.span, what, "give the hub a host name of its own");
         }
         Some(host)
+    }
+
+    /// How long a preview lasts: nobody looks through another's eyes for long without saying so again.
+    fn preview_time(&mut self, text: Option<&Text>) -> Duration {
+        const MOST: Duration = Duration::from_secs(30 * 60);
+        let time = self.duration(text, MOST);
+        if let Some(text) = text.filter(|_| time > MOST) {
+            self.problem(&text.span, "a preview lasts 30 minutes at most", "write \"30m\" or less");
+        }
+        time.min(MOST)
     }
 
     /// An app that is entered by mail needs `[mail]`.

@@ -11,7 +11,9 @@ use super::builder::Builder;
 use super::file::{At, ConsoleFile};
 use super::upstream::{Balance, Ejection, HostHeader, Prefix, Upstream, UpstreamProtocol};
 use super::{App, AppKind, Domain, Provider, ways};
-use crate::policy::{AppPolicy, Effect, IdentityPlan, Preset, Role, Roles, Rule, WorkspaceGroups, WorkspaceUser};
+use crate::policy::{
+    AppPolicy, Effect, IdentityPlan, Preset, PreviewPlan, Role, Roles, Rule, WorkspaceGroups, WorkspaceUser,
+};
 use crate::types::{AppName, Email, HostName, PathAllowances, RoleName};
 
 /// The name under which staff have a role here.
@@ -62,6 +64,7 @@ pub(super) fn build(
             default_role: None,
             workspace: staff,
             workspace_groups,
+            preview: PreviewPlan::default(),
             time_zone: jiff::tz::TimeZone::UTC,
             team: None,
         },

@@ -258,6 +258,8 @@ pub(super) struct SessionFile {
     pub(super) idle: Option<Text>,
     /// In all.
     pub(super) absolute: Option<Text>,
+    /// A preview: "30m" when left out, which is the most.
+    pub(super) preview: Option<Text>,
 }
 
 /// The audit log.
@@ -344,6 +346,10 @@ pub(super) struct AppFile {
     /// Tables that name further domains.
     #[serde(default)]
     pub(super) domains_from: Vec<At<DomainTableFile>>,
+    /// Whether previews may also change something; they only read when left out.
+    pub(super) preview_writes: Option<bool>,
+    /// The highest role that can be previewed; any, when left out.
+    pub(super) preview_max_role: Option<Text>,
     /// Customer lists.
     #[serde(default)]
     pub(super) customers: Vec<At<CustomerListFile>>,
@@ -638,6 +644,9 @@ pub(super) struct WorkspaceGroupFile {
     /// A role per app.
     #[serde(default)]
     pub(super) roles: BTreeMap<Text, Text>,
+    /// Apps that its people may see as their customers do.
+    #[serde(default)]
+    pub(super) preview: Vec<Text>,
 }
 
 /// A member of staff.
@@ -651,6 +660,9 @@ pub(super) struct WorkspaceUserFile {
     /// A role per app.
     #[serde(default)]
     pub(super) roles: BTreeMap<Text, Text>,
+    /// Apps that the person may see as their customers do.
+    #[serde(default)]
+    pub(super) preview: Vec<Text>,
 }
 
 /// The JSON Schema of the config file, for editors.

@@ -60,6 +60,52 @@ pub fn admin(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<Strin
     address.parse().ok()
 }
 
+/// The name of the file with the way in for commands on the same machine.
+const ACCESS: &str = "api.json";
+
+/// Where the running gateway's admin listener is, and a token for it.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Access {
+    /// The listener's address.
+    pub address: SocketAddr,
+    /// The token.
+    pub token: String,
+}
+
+/// The folder of the running gateway's data, by a config's text, which need not be one that builds.
+#[must_use]
+pub fn data(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let table: toml::Table = text.parse().ok()?;
+    let data = super::secret::fill(table.get("server")?.get("data")?.as_str()?, environment).ok()?;
+    Some(path.parent().unwrap_or(Path::new("")).join(data))
+}
+
+/// The way in that a running gateway has left in its data folder.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn access(data: &Path) -> io::Result<Access> {
+    Ok(serde_json::from_slice(&std::fs::read(data.join(ACCESS))?)?)
+}
+
+/// Leaves the way in, for the gateway's own user alone.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn leave_access(data: &Path, access: &Access) -> io::Result<()> {
+    // Made with mode 0600, and renamed when it is whole.
+    let mut file = tempfile::NamedTempFile::new_in(data)?;
+    file.write_all(&serde_json::to_vec(access)?)?;
+    file.persist(data.join(ACCESS)).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// There is no way in any more.
+pub fn forget_access(data: &Path) {
+    // It may never have been there; and what it says opens nothing where nobody listens.
+    let _ = std::fs::remove_file(data.join(ACCESS));
+}
+
 /// The config that was last started with, built anew, and the path of its file.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::app::{is_app, role_of};
+use super::app::{check_previews, is_app, role_of};
 use super::builder::{Builder, lift};
 use super::either::SecretFile;
 use super::error::Problem;
@@ -197,15 +197,19 @@ fn not_empty(builder: &mut Builder<'_>, text: &Text, what: &str) -> Option<Strin
 pub(super) fn workspace_groups(builder: &mut Builder<'_>, file: &ConfigFile, app: &str) -> Option<WorkspaceGroups> {
     let staff = file.workspace.oidc.as_ref()?;
     let mut roles: Vec<(String, RoleName)> = Vec::new();
+    let mut preview = Vec::new();
     for group in &staff.group {
         if let Some(role) = group.roles.get(app)
             && let Some(role) = role_of(builder, role, app, file)
         {
             roles.push((group.name.value.clone(), role));
+            if group.preview.iter().any(|name| name.value == app) {
+                preview.push(group.name.value.clone());
+            }
         }
     }
     let provider = ProviderName::parse(&staff.provider.value).ok()?;
-    (!roles.is_empty()).then_some(WorkspaceGroups { provider, roles })
+    (!roles.is_empty()).then_some(WorkspaceGroups { provider, roles, preview })
 }
 
 /// What is wrong with `[workspace.oidc]` whatever the app.
@@ -220,6 +224,9 @@ pub(super) fn check_workspace(builder: &mut Builder<'_>, file: &ConfigFile) {
     if staff.group.is_empty() {
         let help = "add `[[workspace.oidc.group]]` with `name` and `roles = { APP = \"ROLE\" }`";
         builder.problem(&staff.provider.span, "no group of the provider has a role anywhere", help);
+    }
+    for group in &staff.group {
+        check_previews(builder, file, &group.preview, &group.roles);
     }
     for app in staff.group.iter().flat_map(|group| group.roles.keys()) {
         if !is_app(file, &app.value) {

@@ -1,11 +1,15 @@
-//! The admin listener: health, readiness, metrics, and reloads of the config.
+//! The admin listener: health, readiness, metrics, and the API.
 //!
-//! It is a socket of its own, meant for a private address. Nothing secret is told here; still, a page in somebody's browser
-//! has no business with it, so only requests that name it by address or `localhost` are answered.
+//! It is a socket of its own, meant for a private address. Health, readiness and metrics tell nothing secret, and are open; the API
+//! takes a token. A page in somebody's browser has no business with either, so only requests that name the listener by address or
+//! `localhost` are answered.
 
+mod api;
 mod domains;
+mod door;
 mod onboarding;
 mod reload;
+mod services;
 pub mod staff;
 
 use std::fmt::Write as _;
@@ -18,21 +22,27 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get};
 use prometheus::TextEncoder;
 use serde_json::json;
 
+use crate::state::audit::{AuditStore, Journal};
 use crate::state::certificates::Certificates;
+use crate::state::clock::Clock;
 use crate::state::counters::ListenerCounters;
 use crate::state::health::{ServerState, SourceHealth, SourceState, UpstreamHealth};
+use crate::state::listing::Listing;
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
 use crate::state::nominated::Nominations;
 use crate::state::onboarding::Domains;
+use crate::state::personal::PersonalStore;
 use crate::state::ports::Store;
 use crate::state::proof::WaitingRoom;
 use crate::state::reloads::Reloads;
+use crate::state::sessions::Sessions;
 use crate::state::snapshot::Current;
+use crate::state::tokens::TokenStore;
 
 /// What the console tells of.
 pub struct ConsoleRoom {
@@ -62,21 +72,46 @@ pub struct ConsoleRoom {
     pub domains: Arc<dyn Domains>,
     /// Whether the gateway is about to stop.
     pub stopping: Arc<AtomicBool>,
+    /// The clock.
+    pub clock: Clock,
+    /// The audit log, to write.
+    pub journal: Arc<Journal>,
+    /// The audit log, to read.
+    pub audit: Arc<dyn AuditStore>,
+    /// Tokens of the API.
+    pub tokens: Arc<dyn TokenStore>,
+    /// What is held of people.
+    pub personal: Arc<dyn PersonalStore>,
+    /// Lists of what the store has.
+    pub listing: Arc<dyn Listing>,
+    /// The sessions.
+    pub sessions: Arc<Sessions>,
+    /// What takes the tables and the whole config.
+    pub services: Arc<dyn Services>,
+    /// What the API has.
+    pub api: Operations,
 }
+
+use self::door::Door;
+
+pub use self::api::{Client, Operations, document as openapi};
+pub use self::services::{ExplainQuestion, NoAnswer, NoImpact, Services};
 
 type Room = State<Arc<ConsoleRoom>>;
 
-/// The console's routes.
-pub fn router(room: Arc<ConsoleRoom>) -> Router {
+/// The console's routes at the admin listener. `own` are log-in and the person's own pages, as everywhere.
+pub fn router(room: Arc<ConsoleRoom>, own: Router) -> Router {
+    let staff = staff::router(Arc::clone(&room));
+    let door = Router::new().fallback(door::enter).with_state(Arc::new(Door { room: Arc::clone(&room), own, staff }));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .route("/api/v1/reload", post(reload::reload))
-        .route("/api/v1/domains", get(onboarding::list))
-        .route("/api/v1/domains/{host}", get(onboarding::one))
-        .layer(middleware::from_fn(only_by_address))
+        .route("/api", any(api::answer))
+        .route("/api/{*rest}", any(api::answer))
         .with_state(room)
+        .fallback_service(door)
+        .layer(middleware::from_fn(only_by_address))
 }
 
 /// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
@@ -90,7 +125,11 @@ async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Re
     if name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok() {
         return next.run(request).await;
     }
-    (StatusCode::MISDIRECTED_REQUEST, "ask by IP address or localhost\n").into_response()
+    let is_api = request.uri().path().starts_with("/api/");
+    match is_api {
+        true => api::misdirected(),
+        false => (StatusCode::MISDIRECTED_REQUEST, "ask by IP address or localhost\n").into_response(),
+    }
 }
 
 /// 503 when requests cannot be served rightly: the store fails, a source lets nobody in, or the gateway is stopping. A source
@@ -265,3 +304,7 @@ async fn metrics(State(room): Room) -> Response {
     domains::write(&mut text, &room);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
 }
+
+#[cfg(test)]
+#[path = "openapi_tests.rs"]
+mod tests;

@@ -1,71 +1,7 @@
-//! How domains stand: the list, one of them, and the gauges.
+//! How domains stand: the gauges.
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
-use serde_json::json;
-
-use super::{ConsoleRoom, Room};
-use crate::state::onboarding::{DomainRow, Standing};
-use crate::types::{AppName, HostName};
-
-/// Domains on a page, if nothing else is asked for.
-const LIMIT: usize = 100;
-/// Domains on a page at most.
-const MOST: usize = 1000;
-
-/// Which part of the list is asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Part {
-    after: Option<String>,
-    limit: Option<usize>,
-    state: Option<String>,
-}
-
-fn refuse(status: StatusCode, problem: String) -> Response {
-    (status, Json(json!({ "problem": problem }))).into_response()
-}
-
-/// A page of the list, in the order of names. `next` is the `after` of the page that follows.
-pub(super) async fn list(
-    State(room): Room,
-    part: Result<Query<Part>, axum::extract::rejection::QueryRejection>,
-) -> Response {
-    let Ok(Query(part)) = part else {
-        return refuse(StatusCode::BAD_REQUEST, "there are `after`, `limit` and `state`".to_owned());
-    };
-    let after = match part.after.as_deref().map(HostName::parse).transpose() {
-        Ok(after) => after,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, format!("`after`: {error}")),
-    };
-    let state = match part.state.as_deref().map(|name| Standing::parse(name).ok_or(name)).transpose() {
-        Ok(state) => state,
-        Err(_) => {
-            let names = Standing::ALL.map(Standing::name).join(", ");
-            return refuse(StatusCode::BAD_REQUEST, format!("`state`: there are {names}"));
-        }
-    };
-    let limit = part.limit.unwrap_or(LIMIT).clamp(1, MOST);
-    let rows = room.domains.page(after.as_ref(), limit, state).await;
-    let next = if rows.len() < limit { None } else { rows.last().map(|row| row.host.to_string()) };
-    let rows: Vec<_> = rows.iter().map(DomainRow::to_json).collect();
-    Json(json!({ "domains": rows, "next": next })).into_response()
-}
-
-/// One domain.
-pub(super) async fn one(State(room): Room, Path(host): Path<String>) -> Response {
-    let row = match HostName::parse(&host) {
-        Ok(host) => room.domains.one(&host).await,
-        Err(_) => None,
-    };
-    match row {
-        Some(row) => Json(row.to_json()).into_response(),
-        None => refuse(StatusCode::NOT_FOUND, "no app has this domain".to_owned()),
-    }
-}
+use super::ConsoleRoom;
+use crate::types::AppName;
 
 /// Sets the gauges.
 pub(super) async fn count(room: &ConsoleRoom) {

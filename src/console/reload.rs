@@ -1,37 +1,8 @@
-//! `POST /api/v1/reload`, and what `/metrics` tells of reloads.
+//! What `/metrics` tells of reloads.
 
 use std::fmt::Write as _;
 
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde_json::json;
-
-use super::Room;
-use crate::state::reloads::{Outcome, Standing};
-
-/// Reloads the config, and answers when that is done: 200 with what changed, or 422 with everything that is wrong.
-pub(super) async fn reload(State(room): Room, headers: HeaderMap) -> Response {
-    // A page in somebody's browser may send a POST here, but not one without these.
-    if headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site") {
-        return (StatusCode::FORBIDDEN, "not from a web page\n").into_response();
-    }
-    match room.reloads.ask().await {
-        Some(Outcome::Done(changes)) => {
-            let status = if changes.is_empty() { "unchanged" } else { "reloaded" };
-            axum::Json(json!({"status": status, "changes": changes})).into_response()
-        }
-        Some(Outcome::Refused(problems)) => {
-            let body = json!({"status": "refused", "problems": problems});
-            (StatusCode::UNPROCESSABLE_ENTITY, axum::Json(body)).into_response()
-        }
-        None => {
-            let body =
-                json!({"status": "busy", "problems": ["too many reloads are asked for, or the gateway is stopping"]});
-            (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
-        }
-    }
-}
+use crate::state::reloads::Standing;
 
 /// Appends what is counted of reloads.
 pub(super) fn write_metrics(text: &mut String, standing: &Standing) {

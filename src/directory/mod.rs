@@ -25,6 +25,8 @@ mod pool;
 mod postgres;
 mod question;
 mod report;
+mod by_beginning;
+mod search;
 mod source;
 mod sqlite;
 mod standing;

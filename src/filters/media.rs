@@ -108,6 +108,16 @@ impl ContentType {
     }
 }
 
+impl ContentType {
+    /// Whether it can be read, being of a kind that is.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn readable(&self) -> Result<(), Unfilterable> {
+        self.trouble.clone().map_or(Ok(()), Err)
+    }
+}
+
 /// What a rule's filters do with an answer of a content type: they read it, or `pass` names it.
 ///
 /// # Errors

@@ -5,9 +5,10 @@
 //! then nothing more of the answer leaves: better a broken answer than one that says too much.
 //!
 //! In the order of an answer's way: [`media`] says what it is, [`unpack`] takes its compression off, then [`json`] (with its
-//! lines), [`csv`] or [`html`] does the work. [`query`] narrows the request on its way there.
+//! lines), [`csv`] or [`html`] does the work, and in a preview [`bar`] adds what says so. [`query`] narrows the request on its way there.
 
 pub mod answer;
+pub mod bar;
 pub mod csv;
 pub mod html;
 pub mod json;

@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 
 use super::{Unfilterable, Work};
 use crate::policy::{
-    Access, AppPolicy, Condition, Customer, Effect, Filters, Grant, IdentityPlan, MemberPath, Origin, Preset, Role,
-    Roles, Row, RowFilter, RowsAt, Rule, Scope, Template,
+    Access, AppPolicy, Condition, Customer, Effect, Filters, Grant, IdentityPlan, MemberPath, Origin, Preset,
+    PreviewPlan, Role, Roles, Row, RowFilter, RowsAt, Rule, Scope, Template,
 };
 use crate::types::{AppName, CustomerId, Email, RoleName};
 
@@ -24,6 +24,7 @@ pub(crate) fn work(filters: Filters) -> Work {
         default_role: None,
         workspace: BTreeMap::new(),
         workspace_groups: None,
+        preview: PreviewPlan::default(),
         time_zone: TimeZone::UTC,
         team: None,
     };

@@ -19,7 +19,7 @@ use crate::session::{Asker, Attempt, AttemptId, Code, Token};
 use crate::state::audit::{Event, Scene};
 use crate::state::clock::Clock;
 use crate::state::ports::{Answer, OutgoingMail, StoreError};
-use crate::types::{AppName, Language, Way};
+use crate::types::{AppName, Way};
 
 /// How many attempts are taken up at a time.
 const BATCH: u32 = 64;
@@ -150,11 +150,11 @@ impl LoginRoom {
     ) -> Result<Outcome, StoreError> {
         let current = self.current.load_full();
         let site = current.site(&attempt.host).filter(|site| site.app.name == attempt.app && site.app.enabled);
-        let may_enter = match site {
+        let entrance = match site {
             // An address that a provider speaks for is mailed nothing, though nothing says so.
             Some(site) if !site.app.ways.lets_in(&Way::Email, &attempt.email) => None,
-            Some(site) if now < attempt.expires => match self.sessions.may_enter(site, &attempt.email, &[]).await {
-                Ok(may_enter) => may_enter.then_some(site),
+            Some(site) if now < attempt.expires => match self.sessions.entrance(site, &attempt.email, &[]).await {
+                Ok(entrance) => entrance.map(|entrance| (site, entrance)),
                 Err(error) => {
                     tracing::warn!(app = %attempt.app, attempt = attempt.id, %error, "a log-in waits for its table");
                     return Ok(Outcome::WaitsForTable);
@@ -164,7 +164,7 @@ impl LoginRoom {
         };
         let app = attempt.app.as_str();
         let scene = Scene::background(&attempt.app, &attempt.host, now);
-        let Some(site) = may_enter else {
+        let Some((site, entrance)) = entrance else {
             self.store.answer(attempt.id, None, now).await?;
             self.journal.write(scene, &Event::LoginUnknown(&attempt.email));
             self.metrics.logins.with_label_values(&[app, "unknown"]).inc();
@@ -177,7 +177,9 @@ impl LoginRoom {
         let code = Code::of(&token);
         let link = format!("{}/.access/link/{}", attempt.origin, token.expose());
         let minutes = u32::try_from(current.login.lifetime.as_secs().div_ceil(60)).unwrap_or(u32::MAX);
-        let look = Look { brand: &site.domain.brand, language: Language::English };
+        let chosen = self.store.language_of(&attempt.email).await?;
+        let language = chosen.or(entrance.language).unwrap_or(attempt.language);
+        let look = Look { brand: &site.domain.brand, language };
         let letter = login_letter(look, &link, &code.expose(), minutes, attempt.host.as_str());
         let answer = Answer {
             link: token.hash(),

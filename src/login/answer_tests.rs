@@ -20,7 +20,7 @@ use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
 use crate::store;
-use crate::types::{Email, HostName};
+use crate::types::{Email, HostName, Language};
 
 /// A log-in room with two apps over a real store; the table of `billing` is not there.
 struct House {
@@ -113,6 +113,7 @@ impl House {
             expires: later(self.now, Duration::from_secs(900)),
             state: AttemptState::Asked,
             wrong_codes: 0,
+            language: Language::English,
         };
         self.room.store.ask(&attempt).await.expect("stored")
     }

@@ -82,6 +82,7 @@ async fn ask(
         expires: visit.now.checked_add(lifetime).unwrap_or(visit.now),
         state: AttemptState::Asked,
         wrong_codes: 0,
+        language: visit.language,
     };
     match room.store.ask(&attempt).await {
         Ok(_) => {

@@ -55,6 +55,7 @@ impl LoginRoom {
             device: device::describe(headers),
             proofs: vec![entrant.proof.clone()],
             links: entrant.link.iter().map(|(link, _)| link.clone()).collect(),
+            preview: None,
         };
         let old = visit.live.as_ref().map(|live| &live.record);
         let stepped_up = old.and_then(|old| step_up(old, &fresh));

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::languages::{ChosenOn, LanguagePicker};
 use super::passkeys::PasskeyButton;
 use super::reply::safe_location;
 use super::texts::{Sentence, Texts, fill};
@@ -141,6 +142,7 @@ pub struct NoAccessView<'a> {
 struct LoginPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
+    languages: LanguagePicker<'a>,
     view: &'a LoginView<'a>,
     passkey: Option<PasskeyButton<'a>>,
     lead: &'static str,
@@ -212,6 +214,7 @@ pub fn login(look: Look<'_>, view: &LoginView<'_>) -> Reply {
         &LoginPage {
             t,
             frame: Frame { problem: problem.is_some(), ..Frame::new(look, t.log_in) },
+            languages: LanguagePicker::new(look, ChosenOn::LogIn, Some(view.to)),
             view,
             passkey: view.passkey.then(|| PasskeyButton::log_in(t, view.to, true)),
             lead,

@@ -11,8 +11,10 @@ pub mod people_mail;
 pub mod texts;
 pub mod when;
 mod contrast;
+mod languages;
 mod login_views;
 mod passkeys;
+mod preview;
 mod reply;
 mod style;
 pub mod team;
@@ -20,11 +22,16 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use languages::ChosenOn;
 pub use login_views::{
     AddressField, LoginProblem, LoginView, NoAccessView, ProviderButton, ProviderProblem, StepUpView, TicketView,
     continue_script, hub_lost, leave_for, login, no_access, start_again, step_up, ticket,
 };
 pub use passkeys::{PasskeyOfferView, PasskeyView, PasskeysView, passkey_offer, passkey_script};
+pub use preview::{
+    BarView, FoundView, OtherView, PersonView, PreviewBar, PreviewPageView, PreviewState, closed_in_preview, preview,
+    preview_bar, preview_reads_only, preview_stylesheet,
+};
 pub use reply::Reply;
 pub use style::stylesheet;
 pub use views::{

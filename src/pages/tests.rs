@@ -111,12 +111,14 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         started: text.to_owned(),
         last_used: text.to_owned(),
         current,
+        preview: Some(text.to_owned()),
     };
     let account_view = AccountView {
         email: text,
         name: Some(text),
         customer: Some(text),
         role: text,
+        can_preview: true,
         can_switch: true,
         doors: team::DoorsView { team: true, invite: true, independent: true, leave: Some(text) },
         sessions: vec![session(true), session(false)],
@@ -253,10 +255,15 @@ fn nothing_shown_can_become_markup() {
 
 #[test]
 fn a_page_has_a_language_a_title_one_heading_and_one_main_part() {
-    for (name, _, reply) in every_page(english(&brand("Acme Orders")), "ann@example.com") {
+    let brand = brand("Acme Orders");
+    let looks = Language::ALL.map(|language| Look { brand: &brand, language });
+    for (look, (name, _, reply)) in
+        looks.iter().flat_map(|look| every_page(*look, "ann@example.com").into_iter().map(move |page| (look, page)))
+    {
         let page = body(&reply);
         let count = |text: &str| page.matches(text).count();
-        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
+        let start = format!("<!doctype html>\n<html lang=\"{}\">", look.language);
+        assert!(page.starts_with(&start), "{name}");
         assert_eq!((count("<title>"), count("<h1>"), count("<main")), (1, 1, 1), "{name}");
         assert_eq!(count("<title></title>") + count("<h1></h1>"), 0, "{name}");
         assert_eq!(count("{") + count("}") - 4 * count("pattern="), 0, "a word in braces was left in {name}: {page}");
@@ -266,6 +273,44 @@ fn a_page_has_a_language_a_title_one_heading_and_one_main_part() {
             }
         }
     }
+}
+
+#[test]
+fn a_page_is_the_same_in_each_language_but_for_its_words() {
+    let brand = brand("Acme Orders");
+    let original = every_page(english(&brand), "ann@example.com");
+    for language in Language::ALL {
+        let pages = every_page(Look { brand: &brand, language }, "ann@example.com");
+        for ((name, status, original), (_, _, page)) in original.iter().zip(&pages) {
+            assert_eq!(page.status.as_u16(), *status, "{language} {name}");
+            assert_eq!(page.headers, original.headers, "{language} {name}");
+            // Which language is the current one differs, and nothing else.
+            let marks = |page| body(page).matches(" aria-current=\"true\"").count();
+            assert_eq!(marks(page), marks(original), "{language} {name}");
+            let markup = |page| skeleton(&body(page).replace(" aria-current=\"true\"", ""));
+            assert_eq!(markup(page), markup(original), "{language} {name}");
+            let is_own = body(page).replace("Acme Orders", "") != body(original).replace("Acme Orders", "");
+            assert!(is_own || language == Language::English, "{language} {name}");
+        }
+    }
+}
+
+#[test]
+fn the_languages_to_choose_from_stand_in_their_own_names_and_know_the_way_back() {
+    let brand = brand("Acme");
+    let look = Look { brand: &brand, language: Language::Bulgarian };
+    let page = login(look, &by_mail("", "/x?y=1&z=\"", None));
+    assert!(body(&page).contains("name=\"page\" value=\"login\""), "{}", body(&page));
+    assert_eq!(body(&page).matches("value=\"/x?y=1&#38;z=&#34;\"").count(), 2);
+    for (code, name) in
+        [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español"), ("bg", "Български")]
+    {
+        let current = if code == "bg" { " aria-current=\"true\"" } else { "" };
+        let button = format!("name=\"language\" value=\"{code}\" lang=\"{code}\"{current}>{name}</button>");
+        assert_eq!(body(&page).matches(&button).count(), 1, "{button}");
+    }
+    let page = check_mail(look, &CheckView { address: None, minutes: 15, problem: None });
+    assert!(body(&page).contains("name=\"page\" value=\"check\""));
 }
 
 #[test]
@@ -338,7 +383,7 @@ fn the_login_page_offers_what_there_is_in_order() {
     assert_eq!(body(&page).matches("Not reachable just now.").count(), 1);
     assert!(body(&page).contains(">or<") && !body(&page).contains("id=\"passkey\""));
     let buttons_alone = login(english(&brand("Acme")), &LoginView { address: AddressField::Absent, ..view });
-    assert!(!body(&buttons_alone).contains("<form") && !body(&buttons_alone).contains(">or<"));
+    assert!(!body(&buttons_alone).contains("action=\"/.access/login\"") && !body(&buttons_alone).contains(">or<"));
     let passkey = login(english(&brand("Acme")), &LoginView { passkey: true, ..view });
     assert!(body(&passkey).contains("<button type=\"button\" id=\"passkey\""));
 }
@@ -398,12 +443,14 @@ fn the_account_page_ends_others_one_by_one_or_all_at_once_and_itself_by_logging_
         started: "3 May".to_owned(),
         last_used: "today".to_owned(),
         current,
+        preview: None,
     };
     let with = |sessions| AccountView {
         email: "a@b.example",
         name: None,
         customer: None,
         role: "user",
+        can_preview: true,
         can_switch: false,
         doors: team::DoorsView::default(),
         sessions,
@@ -427,6 +474,7 @@ fn passkeys_are_named_and_deleted_by_forms_and_the_last_one_says_what_it_was_for
         name: None,
         customer: None,
         role: "user",
+        can_preview: true,
         can_switch: false,
         doors: team::DoorsView::default(),
         sessions: Vec::new(),
@@ -535,6 +583,32 @@ fn a_letter_tells_of_a_new_passkey_in_both_parts() {
         assert!(!part.contains(['{', '}']) || part.contains("@media"), "{part}");
     }
     assert!(!mail::passkey_letter(english(&brand("Acme")), &news("")).text.contains("with ,"));
+}
+
+#[test]
+fn a_letter_in_any_language_says_it_all_in_both_parts() {
+    let brand = brand("Acme Orders");
+    let link = "https://orders.example.com/.access/link/abc-DEF_1";
+    let account = "https://orders.example.com/.access/account";
+    for language in Language::ALL {
+        let look = Look { brand: &brand, language };
+        let login = mail::login_letter(look, link, "042137", 15, "orders.example.com");
+        let news = mail::PasskeyNews { host: "orders.example.com", device: "Firefox, Linux", at: "AT", account };
+        let news = mail::passkey_letter(look, &news);
+        let t = look.texts();
+        for (letter, said) in [
+            (&login, [link, "042137", "15", t.mail.by_code, t.mail.ignore]),
+            (&news, [account, "Firefox, Linux", "AT", t.passkey.mail.good, t.passkey.mail.not_you]),
+        ] {
+            assert!(letter.subject.contains("Acme Orders") && !letter.subject.contains('{'), "{}", letter.subject);
+            for said in said {
+                assert!(letter.text.contains(said) && letter.html.contains(said), "{language}: {said}");
+            }
+            assert!(letter.html.contains(&format!("<html lang=\"{language}\">")));
+            assert!(!letter.text.contains(['{', '}']), "{}", letter.text);
+        }
+        assert_eq!(six_digits(&login.text), ["042137"], "{language}");
+    }
 }
 
 #[test]

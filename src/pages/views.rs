@@ -8,6 +8,7 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
+use super::languages::{ChosenOn, LanguagePicker};
 use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
 use super::team::{Doors, DoorsView};
@@ -69,6 +70,8 @@ pub struct AccountView<'a> {
     pub can_switch: bool,
     /// Where the page leads for the person's organisation.
     pub doors: DoorsView<'a>,
+    /// Whether the app can be seen as its customers do.
+    pub can_preview: bool,
     /// The person's sessions in this app.
     pub sessions: Vec<SessionView>,
     /// The person's passkeys on this domain; nothing where there can be none.
@@ -88,6 +91,8 @@ pub struct SessionView {
     pub last_used: String,
     /// Whether it is the one that asks.
     pub current: bool,
+    /// Through whose eyes it looks, where it is a preview.
+    pub preview: Option<String>,
 }
 
 /// The facts of a refusal.
@@ -129,6 +134,7 @@ pub(super) struct Frame<'a> {
 struct CheckPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
+    languages: LanguagePicker<'a>,
     sent: Sentence<'a>,
     valid: String,
     problem: Option<String>,
@@ -203,12 +209,14 @@ struct Choice<'a> {
 struct AccountPage<'a> {
     t: &'static Texts,
     frame: Frame<'a>,
+    languages: LanguagePicker<'a>,
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
     passkeys: Option<PasskeySection<'a>>,
     doors: Option<Doors<'a>>,
     others: bool,
     back: String,
+    preview_link: &'static str,
 }
 
 struct OwnSession<'a> {
@@ -216,6 +224,7 @@ struct OwnSession<'a> {
     device: &'a str,
     times: String,
     which: String,
+    preview: Option<String>,
 }
 
 #[derive(Template)]
@@ -249,6 +258,7 @@ pub fn check_mail(look: Look<'_>, view: &CheckView<'_>) -> Reply {
         &CheckPage {
             t,
             frame: Frame { problem: problem.is_some(), ..Frame::new(look, t.check.heading) },
+            languages: LanguagePicker::new(look, ChosenOn::Check, None),
             sent: match view.address {
                 Some(address) => Sentence::new(t.check.sent_to, &[("address", address)]),
                 None => Sentence::new(t.check.sent, &[]),
@@ -330,6 +340,7 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
                 device,
                 times: fill(t.account.times, &values),
                 which: fill(t.account.end_which, &values),
+                preview: session.preview.as_ref().map(|who| super::preview::session_mark(look, who)),
             }
         })
         .collect();
@@ -340,12 +351,14 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
         &AccountPage {
             t,
             frame: Frame { wide: true, ..Frame::new(look, t.account.heading) },
+            languages: LanguagePicker::new(look, ChosenOn::Account, None),
             view,
             sessions,
             passkeys,
             doors: Doors::new(look, &view.doors),
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &look.brand.title)]),
+            preview_link: super::preview::account_link(look),
         },
     );
     if has_script { reply.with_own_scripts() } else { reply }

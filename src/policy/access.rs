@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 
 use super::pattern::CompiledPattern;
 use super::{
-    AppPolicy, CompiledFilters, Condition, ConditionFacts, Effect, FieldValues, Grant, IdentityPlan, Looked, MethodSet,
-    Request, RowCondition, Subject, Verdict,
+    Actor, AppPolicy, CompiledFilters, Condition, ConditionFacts, Effect, FieldValues, Grant, IdentityPlan, Looked,
+    MethodSet, Request, RowCondition, Subject, Verdict,
 };
 use crate::types::RoleName;
 
@@ -23,6 +23,7 @@ pub struct Access {
     zone: TimeZone,
     rules: Vec<CompiledRule>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    actor: Option<Actor>,
 }
 
 #[derive(Clone, Debug)]
@@ -83,7 +84,20 @@ impl Access {
         });
         let rules = rules.collect();
         let headers = identity.headers(values);
-        Self { since, level, zone: policy.time_zone.clone(), rules, headers, grant }
+        Self { since, level, zone: policy.time_zone.clone(), rules, headers, grant, actor: None }
+    }
+
+    /// The same access in a preview: it is the customer's, and a member of staff acts with it.
+    #[must_use]
+    pub fn acted_by(self, actor: Actor, identity: &IdentityPlan) -> Self {
+        let headers = self.headers.into_iter().chain(identity.actor_header(&actor.email)).collect();
+        Self { headers, actor: Some(actor), ..self }
+    }
+
+    /// Who acts with it, where that is not its own person.
+    #[must_use]
+    pub fn actor(&self) -> Option<&Actor> {
+        self.actor.as_ref()
     }
 
     /// Whose access it is, and to what.

@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, civil::Date};
 
 use super::nominate::Terms;
-use super::{ConditionFacts, Customer, CustomerList, Grant, Origin, Refusal, Roles, Row, Subject, TeamPlan};
+use super::{
+    ConditionFacts, Customer, CustomerList, Grant, Origin, PreviewPlan, Refusal, Roles, Row, Subject, TeamPlan,
+};
 use crate::types::{AppName, DisplayName, Email, ProviderName, RoleName};
 
 /// Who may enter an app, and as what.
@@ -25,6 +27,8 @@ pub struct AppPolicy {
     pub workspace: BTreeMap<Email, WorkspaceUser>,
     /// Its staff by what a provider says of them.
     pub workspace_groups: Option<WorkspaceGroups>,
+    /// What it allows of previews.
+    pub preview: PreviewPlan,
     /// The time zone that days begin in.
     pub time_zone: TimeZone,
     /// How customers look after their own people, where they may.
@@ -38,6 +42,8 @@ pub struct WorkspaceGroups {
     pub provider: ProviderName,
     /// Groups and their roles; the first that a person is in counts.
     pub roles: Vec<(String, RoleName)>,
+    /// Those of them whose people may preview.
+    pub preview: Vec<String>,
 }
 
 /// One of the workspace's own people in one app.
@@ -47,6 +53,8 @@ pub struct WorkspaceUser {
     pub name: Option<DisplayName>,
     /// The role in this app.
     pub role: RoleName,
+    /// Whether the person may see the app as its customers do.
+    pub preview: bool,
 }
 
 /// What all rows of one person came to.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::access::Ruling;
-use super::{Access, CompiledFilters, Effect, Grant, Request};
+use super::{Access, CompiledFilters, Effect, Grant, PreviewEnd, Request};
 use crate::types::{CustomerId, RequestPath, Requirement};
 
 /// What we know of the person behind a request.
@@ -21,6 +21,9 @@ pub enum Standing {
     Weak(Requirement),
     /// Somebody who may not enter.
     Refused(Reason),
+    /// A member of staff whose preview is over: they have neither the customer's access any more nor, before they have asked for it,
+    /// their own.
+    PreviewOver(PreviewEnd),
     /// Somebody with access.
     Access(Arc<Access>),
 }
@@ -38,6 +41,8 @@ pub enum Decision {
     StepUp(Requirement),
     /// It is refused.
     Deny(Reason),
+    /// It is one of a preview that is over.
+    PreviewOver(PreviewEnd),
 }
 
 /// Why a request is refused. The set is closed: logs, pages and tests all use these names.
@@ -55,6 +60,8 @@ pub enum Reason {
     HiddenField,
     /// The app's answer is of a kind that the rule's filters cannot read.
     CannotFilter,
+    /// It would change something, and it is one of a preview.
+    PreviewReadOnly,
 }
 
 impl Reason {
@@ -68,6 +75,7 @@ impl Reason {
             Self::OtherCustomer => "other-customer",
             Self::HiddenField => "hidden-field",
             Self::CannotFilter => "cannot-filter",
+            Self::PreviewReadOnly => "preview-read-only",
         }
     }
 }
@@ -114,6 +122,8 @@ pub fn decide(standing: &Standing, request: &Request<'_>) -> Decision {
         Standing::Undecided => Decision::Choose,
         Standing::Weak(requirement) => Decision::StepUp(requirement.clone()),
         Standing::Refused(reason) => Decision::Deny(*reason),
+        Standing::PreviewOver(end) => Decision::PreviewOver(*end),
+        Standing::Access(access) if !passes_preview(access, request) => Decision::Deny(Reason::PreviewReadOnly),
         Standing::Access(access) => match access.ruling(request) {
             Ruling::Unrestricted => allow(access, request, None),
             Ruling::Rule(rule) => match (rule.effect, &rule.filters) {
@@ -126,6 +136,11 @@ pub fn decide(standing: &Standing, request: &Request<'_>) -> Decision {
             Ruling::NoRule => Decision::Deny(Reason::NoRule),
         },
     }
+}
+
+/// Asked before any rule, so that what a preview may not do is refused whatever the customer may.
+fn passes_preview(access: &Access, request: &Request<'_>) -> bool {
+    access.actor().is_none_or(|actor| actor.lets_pass(request.method, request.headers))
 }
 
 fn allow(access: &Arc<Access>, request: &Request<'_>, filters: Option<Arc<CompiledFilters>>) -> Decision {

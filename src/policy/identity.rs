@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::{Field, FieldValues, Template};
+use crate::types::Email;
 
 /// What an app's upstream is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +37,7 @@ pub struct JwtPlan {
 
 impl JwtPlan {
     /// The claims that every assertion has; config adds others.
-    pub const OWN_CLAIMS: [&str; 17] = [
+    pub const OWN_CLAIMS: [&str; 18] = [
         "iss",
         "aud",
         "sub",
@@ -54,6 +55,7 @@ impl JwtPlan {
         "since",
         "language",
         "level",
+        "act",
     ];
 }
 
@@ -142,6 +144,14 @@ impl IdentityPlan {
         let extra =
             self.extra.iter().filter_map(|(name, template)| Some((name.clone(), encode(&template.fill(values)?))));
         preset.chain(extra).collect()
+    }
+
+    /// Who acts in the person's place, in a preview; every preset but `none` tells it, for an app that believes headers has to be able
+    /// to tell the two apart.
+    #[must_use]
+    pub fn actor_header(&self, actor: &Email) -> Option<(HeaderName, HeaderValue)> {
+        const ACTOR: HeaderName = HeaderName::from_static("x-access-actor");
+        (self.preset != Preset::None).then(|| (ACTOR, encode(actor.as_str())))
     }
 
     /// The names that the plan uses beside those of the presets.

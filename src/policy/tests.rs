@@ -66,6 +66,7 @@ fn policy(roles: Roles) -> AppPolicy {
         default_role: Some(role("user")),
         workspace: std::collections::BTreeMap::new(),
         workspace_groups: None,
+        preview: PreviewPlan::default(),
         time_zone: TimeZone::UTC,
         team: None,
     }

@@ -97,6 +97,10 @@ impl PortalRoom {
         };
         if let Some(LoggedOut { record, sessions, .. }) = &gone {
             let (email, session, sessions) = (&record.email, record.id, *sessions);
+            if let Some(preview) = &record.preview {
+                let event = Event::PreviewEnded { email: &preview.email, session, reason: "logged-out" };
+                self.journal.write(visit, &event);
+            }
             let event = match reach {
                 Reach::Here => Event::LoggedOut { email, session },
                 Reach::Everywhere => Event::LoggedOutEverywhere { email, sessions },

@@ -1,7 +1,9 @@
 //! Side door: the person's own pages (choose a customer, account, team, log out), the brand's assets and the public keys.
 
+mod language;
 mod log_out;
 mod passkeys;
+mod preview;
 mod team;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
 use crate::state::audit::{Event, Journal};
 use crate::state::people::People;
+use crate::state::people_search::PeopleSearch;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
@@ -34,6 +37,8 @@ pub struct PortalRoom {
     pub store: Arc<dyn Store>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
+    /// Finds people to be previewed.
+    pub people: Arc<dyn PeopleSearch>,
     /// Whose public keys are shown.
     pub signer: Arc<Signer>,
     /// What seals whatever goes through a browser.
@@ -56,6 +61,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
     Router::new()
         .route("/.access/choose", get(show_choices).post(choose))
         .route("/.access/account", get(show_account))
+        .route("/.access/language", post(language::choose))
         .route("/.access/sessions/end", post(end_sessions))
         .route("/.access/passkey/name", post(passkeys::name))
         .route("/.access/passkey/remove", post(passkeys::remove))
@@ -65,6 +71,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/jwks.json", get(public_keys))
         .merge(team::router())
         .merge(log_out::router())
+        .merge(preview::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(room)
@@ -150,6 +157,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         started: day_and_time(session.created, &visit),
         last_used: day_and_time(session.last_used, &visit),
         current: session.id == record.id,
+        preview: session.preview.as_ref().map(|preview| preview.email.to_string()),
     });
     let grant = live.access().map(|access| access.grant());
     let customer = grant.and_then(|grant| grant.customer.as_ref());
@@ -162,6 +170,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         role: grant.map_or("", |grant| visit.site.app.policy.roles.title(&grant.role)),
         can_switch: live.choices > 1,
         doors: team::doors(&visit, live, customer),
+        can_preview: room.sessions.may_preview(&visit.site, record),
         sessions: sessions.collect(),
         passkeys,
     };

@@ -7,11 +7,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 
 use super::ctx::RequestCtx;
-use super::decision;
 use super::route::{Facts, HubFacts};
+use super::{decision, preview_bar};
 use crate::config::AppKind;
 use crate::pages::Reply;
-use crate::policy::{Decision, Permit, Request, Standing, decide};
+use crate::policy::{Decision, Permit, Reason, Request, Standing, decide};
 use crate::session::{CookieName, cookie};
 use crate::state::audit::Journal;
 use crate::state::clock::Clock;
@@ -52,6 +52,7 @@ impl Corridor {
     /// The walk: session, our own pages, decision.
     pub(super) async fn admit(&self, facts: &Facts, headers: &HeaderMap, ctx: &mut RequestCtx) -> Admission {
         let now = self.clock.now();
+        ctx.now = Some(now);
         let path = facts.path.as_str();
         let is_ours = path == "/.access" || path.starts_with("/.access/");
         if is_back_channel(facts) {
@@ -85,6 +86,11 @@ impl Corridor {
             }
         }
         if is_ours {
+            let is_preview = ctx.live.as_ref().is_some_and(|live| live.record.preview.is_some());
+            if is_preview && !is_open_in_previews(path) {
+                ctx.decided("deny", "closed-in-preview");
+                return Admission::Answer(decision::closed_in_preview(facts, ctx.live.as_deref(), &ctx.id));
+            }
             return self.own_page(facts, ctx, now);
         }
         if is_foreign_websocket(facts, headers) {
@@ -123,6 +129,15 @@ impl Corridor {
             Decision::StepUp(requirement) => {
                 ctx.decided("step-up", "weak-session");
                 Admission::Answer(decision::step_up(facts, &requirement, &ctx.id))
+            }
+            Decision::PreviewOver(end) => {
+                ctx.decided("preview-over", end.name());
+                Admission::Answer(decision::preview_over(facts, end, &ctx.id))
+            }
+            Decision::Deny(Reason::PreviewReadOnly) => {
+                ctx.decided("deny", Reason::PreviewReadOnly.name());
+                let is_document = preview_bar::is_document(headers);
+                Admission::Answer(decision::read_only(facts, ctx.live.as_deref(), is_document, &ctx.id))
             }
             Decision::Deny(reason) => {
                 ctx.decided("deny", reason.name());
@@ -181,6 +196,23 @@ fn is_foreign_websocket(facts: &Facts, headers: &HeaderMap) -> bool {
         origin.as_bytes().strip_prefix(b"https://").is_some_and(|authority| authority == facts.authority.as_bytes())
     };
     headers.contains_key(header::UPGRADE) && !headers.get_all(header::ORIGIN).iter().all(is_ours)
+}
+
+/// Whether one of our own pages answers during a preview. The others act for a session's person: there would be no telling for whom, and
+/// a preview could log in, invite or change something by them. So those that come later are closed until they are named here.
+fn is_open_in_previews(path: &str) -> bool {
+    const OPEN: [&str; 9] = [
+        "/.access/jwks.json",
+        "/.access/logged-out",
+        "/.access/logo",
+        "/.access/logout",
+        "/.access/preview",
+        "/.access/preview.css",
+        "/.access/preview/end",
+        "/.access/preview/switch",
+        "/.access/style.css",
+    ];
+    OPEN.contains(&path)
 }
 
 fn is_asset(path: &str) -> bool {

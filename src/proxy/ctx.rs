@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use pingora::{Error, ErrorType};
 
 use super::connection::EndGuard;
 use super::filtering::Filtering;
 use super::route::{Facts, HubFacts};
 use super::upstream::Attempts;
+use crate::filters::bar::Bar;
 use crate::policy::Permit;
 use crate::state::open_requests::OpenRequest;
 use crate::state::sessions::Live;
@@ -23,6 +25,8 @@ pub struct RequestCtx {
     pub(super) id: String,
     /// The address its connection comes from.
     pub(super) peer: Option<IpAddr>,
+    /// When it was taken up.
+    pub(super) now: Option<Timestamp>,
     /// What it is, once that is known.
     pub(super) facts: Option<Facts>,
     /// What it is, when it is one to the hub.
@@ -45,6 +49,8 @@ pub struct RequestCtx {
     pub(super) come_again: Option<Duration>,
     /// Its answer, where that is filtered.
     pub(super) filtering: Option<Box<Filtering>>,
+    /// The bar of a preview that its answer gets.
+    pub(super) bar: Option<Arc<Bar>>,
     /// Whether its answer, or itself, turned out to be none that the rule's filters can read.
     pub(super) is_unfilterable: bool,
     /// Keeps it among the requests that end with their session.
@@ -68,6 +74,7 @@ impl RequestCtx {
             started: Instant::now(),
             id: new_id(),
             peer: None,
+            now: None,
             facts: None,
             hub: None,
             live: None,
@@ -79,6 +86,7 @@ impl RequestCtx {
             attempts: None,
             come_again: None,
             filtering: None,
+            bar: None,
             is_unfilterable: false,
             open: None,
             tie: None,

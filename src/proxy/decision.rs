@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::route::{AsksFor, Facts};
 use crate::pages::{self, DeniedView, ErrorView, Look, Reply};
-use crate::policy::Reason;
+use crate::policy::{PreviewEnd, Reason};
 use crate::state::sessions::Live;
 use crate::state::visit::Visit;
 use crate::types::{Language, RequiredWay, Requirement};
@@ -44,6 +44,36 @@ pub(super) fn step_up(facts: &Facts, requirement: &Requirement, request_id: &str
     }
 }
 
+/// A preview is over. Whoever looked through a customer's eyes is told, and does not go on with access of their own unasked.
+pub(super) fn preview_over(facts: &Facts, end: PreviewEnd, request_id: &str) -> Reply {
+    match facts.asks_for {
+        AsksFor::Page => Reply::see_other(&format!("/.access/preview?to={}", going_to(facts))),
+        AsksFor::Data => Reply::json(
+            StatusCode::FORBIDDEN,
+            &json!({"error": "preview_ended", "reason": end.name(), "preview": "/.access/preview", "request_id": request_id}),
+        ),
+    }
+}
+
+/// A page of ours that is closed during a preview.
+pub(super) fn closed_in_preview(facts: &Facts, live: Option<&Live>, request_id: &str) -> Reply {
+    match facts.asks_for {
+        AsksFor::Page => pages::closed_in_preview(look(facts, live), request_id),
+        AsksFor::Data => Reply::json(
+            StatusCode::FORBIDDEN,
+            &json!({"error": "closed_in_preview", "preview": "/.access/preview", "request_id": request_id}),
+        ),
+    }
+}
+
+/// Something that would have changed the app, in a preview. A form is sent by somebody who waits for a page.
+pub(super) fn read_only(facts: &Facts, live: Option<&Live>, is_document: bool, request_id: &str) -> Reply {
+    match is_document {
+        true => pages::preview_reads_only(look(facts, live), "/", request_id),
+        false => deny(&Facts { asks_for: AsksFor::Data, ..facts.clone() }, Reason::PreviewReadOnly, live, request_id),
+    }
+}
+
 /// No, and why. Never a redirect, so never a loop.
 pub(super) fn deny(facts: &Facts, reason: Reason, live: Option<&Live>, request_id: &str) -> Reply {
     match facts.asks_for {
@@ -57,7 +87,9 @@ pub(super) fn deny(facts: &Facts, reason: Reason, live: Option<&Live>, request_i
                 .and_then(|access| access.grant().customer.as_ref())
                 .map(|customer| customer.name.as_ref().map_or(customer.id.as_str(), |name| name.as_str()));
             let look = look(facts, live);
-            let email = live.map(|live| live.record.email.as_str());
+            // In a preview, it is the page that the customer would see.
+            let email =
+                live.map(|live| live.access().map_or(&live.record.email, |access| &access.grant().email).as_str());
             let view = DeniedView {
                 email,
                 customer: customer.filter(|customer| Some(*customer) != email),
@@ -102,18 +134,23 @@ pub(super) fn error_of(
 }
 
 /// How a page for this request looks and speaks.
-fn look<'a>(facts: &'a Facts, live: Option<&Live>) -> Look<'a> {
+pub(super) fn look<'a>(facts: &'a Facts, live: Option<&Live>) -> Look<'a> {
     Look { brand: &facts.site.domain.brand, language: facts.languages.spoken(live) }
 }
 
 /// Where the person was going, for a query parameter. What is too long to come back to is cut down: the way to the log-in
 /// page must not fail for the length of the way back.
 fn going_to(facts: &Facts) -> String {
+    percent_encoding::utf8_percent_encode(&target(facts), percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// Path and query of a request, so far as they are short enough to come back to.
+pub(super) fn target(facts: &Facts) -> String {
     let path = facts.path.as_str();
     let with_query = facts.query.as_ref().map(|query| format!("{path}?{query}"));
-    let target = [with_query.as_deref().unwrap_or(path), path, "/"]
+    let found = [with_query.as_deref().unwrap_or(path), path, "/"]
         .into_iter()
         .find(|target| target.len() <= Visit::MOST_RETURN_BYTES)
         .unwrap_or("/");
-    percent_encoding::utf8_percent_encode(target, percent_encoding::NON_ALPHANUMERIC).to_string()
+    found.to_owned()
 }

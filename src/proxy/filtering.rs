@@ -20,7 +20,9 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType};
 
 use super::ctx::RequestCtx;
+use super::preview_bar;
 use crate::filters::answer::AnswerFilter;
+use crate::filters::bar::BarFilter;
 use crate::filters::media::{self, ContentType, Media, Treatment};
 use crate::filters::unpack::Coding;
 use crate::filters::{Unfilterable, Work};
@@ -133,7 +135,8 @@ pub(super) fn query(permit: &Permit, query: Option<&str>) -> Option<String> {
 
 /// Asks for an answer that can be filtered.
 pub(super) fn ask(upstream: &mut RequestHeader, permit: &Permit) -> pingora::Result<()> {
-    if !touches_answers(permit) {
+    // For a page that gets a bar, the browser may hold one without.
+    if !touches_answers(permit) && !preview_bar::is_wanted(permit, &upstream.headers) {
         return Ok(());
     }
     let reads = matches!(upstream.method, Method::GET | Method::HEAD);
@@ -151,16 +154,33 @@ pub(super) fn begin(
     terms: impl FnOnce() -> Terms,
 ) -> pingora::Result<Result<(), Unfilterable>> {
     ctx.filtering = None;
+    ctx.bar = None;
     let permit = ctx.permit()?;
-    if !touches_answers(permit) {
+    let bar = match preview_bar::of(session, response, ctx)? {
+        Ok(bar) => bar,
+        Err(cause) => return Ok(Err(cause)),
+    };
+    if !touches_answers(permit) && bar.is_none() {
         return Ok(Ok(()));
     }
     let body = body_of(session, response);
-    let way = match plan(permit, response, body, terms) {
-        Ok(Plan::Pass) => return Ok(Ok(())),
-        Ok(Plan::HeadOnly) => None,
-        Ok(Plan::Body(way, most_held)) => Some((way, most_held)),
-        Err(cause) => return Ok(Err(cause)),
+    let way = match (plan(permit, response, body, terms), &bar) {
+        (Ok(Plan::Pass), None) => return Ok(Ok(())),
+        (Ok(Plan::Pass), Some(_)) => match Coding::of(&response.headers).and_then(AnswerFilter::whole) {
+            // Nothing is wrong with a page that has only to be added to: it leaves as it comes.
+            Ok(whole) => Some((Way::Filter(whole), 1)),
+            Err(cause) => return Ok(Err(cause)),
+        },
+        (Ok(Plan::HeadOnly), _) => None,
+        (Ok(Plan::Body(way, most_held)), _) => Some((way, most_held)),
+        (Err(cause), _) => return Ok(Err(cause)),
+    };
+    let way = match (way, bar) {
+        (Some((Way::Filter(filter), most_held)), Some(bar)) => {
+            ctx.bar = Some(Arc::clone(&bar.bar));
+            Some((Way::Filter(filter.with_bar(BarFilter::new(bar.bar, bar.charset))), most_held))
+        }
+        (way, _) => way,
     };
     if matches!(way, Some((Way::Empty, _))) {
         response.remove_header(&header::CONTENT_TYPE);

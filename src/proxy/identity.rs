@@ -9,6 +9,7 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
 use super::filtering;
+use super::preview_jar;
 use super::route::Facts;
 use crate::config::{HostHeader, UpstreamServer};
 use crate::policy::{Permit, Preset};
@@ -92,7 +93,7 @@ pub(super) fn shape(
         None => upstream.set_raw_path(path.as_bytes())?,
     }
     filtering::ask(upstream, permit)?;
-    strip_cookies(upstream)?;
+    strip_cookies(upstream, preview_jar::of(live).as_deref())?;
     strip_referer(upstream);
     for (name, value) in permit.access().headers() {
         upstream.insert_header(name, value)?;
@@ -146,26 +147,30 @@ fn is_same(name: &str, other: &str) -> bool {
     name.len() == other.len() && name.bytes().zip(other.bytes()).all(|(one, two)| fold(one) == fold(two))
 }
 
-/// Takes our cookies out of `Cookie`, and leaves the app's as they are.
-fn strip_cookies(head: &mut RequestHeader) -> pingora::Result<()> {
-    let has_ours = |value: &HeaderValue| {
-        let text = String::from_utf8_lossy(value.as_bytes());
-        text.split(';').any(|pair| is_ours(pair.split('=').next().unwrap_or_default()))
+/// Takes our cookies out of `Cookie`, and leaves the app's as they are; in a preview, those that the app has set in it, and no others.
+fn strip_cookies(head: &mut RequestHeader, jar: Option<&str>) -> pingora::Result<()> {
+    let is_kept = |name: &str| jar.is_none() && !is_ours(name) && !name.starts_with(preview_jar::FAMILY);
+    let name_of = |pair: &[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        String::from_utf8_lossy(name).trim().to_owned()
     };
-    if !head.headers.get_all(header::COOKIE).iter().any(has_ours) {
+    let values = || head.headers.get_all(header::COOKIE).iter();
+    if values().all(|value| value.as_bytes().split(|byte| *byte == b';').all(|pair| is_kept(&name_of(pair)))) {
         return Ok(());
     }
     let mut kept: Vec<u8> = Vec::new();
-    for value in head.headers.get_all(header::COOKIE) {
-        for pair in value.as_bytes().split(|byte| *byte == b';') {
-            let name =
-                String::from_utf8_lossy(pair.split(|byte| *byte == b'=').next().unwrap_or_default()).into_owned();
-            if !is_ours(&name) && !pair.trim_ascii().is_empty() {
-                if !kept.is_empty() {
-                    kept.extend_from_slice(b"; ");
-                }
-                kept.extend_from_slice(pair.trim_ascii());
+    for pair in values().flat_map(|value| value.as_bytes().split(|byte| *byte == b';')) {
+        let pair = pair.trim_ascii();
+        let pair = match jar {
+            Some(jar) => pair.strip_prefix(jar.as_bytes()).unwrap_or_default(),
+            None if is_kept(&name_of(pair)) => pair,
+            None => &[],
+        };
+        if !pair.is_empty() {
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
             }
+            kept.extend_from_slice(pair);
         }
     }
     head.remove_header(&header::COOKIE);
@@ -239,6 +244,23 @@ mod tests {
     }
 
     #[test]
+    fn attack_27_a_preview_has_a_jar_of_its_own() {
+        for (cookies, expected) in [
+            (&["sid=staff; __Host-access=x"][..], None),
+            (&["sid=staff; access-preview-abc-sid=customer"], Some("sid=customer")),
+            (&["access-preview-abd-sid=other", "access-preview-abc-a=1; access-preview-abc-b=2;"], Some("a=1; b=2")),
+        ] {
+            let mut head = RequestHeader::build("GET", b"/", None).expect("a head");
+            for cookie in cookies {
+                head.append_header(header::COOKIE, *cookie).expect("a cookie");
+            }
+            strip_cookies(&mut head, Some("access-preview-abc-")).expect("it can be stripped");
+            let left = head.headers.get(header::COOKIE).map(|value| value.to_str().expect("text"));
+            assert_eq!(left, expected, "{cookies:?}");
+        }
+    }
+
+    #[test]
     fn attack_10_the_address_of_a_page_with_a_secret_stays_here() {
         for (referer, stays) in [
             ("https://orders.test/.access/link/abc", false),
@@ -263,7 +285,7 @@ mod tests {
             for cookie in cookies {
                 head.append_header(header::COOKIE, *cookie).expect("a cookie");
             }
-            strip_cookies(&mut head).expect("it can be stripped");
+            strip_cookies(&mut head, None).expect("it can be stripped");
             let left: Vec<_> =
                 head.headers.get_all(header::COOKIE).iter().map(|value| value.to_str().expect("text")).collect();
             assert_eq!(left.first().copied(), expected, "{cookies:?}");
@@ -274,5 +296,6 @@ mod tests {
         check(&["a=1", "__Host-access-try=x", "b=2"], Some("a=1; b=2"));
         check(&["__HOST-ACCESS=x; a=1"], Some("a=1"));
         check(&["a=__Host-access"], Some("a=__Host-access"));
+        check(&["a=1; access-preview-x-sid=2"], Some("a=1"));
     }
 }

@@ -22,6 +22,8 @@ mod identity;
 mod last_word;
 mod linger;
 pub mod listener;
+mod preview_bar;
+mod preview_jar;
 mod proxy_protocol;
 mod relocate;
 mod respond;
@@ -49,6 +51,7 @@ pub use admit::Corridor;
 pub use ctx::RequestCtx;
 pub use upstream::{InvalidTlsFile, PreparedUpstreams, Upstreams};
 
+use crate::config::AppKind;
 use crate::filters::Unfilterable;
 use crate::pages::Reply;
 use crate::policy::Reason;
@@ -66,6 +69,8 @@ use respond::OwnRequest;
 use route::{Facts, Routed};
 use upstream::{Attempts, Sent};
 
+/// The largest form that our own pages take, in bytes.
+const MOST_FORM_BYTES: usize = 128 * 1024;
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
 
@@ -174,6 +179,7 @@ impl ProxyHttp for Gateway {
         let begun = filtering::begin(session, response, ctx, || self.terms())?;
         begun.map_err(|cause| self.unfilterable(ctx, &cause))?;
         shape_response(response, ctx)?;
+        preview_bar::finish_head(response, ctx)?;
         prepare_end(session, response);
         filtering::hold_head(session, response, ctx)
     }
@@ -348,6 +354,7 @@ impl Gateway {
                     visit: admit::hub_visit(&facts, &ctx.id, now),
                     journal: &self.corridor.journal,
                     id: &ctx.id,
+                    most: MOST_FORM_BYTES,
                 };
                 let error =
                     |status| decision::error_of(None, facts.languages.spoken(None), facts.asks_for, status, &ctx.id);
@@ -412,6 +419,11 @@ impl Gateway {
         session: &mut Session,
         ctx: &RequestCtx,
     ) -> Result<Reply> {
+        // The workspace team pastes whole configs.
+        let most = match facts.site.app.kind {
+            AppKind::Proxied => MOST_FORM_BYTES,
+            AppKind::Console => usize::try_from(facts.site.app.body_bytes).unwrap_or(usize::MAX),
+        };
         let own = OwnRequest {
             pages,
             method: &facts.method,
@@ -420,6 +432,7 @@ impl Gateway {
             visit,
             journal: &self.corridor.journal,
             id: &ctx.id,
+            most,
         };
         let patience = self.current.load().limits.idle;
         let error = |status| decision::error(facts, ctx.live.as_deref(), status, &ctx.id);
@@ -552,6 +565,9 @@ fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()>
         for value in kept {
             response.append_header(header::SET_COOKIE, value)?;
         }
+    }
+    if let Some(live) = &ctx.live {
+        preview_jar::keep(response, live)?;
     }
     response.remove_header("alt-svc");
     if response.status.is_informational() {

@@ -13,17 +13,17 @@ use tower::ServiceExt as _;
 
 use super::connection::Connection;
 use super::ctx::RequestCtx;
+use super::preview_bar;
 use crate::pages::Reply;
 use crate::state::audit::{Journal, Unsettled};
 
-/// The largest form that our own pages take, in bytes.
-const MOST_FORM_BYTES: usize = 16 * 1024;
 /// The largest answer of our own pages, in bytes.
 const MOST_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Writes an answer of ours. The headers that the operator adds are added here too, but none of ours gives way to them: a
 /// policy that fits the app does not fit our pages.
 pub(super) async fn send(session: &mut Session, reply: Reply, ctx: &RequestCtx) -> pingora::Result<()> {
+    let reply = preview_bar::dress(reply, &session.req_header().headers, ctx);
     let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 3))?;
     for (name, value) in ctx.facts.iter().flat_map(|facts| &facts.site.app.response_headers) {
         if !reply.headers.contains_key(name) {
@@ -63,6 +63,8 @@ pub(super) struct OwnRequest<'a, V> {
     pub(super) journal: &'a Journal,
     /// The request's id.
     pub(super) id: &'a str,
+    /// The largest form that they take, in bytes.
+    pub(super) most: usize,
 }
 
 /// Lets one of our own pages answer; what none of them answers gets a page from `error`. A form has `patience` to come in, all of it: strangers send forms, so one that drips
@@ -73,8 +75,8 @@ pub(super) async fn page<V: Clone + Send + Sync + 'static>(
     patience: Duration,
     error: impl Fn(StatusCode) -> Reply + Send,
 ) -> pingora::Result<Reply> {
-    let OwnRequest { pages, method, path, query, visit, journal, id } = own;
-    let body = match tokio::time::timeout(patience, form(session)).await {
+    let OwnRequest { pages, method, path, query, visit, journal, id, most } = own;
+    let body = match tokio::time::timeout(patience, form(session, most)).await {
         Ok(Ok(Some(body))) => body,
         Ok(Ok(None)) => return Ok(error(StatusCode::PAYLOAD_TOO_LARGE)),
         Ok(Err(cause)) => return Err(cause),
@@ -119,10 +121,10 @@ pub(super) async fn page<V: Clone + Send + Sync + 'static>(
 }
 
 /// The body of a form; `None` when it is larger than forms are.
-async fn form(session: &mut Session) -> pingora::Result<Option<Bytes>> {
+async fn form(session: &mut Session, most: usize) -> pingora::Result<Option<Bytes>> {
     let mut body = BytesMut::new();
     while let Some(chunk) = session.read_request_body().await? {
-        if body.len() + chunk.len() > MOST_FORM_BYTES {
+        if body.len() + chunk.len() > most {
             return Ok(None);
         }
         body.extend_from_slice(&chunk);

@@ -177,6 +177,7 @@ impl Gateway {
             tracing::warn!(%error, "`vestibule upgrade` will not find this process: it cannot be written into the lock");
         }
         self.reloader.remember();
+        self.reloader.leave_access().await;
         self.journal.write(Scene::gateway(self.clock.now()), &Event::Started(env!("CARGO_PKG_VERSION")));
         tracing::info!("ready");
 

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
 use pingora::proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -16,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::ServerError;
 use crate::config;
+use crate::console::Client;
 use crate::proxy::Gateway as Proxy;
 use crate::proxy::drain::Drain;
 use crate::proxy::listener::{Listener, Serving, Tls};
@@ -198,7 +201,8 @@ impl Listeners {
             Role::Admin => {
                 let (console, until) = (console.clone(), retired.clone());
                 tokio::spawn(async move {
-                    let served = axum::serve(Admin(own), console).with_graceful_shutdown(until.cancelled_owned());
+                    let served = axum::serve(Admin(own), console.into_make_service_with_connect_info::<Client>())
+                        .with_graceful_shutdown(until.cancelled_owned());
                     if let Err(error) = served.await {
                         tracing::error!(%error, "the admin listener ended");
                     }
@@ -224,6 +228,12 @@ impl Socket {
 fn find<'a>(mut sockets: impl Iterator<Item = &'a Socket>, role: Role, address: SocketAddr) -> Option<Socket> {
     let is_it = |socket: &&Socket| socket.address == address && (address.port() != 0 || socket.role == role);
     sockets.find(is_it).cloned()
+}
+
+impl Connected<IncomingStream<'_, Admin>> for Client {
+    fn connect_info(stream: IncomingStream<'_, Admin>) -> Self {
+        Self(stream.remote_addr().ip())
+    }
 }
 
 /// The admin socket, for axum, which would have it for itself alone.

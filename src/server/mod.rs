@@ -4,6 +4,7 @@
 //! runs in the background, and the listeners run until they are told to stop.
 
 mod certificates;
+mod console;
 mod engine;
 mod error;
 mod handover;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::certificates::NO_CERTIFICATE;
 use self::certificates::Seen;
+use self::console::{ConsoleServices, LocalAccess};
 pub use self::error::ServerError;
 pub(crate) use self::handover::Outcome as UpgradeOutcome;
 pub use self::life::serve;
@@ -40,7 +42,7 @@ use self::reload::Reloader;
 pub use self::sockets::{Given, SocketProblem};
 use self::tables::TableDomains;
 use crate::config::{self, Config, Files};
-use crate::console::{self, ConsoleRoom};
+use crate::console::{self as console_room, ConsoleRoom, Operations};
 use crate::directory::TableDirectory;
 use crate::login::oidc::RelyingParty;
 use crate::login::{self, LoginRoom};
@@ -218,6 +220,7 @@ impl Gateway {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
+            people: Arc::clone(&directory) as _,
             signer: Arc::clone(&signer),
             seal,
             journal: Arc::clone(&journal),
@@ -235,7 +238,10 @@ impl Gateway {
         let (in_force, tables_read) = (Arc::clone(&current), Arc::clone(&directory));
         let domains = tables.prepare(in_force, tables_read, Arc::clone(&sqlite), clock).await?;
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
+        let config_in_force = Arc::new(ArcSwap::from_pointee(config.clone()));
         let (console, staff) = {
+            let services =
+                ConsoleServices::new(Arc::clone(&directory), Arc::clone(&config_in_force), loaded.path.clone(), clock);
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
@@ -251,8 +257,17 @@ impl Gateway {
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
                 stopping: Arc::clone(&stopping),
+                clock,
+                journal: Arc::clone(&journal),
+                audit: Arc::clone(&sqlite) as _,
+                tokens: Arc::clone(&sqlite) as _,
+                personal: Arc::clone(&sqlite) as _,
+                listing: Arc::clone(&sqlite) as _,
+                sessions: Arc::clone(&sessions),
+                services: Arc::new(services),
+                api: Operations::default(),
             });
-            (console::router(Arc::clone(&room)), console::staff::router(room))
+            (console_room::router(Arc::clone(&room), pages.clone()), console_room::staff::router(room))
         };
 
         let corridor = Corridor {
@@ -289,6 +304,7 @@ impl Gateway {
         let prepared = certificates::prepare(config, &as_store, local_ca.as_ref(), clock).await;
         certificates::apply(prepared, &certificates, &mut seen);
         certificates::tell_of_lacks(config, Arc::clone(&as_store), Arc::clone(&certificates));
+        let access = LocalAccess::new(Arc::clone(&sqlite), config.server.data.clone(), clock);
         let reloader = Reloader {
             loaded,
             is_stand_in,
@@ -310,6 +326,8 @@ impl Gateway {
             serving,
             listeners: Arc::clone(&listeners),
             journal: Arc::clone(&journal),
+            config: config_in_force,
+            access,
             orders: orders.clone(),
             https_port,
             metrics,

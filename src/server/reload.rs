@@ -21,6 +21,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 
 use super::certificates::{self, Seen};
+use super::console::LocalAccess;
 use super::listeners::{Listeners, Socket};
 use super::mailer::{self, CurrentMailer};
 use super::orders::{self, Orders, Ports};
@@ -68,6 +69,10 @@ pub(super) struct Reloader {
     pub(super) serving: Arc<ArcSwap<Serving<HttpProxy<Proxy>>>>,
     pub(super) listeners: Arc<Listeners>,
     pub(super) journal: Arc<Journal>,
+    /// The config, for whoever needs all of it.
+    pub(super) config: Arc<ArcSwap<Config>>,
+    /// The way in for commands on the same machine.
+    pub(super) access: LocalAccess,
     pub(super) orders: Orders,
     /// The port of https, for whoever has to name it.
     pub(super) https_port: Arc<AtomicU16>,
@@ -206,12 +211,18 @@ impl Reloader {
         let (text, now) = (digest(&self.loaded.text), self.clock.now());
         self.reloads.note(&outcome, &text, now);
         self.note(cause, &outcome, &text, now).await;
+        self.leave_access().await;
         tell(cause, &outcome);
         systemd::ready(match outcome {
             Outcome::Done(_) => "serving",
             Outcome::Refused(_) => "serving; the last reload was refused",
         });
         outcome
+    }
+
+    /// Leaves word of the admin listener in the data folder.
+    pub(super) async fn leave_access(&self) {
+        self.access.leave(self.listeners.admin()).await;
     }
 
     /// Writes into the audit log how a reload ended. Whoever asked for it hears of it when that is stored.
@@ -302,6 +313,7 @@ impl Reloader {
         self.directory.apply(tables);
         changed.extend(certificates::apply(certificates, &self.certificates, &mut self.seen));
         self.local_ca = local_ca;
+        self.config.store(Arc::new(config.clone()));
         self.current.update(|old| old.with_config(config));
         self.limits.apply(&config.login);
         if let Some(mailer) = mailer {

@@ -6,7 +6,7 @@ use aws_lc_rs::{constant_time, hmac};
 use jiff::Timestamp;
 
 use super::{Token, TokenHash};
-use crate::types::{AppName, Email, HostName};
+use crate::types::{AppName, Email, HostName, Language};
 
 /// How many wrong codes end an attempt.
 pub const MOST_WRONG_CODES: u32 = 5;
@@ -44,6 +44,8 @@ pub struct Attempt {
     pub state: AttemptState,
     /// How many wrong codes came.
     pub wrong_codes: u32,
+    /// The language of the page on which it was asked.
+    pub language: Language,
 }
 
 /// Whose browser asked for a mail.

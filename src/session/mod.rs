@@ -18,6 +18,6 @@ pub use cookie::{
 };
 pub use passkey::{MOST_PASSKEYS, PasskeyRecord};
 pub use proof::{Link, Proof, amr};
-pub use record::{SessionLimits, SessionRecord};
+pub use record::{Preview, SessionLimits, SessionRecord};
 pub use seal::{DoesNotOpen, Seal};
 pub use token::{SessionId, Token, TokenHash};

@@ -32,6 +32,19 @@ pub struct SessionRecord {
     pub proofs: Vec<Proof>,
     /// The providers it hangs on; each provider once.
     pub links: Vec<Link>,
+    /// Through whose eyes the person looks, in a preview.
+    pub preview: Option<Preview>,
+}
+
+/// A preview: the session's person, of the workspace, sees the app as a customer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Preview {
+    /// The customer's person.
+    pub email: Email,
+    /// Which customer, where the person has several.
+    pub customer: Option<CustomerId>,
+    /// When it ends.
+    pub until: Timestamp,
 }
 
 /// How long sessions last.
@@ -41,6 +54,8 @@ pub struct SessionLimits {
     pub idle: Duration,
     /// In all.
     pub absolute: Duration,
+    /// A preview.
+    pub preview: Duration,
 }
 
 impl SessionRecord {
@@ -79,7 +94,11 @@ mod tests {
     #[test]
     fn a_session_ends_by_idling_and_by_age() {
         let start = Timestamp::from_second(1_000_000).expect("in range");
-        let limits = SessionLimits { idle: Duration::from_secs(60), absolute: Duration::from_secs(100) };
+        let limits = SessionLimits {
+            idle: Duration::from_secs(60),
+            absolute: Duration::from_secs(100),
+            preview: Duration::from_secs(50),
+        };
         let mut record = SessionRecord {
             id: Token::new([0; 32]).hash(),
             app: AppName::parse("orders").expect("valid"),
@@ -91,6 +110,7 @@ mod tests {
             device: String::new(),
             proofs: Vec::new(),
             links: Vec::new(),
+            preview: None,
         };
         let after = |seconds| start + Duration::from_secs(seconds);
         assert!(!record.is_over(limits, after(59)));

@@ -70,8 +70,16 @@ struct Claims<'a> {
     language: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<u32>,
+    /// Who acts in the subject's place (RFC 8693, section 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Actor<'a>>,
     #[serde(flatten)]
     further: BTreeMap<&'a str, String>,
+}
+
+#[derive(Serialize)]
+struct Actor<'a> {
+    sub: &'a str,
 }
 
 impl Signer {
@@ -150,6 +158,7 @@ impl Signer {
             since: access.since().map(|day| day.to_string()),
             language: grant.language.as_ref().map(|language| language.as_str()),
             level: access.values().level,
+            act: access.actor().map(|actor| Actor { sub: actor.email.as_str() }),
             further: plan
                 .claims
                 .iter()

@@ -27,7 +27,8 @@ impl AskedLanguages {
     /// than what was chosen in a browser that may be anybody's, and any choice for more than what others say of them.
     #[must_use]
     pub fn spoken(self, live: Option<&Live>) -> Language {
-        let (own, said) = live.map_or((None, None), |live| (live.chosen_language, live.granted_language));
+        let own = live.and_then(|live| live.chosen_language.load().as_deref().copied());
+        let said = live.and_then(|live| live.granted_language);
         own.or(self.chosen).or(said).or(self.accepted).unwrap_or_default()
     }
 }

@@ -12,7 +12,7 @@ use crate::policy::Grant;
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
-use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Secret};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, ProviderName, Secret};
 
 /// What must survive `kill -9`: sessions, log-in attempts, outgoing mail, keys. When a call returns `Ok`, its change is on
 /// disk.
@@ -27,6 +27,8 @@ pub trait Store: MailQueue {
     async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError>;
     /// One person's sessions in all apps.
     async fn sessions_everywhere(&self, email: &Email) -> Result<Vec<SessionId>, StoreError>;
+    /// Whom a member of staff previewed last in an app, newest first, at most [`MOST_PREVIEWED`].
+    async fn previews_of(&self, app: &AppName, actor: &Email) -> Result<Vec<Previewed>, StoreError>;
     /// Ends a session, also when it goes on under a new id by now; answers which one ended.
     async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError>;
     /// Ends all sessions of a person, in every app; answers which.
@@ -90,6 +92,11 @@ pub trait Store: MailQueue {
     /// Removes a passkey; `false` when the person has no such one.
     async fn remove_passkey(&self, host: &HostName, email: &Email, credential: &[u8]) -> Result<bool, StoreError>;
 
+    /// The language that a person chose for themself.
+    async fn language_of(&self, email: &Email) -> Result<Option<Language>, StoreError>;
+    /// Keeps the language that a person chose, in the place of an earlier one.
+    async fn choose_language(&self, email: &Email, language: Language) -> Result<(), StoreError>;
+
     /// Stores a new attempt (its `id` is ignored) and ends the earlier ones of the same browser.
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError>;
     /// The attempts for an app that nobody has answered yet, by known browsers or by strangers, with numbers below `before`,
@@ -141,6 +148,18 @@ pub trait MailQueue: Send + Sync {
     async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError>;
     /// How many mails are queued.
     async fn queued_mails(&self) -> Result<u64, StoreError>;
+}
+
+/// How many of the last previews of one member of staff in one app are remembered.
+pub const MOST_PREVIEWED: u8 = 5;
+
+/// Somebody who was previewed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Previewed {
+    /// Who.
+    pub email: Email,
+    /// For which customer, where one was named.
+    pub customer: Option<CustomerId>,
 }
 
 /// The store failed.

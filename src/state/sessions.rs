@@ -3,9 +3,13 @@
 //! On the warm path all is in the cache. On a miss the store tells whose session it is, the directory what the tables say
 //! of the person, and the answer is compiled and kept until the tables may have changed.
 
-use std::collections::HashSet;
+mod log_out;
+mod looks;
+mod preview;
+mod spoken;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -15,7 +19,7 @@ use moka::future::Cache;
 use super::assertion::Assertion;
 use super::audit::{Event, Journal, Scene};
 use super::open_requests::{OpenRequest, OpenRequests};
-use super::ports::{Directory, Farewell, LinkTokens, Opening, Providers, Replaces, Store, StoreError, Unavailable};
+use super::ports::{Directory, Farewell, Opening, Providers, Replaces, Store, StoreError, Unavailable};
 use super::recheck::{Checked, Recheck};
 use super::sharing::Sharing;
 use super::snapshot::{Current, Site, Snapshot};
@@ -23,6 +27,11 @@ use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
 use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
+
+pub use log_out::{LoggedOut, Reach};
+use looks::Looks;
+pub use preview::{Begun, Recent};
+pub use spoken::Entrance;
 
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
@@ -40,8 +49,10 @@ pub struct Live {
     pub standing: Standing,
     /// How many grants the person has on this domain.
     pub choices: usize,
+    /// Whom the person can switch to, in a preview.
+    pub recent: Vec<Recent>,
     /// The language that the person chose.
-    pub chosen_language: Option<Language>,
+    pub chosen_language: ArcSwapOption<Language>,
     /// The language that the table says they speak.
     pub granted_language: Option<Language>,
     /// The assertion signed last.
@@ -55,25 +66,6 @@ pub struct Live {
     epoch: u64,
     last_used: AtomicI64,
     last_stored: AtomicI64,
-}
-
-/// How far a log-out goes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reach {
-    /// This session.
-    Here,
-    /// All sessions of the person, in every app and on every device.
-    Everywhere,
-}
-
-/// A session that has ended, with what its providers' log-out takes.
-#[derive(Debug)]
-pub struct LoggedOut {
-    /// What it was.
-    pub record: SessionRecord,
-    /// How many ended, itself among them.
-    pub sessions: usize,
-    tokens: Vec<LinkTokens>,
 }
 
 /// A session cannot be looked up now.
@@ -221,6 +213,7 @@ impl Sessions {
             }
             let (record, asked_until) = self.recheck_links(record, now).await?;
             let mut live = self.compile(record, site, now, last_used).await.map_err(Some)?.ok_or(None)?;
+            self.tell_of_preview_end(old, &live, now);
             let soon = now.checked_add(LOOK_AGAIN).unwrap_or(now);
             live.fresh_until = live.fresh_until.min(asked_until).min(soon);
             Ok::<_, Option<Trouble>>(Arc::new(live))
@@ -292,6 +285,34 @@ impl Sessions {
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
         let epoch = self.directory.epoch(&app.name, &record.email);
+        let compiled = match &record.preview {
+            Some(preview) => self.compile_preview(&record, preview, site, now).await?,
+            None => self.compile_own(&record, site, now).await?,
+        };
+        let Compiled { standing, choices, granted_language, recent, fresh_until } = compiled;
+        let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
+        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
+        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
+        Ok(Some(Live {
+            record,
+            standing,
+            choices,
+            recent,
+            chosen_language: ArcSwapOption::new(chosen_language),
+            granted_language,
+            assertion: ArcSwapOption::empty(),
+            app: Arc::clone(app),
+            pinned: site.domain.customer.clone(),
+            fresh_until,
+            epoch,
+            last_used: AtomicI64::new(used.as_second()),
+            last_stored: AtomicI64::new(stored.as_second()),
+        }))
+    }
+
+    /// What a session's own person may do.
+    async fn compile_own(&self, record: &SessionRecord, site: &Site, now: Timestamp) -> Result<Compiled, Trouble> {
+        let app = &site.app;
         let Granted { grants, fresh_until, missing } = self.granted(site, &record.email, &record.links).await?;
         let pinned = site.domain.customer.as_ref();
         let choice = choose(&grants, pinned, record.customer.as_ref());
@@ -306,10 +327,7 @@ impl Sessions {
                 return Err(missing.into());
             }
         }
-        let granted_language = match &choice {
-            Choice::One(grant) => language_of(grant),
-            Choice::Several | Choice::None(_) => grants.iter().find_map(|grant| language_of(grant)),
-        };
+        let granted_language = spoken::granted(&choice, &grants);
         let standing = match choice {
             Choice::One(grant) => {
                 match app.policy.roles.unmet(&grant.role, record.proofs.iter().map(|proof| &proof.way)) {
@@ -320,22 +338,8 @@ impl Sessions {
             Choice::Several => Standing::Undecided,
             Choice::None(reason) => Standing::Refused(reason),
         };
-        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
-        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
-        Ok(Some(Live {
-            record,
-            standing,
-            choices: if pinned.is_some() { grants.len().min(1) } else { grants.len() },
-            chosen_language: None,
-            granted_language,
-            assertion: ArcSwapOption::empty(),
-            app: Arc::clone(app),
-            pinned: site.domain.customer.clone(),
-            fresh_until,
-            epoch,
-            last_used: AtomicI64::new(used.as_second()),
-            last_stored: AtomicI64::new(stored.as_second()),
-        }))
+        let choices = if pinned.is_some() { grants.len().min(1) } else { grants.len() };
+        Ok(Compiled { standing, choices, granted_language, recent: Vec::new(), fresh_until })
     }
 
     /// What a person has: as staff by a provider's groups, or else by the tables.
@@ -376,15 +380,32 @@ impl Sessions {
     /// # Errors
     /// When the tables cannot be asked.
     pub async fn may_enter(&self, site: &Site, email: &Email, links: &[Link]) -> Result<bool, Unavailable> {
+        Ok(self.entrance(site, email, links).await?.is_some())
+    }
+
+    /// The same, with what the tables say of how to speak to whoever may enter.
+    ///
+    /// # Errors
+    /// When the tables cannot be asked.
+    pub async fn entrance(&self, site: &Site, email: &Email, links: &[Link]) -> Result<Option<Entrance>, Unavailable> {
         let pinned = site.domain.customer.as_ref();
-        let is_let_in = |grants: &[Arc<Grant>]| !matches!(choose(grants, pinned, None), Choice::None(_));
+        let entrance = |grants: &[Arc<Grant>]| match choose(grants, pinned, None) {
+            Choice::None(_) => None,
+            choice => Some(Entrance { language: spoken::granted(&choice, grants) }),
+        };
         let granted = self.granted(site, email, links).await;
+        if let Ok(granted) = &granted
+            && let Some(entrance) = entrance(&granted.grants)
+        {
+            return Ok(Some(entrance));
+        }
+        // Whoever is invited comes to accept; `login` does that once they have proven who they are.
+        if let Some(entrance) = entrance(&self.directory.invited(&site.app.name, email).await?) {
+            return Ok(Some(entrance));
+        }
         match granted {
-            Ok(granted) if is_let_in(&granted.grants) => return Ok(true),
-            // Whoever is invited comes to accept; `login` does that once they have proven who they are.
-            _ if is_let_in(&self.directory.invited(&site.app.name, email).await?) => return Ok(true),
             Ok(Granted { missing: Some(missing), .. }) | Err(missing) => Err(missing),
-            Ok(_) => Ok(false),
+            Ok(_) => Ok(None),
         }
     }
 
@@ -454,57 +475,6 @@ impl Sessions {
             self.forget(*id).await;
         }
         Ok(Some(ended.len()))
-    }
-
-    /// Ends the session of a cookie, and all others of its person where they want that; answers what it was. It need not be
-    /// one that may do anything: whoever cannot be re-checked just now can still log out.
-    ///
-    /// # Errors
-    /// When the store fails; the session then goes on.
-    pub async fn log_out(
-        &self,
-        token: &Token,
-        site: &Site,
-        reach: Reach,
-        now: Timestamp,
-    ) -> Result<Option<LoggedOut>, StoreError> {
-        let id = token.hash();
-        let limits = self.current.load().session;
-        let record = self.store.session(id).await?.filter(|record| is_of(record, site));
-        // Read while they are there: they go with the session.
-        let tokens = match &record {
-            Some(record) => self.tokens_of(record).await,
-            None => Vec::new(),
-        };
-        let mut sessions = 1;
-        match (&record, reach) {
-            (Some(record), Reach::Everywhere) if !record.is_over(limits, now) => {
-                sessions = self.end_everywhere(&record.email).await?;
-            }
-            _ => {}
-        }
-        self.end(id).await?;
-        Ok(record.map(|record| LoggedOut { record, sessions, tokens }))
-    }
-
-    /// The tokens of a session's providers, of the one it came by last first.
-    async fn tokens_of(&self, record: &SessionRecord) -> Vec<LinkTokens> {
-        let mut all = Vec::new();
-        for proof in record.proofs.iter().rev() {
-            let Way::Oidc(provider) = &proof.way else { continue };
-            match self.store.link_tokens(record.id, provider).await {
-                Ok(tokens) => all.extend(tokens),
-                // Logging out must not fail for what is only asked of others.
-                Err(error) => tracing::warn!(%error, %provider, "nobody is logged out at the provider"),
-            }
-        }
-        all
-    }
-
-    /// Where to send the browser of a session that has ended, so that its person is logged out at the provider too.
-    #[must_use]
-    pub fn end_session_url(&self, gone: &LoggedOut, return_to: &str, state: Option<&str>) -> Option<String> {
-        gone.tokens.iter().find_map(|tokens| self.recheck.providers().end_session_url(tokens, return_to, state))
     }
 
     /// A session has ended in the store: takes it out of the cache and ends its requests.
@@ -629,40 +599,20 @@ impl Sessions {
     }
 }
 
+/// What comes of a session, before it is live.
+struct Compiled {
+    standing: Standing,
+    choices: usize,
+    granted_language: Option<Language>,
+    recent: Vec<Recent>,
+    fresh_until: Timestamp,
+}
+
 /// What a person has, and how far that can be relied on.
 struct Granted {
     grants: Vec<Arc<Grant>>,
     fresh_until: Timestamp,
     missing: Option<Unavailable>,
-}
-
-/// The sessions that are looked at now.
-#[derive(Clone, Default)]
-struct Looks(Arc<Mutex<HashSet<SessionId>>>);
-
-/// One look; over when it is dropped.
-struct Look {
-    id: SessionId,
-    all: Looks,
-}
-
-impl Looks {
-    /// Begins a look, unless there is one already.
-    fn begin(&self, id: SessionId) -> Option<Look> {
-        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        is_new.then(|| Look { id, all: self.clone() })
-    }
-}
-
-impl Drop for Look {
-    fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-    }
-}
-
-/// The language that a grant says its person speaks, if it is one of ours.
-fn language_of(grant: &Grant) -> Option<Language> {
-    grant.language.as_ref().and_then(|tag| Language::parse(tag.as_str()))
 }
 
 impl Live {

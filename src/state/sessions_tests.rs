@@ -1,14 +1,15 @@
 //! Sessions over a real store, with a table and a provider that do as a test says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::super::metrics::Metrics;
-use super::super::ports::{Known, Rechecked};
+use super::super::ports::{Known, LinkTokens, Rechecked};
 use super::*;
 use crate::policy::Origin;
 use crate::session::Proof;
@@ -253,6 +254,7 @@ impl House {
             device: String::new(),
             proofs,
             links,
+            preview: None,
         };
         let opening = Opening { session, replaces: Replaces::Nothing, tokens };
         assert!(self.store.open_session(&opening).await.expect("stored"));
@@ -437,14 +439,14 @@ async fn attack_21_nobody_needs_to_ask_for_an_open_request_to_end() {
         let request = house.request(&ann, "orders.example").await;
         let looks = Looks::default();
         house.look(&looks, DUE - 1).await;
-        eventually("nobody is looked at any more", async || looks.0.lock().expect("not poisoned").is_empty()).await;
+        eventually("nobody is looked at any more", async || looks.is_empty()).await;
         assert_eq!((house.asked(), request.ended().is_cancelled()), (0, false), "{case}: it is not time yet");
         if let Some(said) = said {
             house.says("ann", said);
         }
         house.look(&looks, DUE).await;
         match goes_on {
-            true => eventually(case, async || looks.0.lock().expect("not poisoned").is_empty()).await,
+            true => eventually(case, async || looks.is_empty()).await,
             false => ends(case, &request).await,
         }
         assert_eq!((house.asked(), request.ended().is_cancelled()), (1, !goes_on), "{case}");
@@ -466,7 +468,7 @@ async fn attack_25_a_slow_provider_keeps_nobody_elses_end_waiting() {
     ends("bob's", &bobs).await;
     assert_eq!((house.asked(), anns.ended().is_cancelled()), (1, false), "one look at a time");
     house.open_gate();
-    eventually("ann is looked at", async || looks.0.lock().expect("not poisoned").is_empty()).await;
+    eventually("ann is looked at", async || looks.is_empty()).await;
     assert!(!anns.ended().is_cancelled());
 }
 

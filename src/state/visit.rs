@@ -32,8 +32,14 @@ pub struct Visit {
 
 /// Whether one of our own pages is a place to be, and not a step on the way to one.
 fn is_a_place(path: &str) -> bool {
-    const PLACES: [&str; 5] =
-        ["/.access/account", "/.access/choose", "/.access/team", "/.access/team/leave", "/.access/independent"];
+    const PLACES: [&str; 6] = [
+        "/.access/account",
+        "/.access/choose",
+        "/.access/preview",
+        "/.access/team",
+        "/.access/team/leave",
+        "/.access/independent",
+    ];
     PLACES.contains(&path)
 }
 

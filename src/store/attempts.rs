@@ -12,7 +12,7 @@ use super::sqlite::{malformed, micros, moment, readable};
 use super::{SqliteStore, outbox, sessions};
 use crate::session::{Asker, Attempt, AttemptId, AttemptState, MOST_WRONG_CODES, TokenHash};
 use crate::state::ports::{Answer, Opening};
-use crate::types::{AppName, Email, HostName};
+use crate::types::{AppName, Email, HostName, Language};
 
 /// How long an attempt is kept after its end, so that a late click still learns what happened.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -24,8 +24,9 @@ pub(super) async fn ask(store: &SqliteStore, attempt: &Attempt) -> sqlx::Result<
         .execute(&mut *transaction)
         .await?;
     let done = query(
-        "INSERT INTO attempt (app, host, origin, email, known, going_to, browser, created, expires, state, wrong_codes)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO attempt (app, host, origin, email, known, going_to, browser, created, expires, state, wrong_codes,
+                              language)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(attempt.app.as_str())
     .bind(attempt.host.as_str())
@@ -38,6 +39,7 @@ pub(super) async fn ask(store: &SqliteStore, attempt: &Attempt) -> sqlx::Result<
     .bind(micros(attempt.expires))
     .bind(name(attempt.state))
     .bind(attempt.wrong_codes)
+    .bind(attempt.language.code())
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;
@@ -199,5 +201,6 @@ fn read(row: &SqliteRow) -> sqlx::Result<Attempt> {
         expires: moment(row.try_get("expires")?)?,
         state: state(row.try_get("state")?).ok_or_else(|| malformed("attempt.state"))?,
         wrong_codes: row.try_get("wrong_codes")?,
+        language: Language::parse(row.try_get("language")?).unwrap_or_default(),
     })
 }

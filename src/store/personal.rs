@@ -47,8 +47,18 @@ const HOLDINGS: &[Holding] = &[
             at!("last_used"),
             ", 'device', device, 'proofs', json(proofs)) FROM session WHERE email = ?1 ORDER BY created"
         ),
-        // Its links to providers go with it.
-        erase: "DELETE FROM session WHERE email = ?1 RETURNING 1",
+        // Its links to providers go with it, and what others look at through the person's eyes.
+        erase: "DELETE FROM session WHERE email = ?1 OR preview_email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "previewed",
+        name: "last_previews",
+        export: concat!(
+            "SELECT json_object('app', app, 'as', CASE email WHEN ?1 THEN 'customer' ELSE 'staff' END, 'at', ",
+            at!("at"),
+            ") FROM previewed WHERE email = ?1 OR actor = ?1 ORDER BY at"
+        ),
+        erase: "DELETE FROM previewed WHERE email = ?1 OR actor = ?1 RETURNING 1",
     },
     Holding {
         table: "attempt",
@@ -56,7 +66,7 @@ const HOLDINGS: &[Holding] = &[
         export: concat!(
             "SELECT json_object('app', app, 'domain', host, 'created', ",
             at!("created"),
-            ", 'state', state) FROM attempt WHERE email = ?1 ORDER BY id"
+            ", 'state', state, 'language', language) FROM attempt WHERE email = ?1 ORDER BY id"
         ),
         erase: "DELETE FROM attempt WHERE email = ?1 RETURNING 1",
     },
@@ -81,6 +91,12 @@ const HOLDINGS: &[Holding] = &[
             ") FROM passkey WHERE email = ?1 ORDER BY created"
         ),
         erase: "DELETE FROM passkey WHERE email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "language",
+        name: "language",
+        export: "SELECT json_object('code', code) FROM language WHERE email = ?1",
+        erase: "DELETE FROM language WHERE email = ?1 RETURNING 1",
     },
     Holding {
         table: "record",

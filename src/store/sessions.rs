@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row, query, query_scalar};
+use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
+use sqlx::{QueryBuilder, Row, query, query_scalar};
 
 use super::seal::SealKey;
 use super::sqlite::{malformed, micros, moment, readable};
-use super::{SqliteStore, farewells, links};
-use crate::session::{Proof, SessionId, SessionLimits, SessionRecord, TokenHash};
+use super::{SqliteStore, farewells, links, previews};
+use crate::session::{Preview, Proof, SessionId, SessionLimits, SessionRecord, TokenHash};
+use crate::state::listing::SessionFilter;
 use crate::state::ports::{Opening, Replaces};
 use crate::types::{AppName, CustomerId, Email, HostName, Way};
 
@@ -43,12 +44,13 @@ pub(super) async fn open(store: &SqliteStore, opening: &Opening) -> sqlx::Result
 /// another id.
 pub(super) async fn insert(connection: &mut SqliteConnection, seal: &SealKey, opening: &Opening) -> sqlx::Result<bool> {
     let session = &opening.session;
+    let preview = session.preview.as_ref();
     if farewells::has_ended(&mut *connection, opening).await? {
         return Ok(false);
     }
     query(
-        "INSERT INTO session (id, app, host, email, customer, created, last_used, device, proofs)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO session (id, app, host, email, customer, created, last_used, device, proofs,
+         preview_email, preview_customer, preview_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&session.id.as_bytes()[..])
     .bind(session.app.as_str())
@@ -59,8 +61,14 @@ pub(super) async fn insert(connection: &mut SqliteConnection, seal: &SealKey, op
     .bind(micros(session.last_used))
     .bind(session.device.as_str())
     .bind(proofs(session)?)
+    .bind(preview.map(|preview| preview.email.as_str()))
+    .bind(preview.and_then(|preview| preview.customer.as_ref()).map(CustomerId::as_str))
+    .bind(preview.map(|preview| micros(preview.until)))
     .execute(&mut *connection)
     .await?;
+    if let Some(preview) = preview {
+        previews::note(&mut *connection, session, preview).await?;
+    }
     links::insert(&mut *connection, seal, opening).await?;
     let Some(old) = opening.replaces.id() else { return Ok(true) };
     let is_same = matches!(opening.replaces, Replaces::Only(_));
@@ -127,6 +135,30 @@ pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email)
         .bind(MOST_OF_A_PERSON)
         .fetch_all(&store.readers)
         .await?;
+    Ok(readable(&rows, read))
+}
+
+/// Sessions that are not over, the newest first; without their links, which no list shows.
+pub(super) async fn page(
+    store: &SqliteStore,
+    filter: SessionFilter<'_>,
+    most: u32,
+) -> sqlx::Result<Vec<SessionRecord>> {
+    let SessionFilter { app, email, after, limits, now } = filter;
+    let mut select = QueryBuilder::<Sqlite>::new("SELECT * FROM session WHERE last_used > ");
+    select.push_bind(micros(now.checked_sub(limits.idle).unwrap_or(Timestamp::MIN)));
+    select.push(" AND created > ").push_bind(micros(now.checked_sub(limits.absolute).unwrap_or(Timestamp::MIN)));
+    if let Some(app) = app {
+        select.push(" AND app = ").push_bind(app.as_str());
+    }
+    if let Some(email) = email {
+        select.push(" AND email = ").push_bind(email.as_str());
+    }
+    if let Some((created, id)) = &after {
+        select.push(" AND (created, id) < (").push_bind(*created).push(", ").push_bind(&id.as_bytes()[..]).push(")");
+    }
+    select.push(" ORDER BY created DESC, id DESC LIMIT ").push_bind(most);
+    let rows = select.build().fetch_all(&store.readers).await?;
     Ok(readable(&rows, read))
 }
 
@@ -208,5 +240,16 @@ fn read(row: &SqliteRow) -> sqlx::Result<SessionRecord> {
         device: row.try_get("device")?,
         proofs: read_proofs(row.try_get("proofs")?)?,
         links: Vec::new(),
+        preview: read_preview(row)?,
     })
+}
+
+fn read_preview(row: &SqliteRow) -> sqlx::Result<Option<Preview>> {
+    let Some(email) = row.try_get::<Option<&str>, _>("preview_email")? else { return Ok(None) };
+    let customer: Option<&str> = row.try_get("preview_customer")?;
+    Ok(Some(Preview {
+        email: Email::parse(email).map_err(|_| malformed("session.preview_email"))?,
+        customer: customer.map(CustomerId::parse).transpose().map_err(|_| malformed("session.preview_customer"))?,
+        until: moment(row.try_get("preview_until")?)?,
+    }))
 }

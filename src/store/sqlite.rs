@@ -14,18 +14,22 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
-use super::{attempts, audit, farewells, links, once, open, outbox, passkeys, personal, secrets, sessions, tokens};
+use super::{
+    attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, previews, secrets, sessions,
+    tokens,
+};
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
 use crate::state::audit::{AuditStore, Entry, Kept, Question, Verified};
+use crate::state::listing::{Listing, SessionFilter};
 use crate::state::personal::{Erased, PersonalStore};
 use crate::state::ports::{
-    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, QueuedMail, Remembered, Store,
+    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, Previewed, QueuedMail, Remembered, Store,
     StoreError, Ticket,
 };
 use crate::state::tokens::{TokenRecord, TokenStore};
-use crate::types::{AppName, Email, HostName, ProviderName, Secret};
+use crate::types::{AppName, Email, HostName, Language, ProviderName, Secret};
 
 /// The store of a single gateway: one SQLite database, one writer, a few readers.
 pub struct SqliteStore {
@@ -133,6 +137,13 @@ impl AuditStore for SqliteStore {
 }
 
 #[async_trait]
+impl Listing for SqliteStore {
+    async fn sessions(&self, filter: SessionFilter<'_>, most: u32) -> Result<Vec<SessionRecord>, StoreError> {
+        sessions::page(self, filter, most).await.map_err(failed("read sessions"))
+    }
+}
+
+#[async_trait]
 impl PersonalStore for SqliteStore {
     async fn export(&self, email: &Email) -> Result<Map<String, Value>, StoreError> {
         personal::export(self, email).await.map_err(failed("read all that is held of a person"))
@@ -182,6 +193,10 @@ impl Store for SqliteStore {
 
     async fn sessions_of(&self, app: &AppName, email: &Email) -> Result<Vec<SessionRecord>, StoreError> {
         sessions::of_person(self, app, email).await.map_err(failed("read a person's sessions"))
+    }
+
+    async fn previews_of(&self, app: &AppName, actor: &Email) -> Result<Vec<Previewed>, StoreError> {
+        previews::of_actor(self, app, actor).await.map_err(failed("read the last previews"))
     }
 
     async fn end_session(&self, id: SessionId) -> Result<Option<SessionId>, StoreError> {
@@ -280,6 +295,14 @@ impl Store for SqliteStore {
 
     async fn remove_passkey(&self, host: &HostName, email: &Email, credential: &[u8]) -> Result<bool, StoreError> {
         passkeys::remove(self, host, email, credential).await.map_err(failed("remove a passkey"))
+    }
+
+    async fn language_of(&self, email: &Email) -> Result<Option<Language>, StoreError> {
+        languages::of_person(self, email).await.map_err(failed("read a person's language"))
+    }
+
+    async fn choose_language(&self, email: &Email, language: Language) -> Result<(), StoreError> {
+        languages::choose(self, email, language).await.map_err(failed("store a person's language"))
     }
 
     async fn ask(&self, attempt: &Attempt) -> Result<AttemptId, StoreError> {

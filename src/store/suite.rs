@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::session::{
-    Asker, Attempt, AttemptState, MOST_PASSKEYS, MOST_WRONG_CODES, PasskeyRecord, Proof, SessionLimits, SessionRecord,
-    Token, TokenHash,
+    Asker, Attempt, AttemptState, MOST_PASSKEYS, MOST_WRONG_CODES, PasskeyRecord, Preview, Proof, SessionLimits,
+    SessionRecord, Token, TokenHash,
 };
 use crate::state::ports::{Answer, Identity, Opening, OutgoingMail, Remembered, Replaces, Store, Ticket};
-use crate::types::{AppName, CustomerId, Email, HostName, Secret, Way};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, Secret, Way};
 
 /// A store, as the suite asks for it.
 pub(super) type AnyStore = Arc<dyn Store>;
@@ -23,6 +23,7 @@ macro_rules! store_suite {
     ($fresh:path) => {
         store_suite!($fresh;
             a_session_is_found_as_it_was_stored
+            a_preview_stays_with_its_session_and_the_last_few_are_remembered
             a_new_session_ends_the_one_it_replaces
             a_person_has_sessions_of_one_app_newest_first
             an_ended_session_is_gone
@@ -49,6 +50,7 @@ macro_rules! store_suite {
             of_two_first_log_ins_with_one_address_one_is_remembered
             a_ticket_is_taken_once_by_whom_it_is_for
             what_is_used_up_stays_so_for_its_time
+            a_person_has_the_language_they_chose_last
             passkeys_are_their_persons_on_their_domain
             nobody_has_more_passkeys_than_may_be
             of_two_first_passkeys_at_once_one_is_added
@@ -79,8 +81,11 @@ pub(super) use store_suite;
 
 pub(super) use super::suite_of_ends::*;
 
-pub(super) const LIMITS: SessionLimits =
-    SessionLimits { idle: Duration::from_secs(3600), absolute: Duration::from_secs(36_000) };
+pub(super) const LIMITS: SessionLimits = SessionLimits {
+    idle: Duration::from_secs(3600),
+    absolute: Duration::from_secs(36_000),
+    preview: Duration::from_secs(1800),
+};
 
 /// The suite's time begins here; `after(60)` is a minute later.
 pub(super) fn after(seconds: i64) -> Timestamp {
@@ -103,6 +108,7 @@ pub(super) fn session(number: u8) -> SessionRecord {
         device: "Firefox on Linux".to_owned(),
         proofs: vec![Proof::now(Way::Email, after(i64::from(number)))],
         links: Vec::new(),
+        preview: None,
     }
 }
 
@@ -120,6 +126,7 @@ pub(super) fn attempt(browser: u8) -> Attempt {
         expires: after(900),
         state: AttemptState::Asked,
         wrong_codes: 0,
+        language: Language::German,
     }
 }
 
@@ -158,6 +165,46 @@ pub(super) async fn a_session_is_found_as_it_was_stored(store: AnyStore) {
         store.open_session(&opening(record, None)).await.expect("stored");
         assert_eq!(store.session(record.id).await.expect("read").as_ref(), Some(record));
     }
+}
+
+pub(super) async fn a_preview_stays_with_its_session_and_the_last_few_are_remembered(store: AnyStore) {
+    let (app, actor) = (session(1).app, session(1).email);
+    store.open_session(&opening(&session(1), None)).await.expect("stored");
+    assert_eq!(store.previews_of(&app, &actor).await.expect("read"), []);
+    let customer = CustomerId::parse("42").expect("valid");
+    let looks = [("a", None), ("b", Some(&customer)), ("a", None), ("c", None), ("d", None), ("b", None), ("e", None)];
+    let mut before = 1;
+    for (number, (name, customer)) in (2_u8..).zip(looks) {
+        let preview = Preview {
+            email: Email::parse(&format!("{name}@example.com")).expect("valid"),
+            customer: customer.cloned(),
+            until: after(1800),
+        };
+        let record = SessionRecord { preview: Some(preview), ..session(number) };
+        let opening = Opening { session: record.clone(), replaces: Replaces::Only(hash(before)), tokens: None };
+        assert!(store.open_session(&opening).await.expect("stored"));
+        assert_eq!(store.session(record.id).await.expect("read"), Some(record));
+        assert_eq!(store.session(hash(before)).await.expect("read"), None);
+        before = number;
+    }
+    let last = store.previews_of(&app, &actor).await.expect("read");
+    let last: Vec<_> = last.iter().map(|one| (one.email.as_str(), one.customer.is_some())).collect();
+    assert_eq!(
+        last,
+        [
+            ("e@example.com", false),
+            ("b@example.com", false),
+            ("d@example.com", false),
+            ("c@example.com", false),
+            ("a@example.com", false),
+        ]
+    );
+    let other = Email::parse("bob@example.com").expect("valid");
+    assert_eq!(store.previews_of(&app, &other).await.expect("read"), [], "each has their own");
+    let own = SessionRecord { preview: None, ..session(20) };
+    let opening = Opening { session: own.clone(), replaces: Replaces::Only(hash(before)), tokens: None };
+    assert!(store.open_session(&opening).await.expect("stored"));
+    assert_eq!(store.session(own.id).await.expect("read"), Some(own));
 }
 
 pub(super) async fn a_new_session_ends_the_one_it_replaces(store: AnyStore) {
@@ -548,6 +595,16 @@ fn passkey(number: u8) -> PasskeyRecord {
         created: after(i64::from(number)),
         last_used: None,
     }
+}
+
+pub(super) async fn a_person_has_the_language_they_chose_last(store: AnyStore) {
+    let (ann, bob) = (session(1).email, Email::parse("bob@example.com").expect("valid"));
+    assert_eq!(store.language_of(&ann).await.expect("read"), None);
+    for language in Language::ALL {
+        store.choose_language(&ann, language).await.expect("stored");
+        assert_eq!(store.language_of(&ann).await.expect("read"), Some(language));
+    }
+    assert_eq!(store.language_of(&bob).await.expect("read"), None);
 }
 
 pub(super) async fn passkeys_are_their_persons_on_their_domain(store: AnyStore) {

@@ -21,6 +21,9 @@ pub(crate) const SESSION: &str = "__Host-access";
 /// The cookie of a browser that asked for a mail.
 pub(crate) const TRY: &str = "__Host-access-try";
 
+/// The cookie of a browser in which somebody chose a language.
+pub(crate) const LANGUAGE: &str = "__Host-access-language";
+
 /// What came back.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -283,7 +286,8 @@ impl Browser {
                 jar.entry(self.host.clone()).or_default().remove(name);
             } else {
                 self.set_cookie(name, value);
-                if name.starts_with(SESSION) {
+                // A language is no secret, and its two letters stand in any log.
+                if name.starts_with(SESSION) && name != LANGUAGE {
                     self.door.secret(value);
                 }
             }

@@ -17,9 +17,9 @@ fn example(name: &str) -> PathBuf {
 }
 
 /// A running Datasette.
-struct Datasette {
+pub(crate) struct Datasette {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     _dir: tempfile::TempDir,
     orders: Vec<Order>,
 }
@@ -36,7 +36,7 @@ struct Order {
 }
 
 impl Datasette {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let data = dir.path().join("data.db");
         let made = Command::new("python3").arg(example("data.py")).arg(&data).status().expect("python3 is installed");

@@ -155,11 +155,7 @@ async fn attack_29_another_customer_gets_a_domain_only_by_an_operators_word() {
     goes(&house, "shop.acme.test").await;
     let told = printed(&house.command(&["domains", "shop.acme.test"]));
     assert!(told.contains("_access-challenge.shop.acme.test"), "{told}");
-    let listed = plain(
-        house.admin_address(),
-        "GET /api/v1/domains/shop.acme.test HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n",
-    );
-    let listed = listed.await.expect(200).json();
+    let listed = house.admin("/api/v1/domains/shop.acme.test").await.expect(200).json();
     assert_eq!((&listed["problem"], &listed["customer"]), (&"unproven".into(), &"43".into()), "{listed}");
     assert!((house.metric(&["vestibule_domains_waiting", "cause=\"unproven\""]).await - 1.0).abs() < 0.1);
     let retried = house.command(&["domains", "retry", "shop.acme.test"]);

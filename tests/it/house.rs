@@ -394,7 +394,41 @@ impl House {
 
     /// Asks the admin listener.
     pub(crate) async fn admin(&self, path: &str) -> Answer {
+        if path.starts_with("/api/") {
+            return self.api("GET", path, "").await;
+        }
         plain_get(self.admin_address(), "127.0.0.1", path).await
+    }
+
+    /// Asks the API as a command on this machine does, with a JSON body or none.
+    pub(crate) async fn api(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.api_as(&self.local_token(), method, path, body).await
+    }
+
+    /// Asks the API with a token.
+    pub(crate) async fn api_as(&self, token: &str, method: &str, path: &str, body: &str) -> Answer {
+        let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n{kind}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        );
+        plain(self.admin_address(), &request).await
+    }
+
+    /// The token that the gateway has left for commands on this machine.
+    pub(crate) fn local_token(&self) -> String {
+        let text = std::fs::read_to_string(self.data().join("api.json")).expect("the gateway has left it");
+        let access: Value = serde_json::from_str(&text).expect("JSON");
+        let token = access["token"].as_str().expect("a token").to_owned();
+        self.door.secret(&token);
+        token
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        let text = std::fs::read_to_string(&self.config).expect("the config");
+        let data = text.lines().find_map(|line| line.strip_prefix("data = ")).expect("a data folder");
+        self.dir.path().join(data.trim_matches('"'))
     }
 
     /// The sum of all samples of a metric whose line holds every one of these words.
@@ -468,9 +502,7 @@ impl House {
 
     /// Has the gateway take up its config, and answers what it said.
     pub(crate) async fn reload(&self) -> Answer {
-        let request =
-            "POST /api/v1/reload HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        plain(self.admin_address(), request).await
+        self.api("POST", "/api/v1/reload", "").await
     }
 
     /// Ends the gateway at once, as a power cut would.

@@ -10,21 +10,26 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/radicale").join(name)
 }
 
-struct Radicale {
+pub(crate) struct Radicale {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     dir: tempfile::TempDir,
 }
 
 impl Radicale {
     /// Starts it on a port that was free a moment ago; it knows no port 0.
     async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same, with more in its own config.
+    pub(crate) async fn start_with(more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
         let config = std::fs::read_to_string(example("radicale.conf")).expect("the example");
         let config = config.replace("127.0.0.1:5232", &address.to_string());
         let config = config.replace("= books", &format!("= {}", dir.path().join("books").display()));
-        std::fs::write(dir.path().join("config"), config).expect("the folder is writable");
+        std::fs::write(dir.path().join("config"), format!("{config}\n{more}")).expect("the folder is writable");
         let log = std::fs::File::create(dir.path().join("log")).expect("the folder is writable");
         let mut child = Command::new("radicale")
             .arg("--config")

@@ -23,8 +23,8 @@ async fn reloaded(house: &House) -> Vec<String> {
 /// A reload that is refused, and everything that it says is wrong.
 async fn refused(house: &House) -> Vec<String> {
     let answer = house.reload().await.expect(422).json();
-    assert_eq!(answer["status"], "refused");
-    serde_json::from_value(answer["problems"].clone()).expect("a list of lines")
+    assert_eq!(answer["code"], "refused");
+    serde_json::from_value(answer["errors"].clone()).expect("a list of lines")
 }
 
 /// Waits until the gateway has taken up a change of its files by itself.

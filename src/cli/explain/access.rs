@@ -136,7 +136,7 @@ fn decision(app: &App, access: &Arc<Access>, request: &Request<'_>) -> (RequestF
                 _ => add("to"),
             });
         }
-        Decision::LogIn | Decision::Choose | Decision::StepUp(_) => {}
+        Decision::LogIn | Decision::Choose | Decision::StepUp(_) | Decision::PreviewOver(_) => {}
     }
     (told, None)
 }

@@ -247,6 +247,7 @@ mod tests {
             device: String::new(),
             proofs: vec![Proof::now(Way::Email, start)],
             links: Vec::new(),
+            preview: None,
         };
         assert!(is_recent(&record, start + RECENT));
         assert!(!is_recent(&record, start + RECENT + Duration::from_secs(1)), "use does not make it fresh");

@@ -160,6 +160,7 @@ impl House {
             device: String::new(),
             proofs: vec![arrived.proof.clone()],
             links: vec![link.clone()],
+            preview: None,
         };
         let id = session.id;
         let opening = Opening { session, replaces: Replaces::Nothing, tokens: Some(arrived.tokens.clone()) };

@@ -8,9 +8,12 @@ mod bulgarian;
 mod english;
 mod french;
 mod german;
+pub(super) mod preview;
 mod sentence;
 mod spanish;
 mod team;
+#[cfg(test)]
+mod tests;
 
 use http::StatusCode;
 
@@ -295,23 +298,5 @@ impl Texts {
     #[must_use]
     pub fn reason(&self, name: &str) -> &'static str {
         (self.reason)(name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_error_says_what_happened_and_what_to_do() {
-        for (language, status) in
-            Language::ALL.into_iter().flat_map(|language| (400..600).map(move |status| (language, status)))
-        {
-            let texts = (Texts::of(language).error)(StatusCode::from_u16(status).expect("a status"));
-            for text in [texts.happened, texts.next] {
-                assert!(text.ends_with('.'), "{status}: {text}");
-            }
-            assert!(!texts.heading.is_empty());
-        }
     }
 }

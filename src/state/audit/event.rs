@@ -165,6 +165,42 @@ pub enum Event<'a> {
         /// Which provider.
         provider: &'a ProviderName,
     },
+    /// A member of staff sees the app as somebody does.
+    PreviewStarted {
+        /// As whom.
+        email: &'a Email,
+        /// The new session that goes on in the staff's place.
+        session: SessionId,
+        /// For which customer.
+        customer: Option<&'a CustomerId>,
+    },
+    /// A member of staff goes on to see the app as somebody else does.
+    PreviewSwitched {
+        /// As whom.
+        email: &'a Email,
+        /// The new session that goes on in the old one's place.
+        session: SessionId,
+        /// For which customer.
+        customer: Option<&'a CustomerId>,
+    },
+    /// A member of staff no longer sees the app as somebody does.
+    PreviewEnded {
+        /// As whom they did.
+        email: &'a Email,
+        /// In which session.
+        session: SessionId,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
+    /// Somebody asked to see the app as somebody else does, and may not.
+    PreviewRefused {
+        /// As whom.
+        email: &'a Email,
+        /// In which session.
+        session: SessionId,
+        /// Why, in a short fixed word.
+        reason: &'static str,
+    },
     /// A provider's answer was not believed.
     ProviderRefused {
         /// Which provider.
@@ -239,7 +275,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 48] = [
+pub const EVENTS: [&str; 52] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -265,17 +301,10 @@ pub const EVENTS: [&str; 48] = [
     "identity_remembered",
     "identity_conflict",
     "provider_refused",
-    "record_made",
-    "record_changed",
-    "record_removed",
-    "invited",
-    "invitation_resent",
-    "invitation_withdrawn",
-    "invitation_accepted",
-    "member_left",
-    "member_parted",
-    "organisation_founded",
-    "record_handed_over",
+    "preview_started",
+    "preview_switched",
+    "preview_ended",
+    "preview_refused",
     "started",
     "stopped",
     "handed_over",
@@ -288,6 +317,17 @@ pub const EVENTS: [&str; 48] = [
     "sessions_ended_by_staff",
     "person_exported",
     "person_erased",
+    "record_made",
+    "record_changed",
+    "record_removed",
+    "invited",
+    "invitation_resent",
+    "invitation_withdrawn",
+    "invitation_accepted",
+    "member_left",
+    "member_parted",
+    "organisation_founded",
+    "record_handed_over",
 ];
 
 /// Writes an event's line.
@@ -349,7 +389,10 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "identity_remembered",
             Self::IdentityConflict { .. } => "identity_conflict",
             Self::ProviderRefused { .. } => "provider_refused",
-            Self::Record { deed, .. } => deed.name(),
+            Self::PreviewStarted { .. } => "preview_started",
+            Self::PreviewSwitched { .. } => "preview_switched",
+            Self::PreviewEnded { .. } => "preview_ended",
+            Self::PreviewRefused { .. } => "preview_refused",
             Self::Started(_) => "started",
             Self::Stopped => "stopped",
             Self::HandedOver => "handed_over",
@@ -362,6 +405,7 @@ impl<'a> Event<'a> {
             Self::SessionsEndedByStaff { .. } => "sessions_ended_by_staff",
             Self::PersonExported(_) => "person_exported",
             Self::PersonErased(_) => "person_erased",
+            Self::Record { deed, .. } => deed.name(),
         }
     }
 
@@ -393,7 +437,10 @@ impl<'a> Event<'a> {
             Self::IdentityRemembered { .. } => "a person at a provider is remembered",
             Self::IdentityConflict { .. } => "the address is another person's at the provider",
             Self::ProviderRefused { .. } => "a provider's answer was not believed",
-            Self::Record { deed, .. } => deed.sentence(),
+            Self::PreviewStarted { .. } => "preview started",
+            Self::PreviewSwitched { .. } => "preview switched",
+            Self::PreviewEnded { .. } => "preview ended",
+            Self::PreviewRefused { .. } => "preview refused",
             Self::Started(_) => "the gateway serves",
             Self::Stopped => "the gateway serves no longer",
             Self::HandedOver => "the gateway handed over to a new process",
@@ -406,6 +453,7 @@ impl<'a> Event<'a> {
             Self::SessionsEndedByStaff { .. } => "sessions ended by staff",
             Self::PersonExported(_) => "what is held of a person was given out",
             Self::PersonErased(_) => "what is held of a person was erased",
+            Self::Record { deed, .. } => deed.sentence(),
         }
     }
 
@@ -467,6 +515,12 @@ impl<'a> Event<'a> {
             Self::RecheckEnded { email, session, provider } => {
                 Facts { email: Some(email), session: Some(session), provider: Some(provider), ..none }
             }
+            Self::PreviewStarted { email, session, customer } | Self::PreviewSwitched { email, session, customer } => {
+                Facts { email: Some(email), session: Some(session), customer, ..none }
+            }
+            Self::PreviewEnded { email, session, reason } | Self::PreviewRefused { email, session, reason } => {
+                Facts { email: Some(email), session: Some(session), reason: Some(reason), ..none }
+            }
             Self::PasskeyRefused { email, reason } => Facts { email, reason: Some(reason), ..none },
             Self::IdentityRemembered { email, provider } | Self::IdentityConflict { email, provider } => {
                 Facts { email: Some(email), provider: Some(provider), ..none }
@@ -474,15 +528,15 @@ impl<'a> Event<'a> {
             Self::ProviderRefused { provider, reason } => {
                 Facts { provider: Some(provider), reason: Some(reason), ..none }
             }
-            Self::Record { email, customer, detail, .. } => {
-                Facts { email: Some(email), customer: Some(customer), detail, ..none }
-            }
             Self::Started(detail)
             | Self::Reloaded(detail)
             | Self::ReloadRefused(detail)
             | Self::TokenMade(detail)
             | Self::TokenRevoked(detail) => Facts { detail: Some(detail), ..none },
             Self::Stopped | Self::HandedOver | Self::ReloadAsked => none,
+            Self::Record { email, customer, detail, .. } => {
+                Facts { email: Some(email), customer: Some(customer), detail, ..none }
+            }
         }
     }
 }

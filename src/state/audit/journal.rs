@@ -41,14 +41,20 @@ pub struct Journal {
     woken: Notify,
     /// How many entries were written.
     written: AtomicU64,
-    /// How many of them are stored.
-    stored: watch::Sender<u64>,
+    /// How many of them are stored, and how often the store has failed.
+    outcome: watch::Sender<Outcome>,
 }
 
 impl std::fmt::Debug for Journal {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Journal").field("written", &self.written).finish_non_exhaustive()
     }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Outcome {
+    stored: u64,
+    failures: u64,
 }
 
 #[derive(Default)]
@@ -67,7 +73,7 @@ impl Journal {
             waiting: Mutex::default(),
             woken: Notify::new(),
             written: AtomicU64::new(0),
-            stored: watch::Sender::new(0),
+            outcome: watch::Sender::default(),
         }
     }
 
@@ -101,13 +107,16 @@ impl Journal {
     /// When the store did not take it in time: what was done must not be acknowledged then.
     pub async fn settled(&self) -> Result<(), Unsettled> {
         let written = self.written.load(Ordering::Acquire);
-        if *self.stored.borrow() >= written {
+        let Outcome { stored, failures } = *self.outcome.borrow();
+        if stored >= written {
             return Ok(());
         }
-        let mut stored = self.stored.subscribe();
-        match tokio::time::timeout(PATIENCE, stored.wait_for(|stored| *stored >= written)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Unsettled),
+        // One try may have been under way before this came to wait; a store that fails the next too is not kept waiting for.
+        let is_over = |outcome: &Outcome| outcome.stored >= written || outcome.failures > failures.saturating_add(1);
+        let mut outcome = self.outcome.subscribe();
+        match tokio::time::timeout(PATIENCE, outcome.wait_for(is_over)).await {
+            Ok(Ok(outcome)) if outcome.stored >= written => Ok(()),
+            Ok(_) | Err(_) => Err(Unsettled),
         }
     }
 
@@ -136,11 +145,13 @@ impl Journal {
             match self.store.append(&some).await {
                 Ok(()) => {
                     pause = PAUSE;
-                    self.stored.send_modify(|stored| *stored = stored.saturating_add(some.len() as u64));
+                    self.outcome
+                        .send_modify(|outcome| outcome.stored = outcome.stored.saturating_add(some.len() as u64));
                 }
                 Err(error) => {
                     tracing::error!(%error, entries = some.len(), "the audit log cannot be stored; trying again");
                     self.put_back(some);
+                    self.outcome.send_modify(|outcome| outcome.failures = outcome.failures.saturating_add(1));
                     if ends {
                         last_tries = last_tries.saturating_sub(1);
                         if last_tries == 0 {

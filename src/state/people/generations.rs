@@ -26,7 +26,7 @@ impl Default for Generations {
             places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
             all: AtomicU64::new(0),
             hasher: RandomState::new(),
-            heard: AtomicI64::new(0),
+            heard: AtomicI64::new(-1),
         }
     }
 }

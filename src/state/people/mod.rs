@@ -272,3 +272,6 @@ impl<T> Edit<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! `vestibule sessions` and `vestibule grants`: who is logged in, and who may enter. Both ask the running gateway.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::api::{ApiArgs, Gateway, as_json, encoded, items_as_json, text};
+use super::paint::{Paint, count};
+use super::table::table;
+use super::{Failure, print};
+
+/// What can be done with sessions.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SessionsAction {
+    /// List sessions, the newest first
+    List {
+        /// Which gateway.
+        #[command(flatten)]
+        api: ApiArgs,
+        /// Only those of this app
+        #[arg(long, value_name = "NAME")]
+        app: Option<String>,
+        /// Only those of this person
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        limit: usize,
+    },
+    /// End a session by its id, or all sessions of a person; what is under way in them ends too
+    End {
+        /// Which gateway.
+        #[command(flatten)]
+        api: ApiArgs,
+        /// The session's id, as the list has it
+        #[arg(value_name = "ID", required_unless_present = "email", conflicts_with = "email")]
+        id: Option<String>,
+        /// All sessions of this person, in every app
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+    },
+}
+
+/// Lists or ends sessions.
+pub(super) async fn run(action: &SessionsAction) -> Result<ExitCode, Failure> {
+    match action {
+        SessionsAction::List { api, app, email, limit } => {
+            let gateway = Gateway::find(&api.config, api.admin)?;
+            let query = [("app", app.clone()), ("email", email.clone())];
+            let items = gateway.pages("/api/v1/sessions", &query, (*limit).max(1)).await?;
+            if api.json {
+                return print(&items_as_json(items)?);
+            }
+            let columns = ["email", "app", "customer", "domain", "created", "last_used", "device"];
+            let head = ["who", "app", "customer", "domain", "since", "last used", "browser", "id"];
+            let row = |item: &Value| {
+                let cells = columns.iter().map(|name| text(item, name).to_owned());
+                cells.chain([text(item, "id").to_owned()]).collect::<Vec<_>>()
+            };
+            let rows: Vec<_> = items.iter().map(row).collect();
+            print(&wide(&head, &rows))
+        }
+        SessionsAction::End { api, id, email } => {
+            let gateway = Gateway::find(&api.config, api.admin)?;
+            let answer = match (id, email) {
+                (Some(id), _) => {
+                    gateway.send(Method::DELETE, &format!("/api/v1/sessions/{}", encoded(id)), None).await?
+                }
+                (None, email) => {
+                    let body = json!({ "email": email });
+                    gateway.send(Method::POST, "/api/v1/sessions/end", Some(body)).await?
+                }
+            };
+            let ended = answer.get("sessions").and_then(Value::as_u64).unwrap_or_default();
+            print(&if api.json {
+                as_json(&answer)?
+            } else {
+                format!("ended: {}\n", count(ended, "session", "sessions"))
+            })
+        }
+    }
+}
+
+/// A table whose last column is an id, which is of no use cut off.
+fn wide(head: &[&str], rows: &[Vec<String>]) -> String {
+    let (head, last) = head.split_at(head.len().saturating_sub(1));
+    let paint = Paint::for_stdout();
+    let short: Vec<Vec<String>> = rows.iter().map(|row| row.iter().take(head.len()).cloned().collect()).collect();
+    let ids = last.iter().map(|name| (*name).to_owned());
+    let ids = ids.chain(rows.iter().map(|row| row.last().cloned().unwrap_or_default()));
+    let lines: Vec<String> = table(head, &short, paint).lines().map(str::to_owned).collect();
+    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default();
+    lines.iter().zip(ids).map(|(line, id)| format!("{line:<width$}  {id}\n")).collect()
+}
+
+/// What `grants` is asked.
+#[derive(Args, Clone, Debug)]
+pub struct GrantsArgs {
+    /// Which gateway.
+    #[command(flatten)]
+    pub api: ApiArgs,
+    /// What stands in the address, the name, or the customer's key or name
+    #[arg(value_name = "TEXT")]
+    pub text: Option<String>,
+    /// The app
+    #[arg(short, long, value_name = "NAME")]
+    pub app: String,
+    /// At most so many
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// Lists who may enter.
+pub(super) async fn grants(args: &GrantsArgs) -> Result<ExitCode, Failure> {
+    let gateway = Gateway::find(&args.api.config, args.api.admin)?;
+    let query = [("app", Some(args.app.clone())), ("q", args.text.clone())];
+    let items = gateway.pages("/api/v1/people", &query, args.limit.max(1)).await?;
+    if args.api.json {
+        return print(&items_as_json(items)?);
+    }
+    let columns = ["email", "name", "customer", "customer_name", "role", "days_back", "origin"];
+    let head = ["who", "name", "customer", "", "role", "days back", "by"];
+    let cell = |item: &Value, name: &str| match item.get(name) {
+        Some(Value::Number(number)) => number.to_string(),
+        _ => text(item, name).to_owned(),
+    };
+    let rows: Vec<Vec<String>> =
+        items.iter().map(|item| columns.iter().map(|name| cell(item, name)).collect()).collect();
+    print(&table(&head, &rows, Paint::for_stdout()))
+}

@@ -1,0 +1,319 @@
+//! Previews: where a member of staff picks a customer's person, and goes on with what that person may; where it is switched and ended.
+//!
+//! Nobody else hears of these pages: they are not found. What may be begun is decided in `state::sessions`, each time anew; here it is
+//! asked for, told to the audit log, and answered.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Extension, Form, Query, State};
+use axum::routing::{get, post};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::{PortalRoom, Room, error, log_in_first, store_failed};
+use crate::pages::{self, FoundView, OtherView, PersonView, PreviewPageView, PreviewState, Reply};
+use crate::policy::{Grant, PreviewEnd, PreviewRefusal, Standing};
+use crate::session::{CookieName, Token, setting};
+use crate::state::audit::Event;
+use crate::state::people_search::Found;
+use crate::state::ports::{Previewed, StoreError};
+use crate::state::sessions::{Begun, Live, Recent, Trouble};
+use crate::state::visit::Visit;
+use crate::types::{CustomerId, Email};
+
+const PAGE: &str = "/.access/preview";
+/// How long what is searched for may be.
+const MOST_QUERY_BYTES: usize = 254;
+/// How many searches run at a time: each may read whole tables.
+static SEARCHES: Semaphore = Semaphore::const_new(2);
+
+/// What the browser has of the app belongs to somebody else from then on, and what scripts have stored with it (Clear Site Data,
+/// section 3). Not `"cookies"`: browsers take those of the whole registrable domain away.
+const CLEAR: HeaderName = HeaderName::from_static("clear-site-data");
+const CLEARED: HeaderValue = HeaderValue::from_static("\"cache\", \"storage\"");
+
+/// The pages.
+pub(super) fn router() -> Router<Arc<PortalRoom>> {
+    Router::new()
+        .route(PAGE, get(show).post(start))
+        .route("/.access/preview/switch", post(switch))
+        .route("/.access/preview/end", post(end))
+        .route("/.access/preview.css", get(pages_style))
+}
+
+async fn pages_style() -> Reply {
+    pages::preview_stylesheet()
+}
+
+#[derive(Deserialize)]
+struct PreviewQuery {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    to: String,
+}
+
+async fn show(State(room): Room, Extension(visit): Extension<Visit>, Query(query): Query<PreviewQuery>) -> Reply {
+    let Some(live) = &visit.live else { return log_in_first(PAGE) };
+    if let Err(reply) = admit(&room, &visit, live) {
+        return reply;
+    }
+    let asked = Asked { query: query.q.trim(), to: &query.to, refusal: None };
+    room.preview_page(&visit, live, asked).await
+}
+
+#[derive(Deserialize)]
+struct PreviewForm {
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    customer: String,
+    #[serde(default)]
+    to: String,
+}
+
+impl PreviewForm {
+    fn whom(&self) -> Option<Previewed> {
+        let email = Email::parse(&self.email).ok()?;
+        let customer = (!self.customer.is_empty()).then(|| CustomerId::parse(&self.customer)).transpose().ok()?;
+        Some(Previewed { email, customer })
+    }
+}
+
+async fn start(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    Form(form): Form<PreviewForm>,
+) -> Reply {
+    let Some(live) = &visit.live else { return log_in_first(PAGE) };
+    let Some(whom) = form.whom() else { return error(&visit, StatusCode::BAD_REQUEST) };
+    let begun = room.sessions.start_preview(live, &visit.site, &whom, visit.now).await;
+    match room.begun(&visit, live, &whom, &form.to, &headers, begun).await {
+        Ok((reply, None)) => reply,
+        Ok((reply, Some(Begun { token, grant, .. }))) => {
+            let (email, customer) = (&grant.email, grant.customer_id());
+            room.journal.write(&visit, &Event::PreviewStarted { email, session: token.hash(), customer });
+            reply
+        }
+        Err(reply) => reply,
+    }
+}
+
+async fn switch(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    Form(form): Form<PreviewForm>,
+) -> Reply {
+    let Some(live) = &visit.live else { return log_in_first(PAGE) };
+    let Some(whom) = form.whom() else { return error(&visit, StatusCode::BAD_REQUEST) };
+    let begun = room.sessions.switch_preview(live, &visit.site, &whom, visit.now).await;
+    match room.begun(&visit, live, &whom, &form.to, &headers, begun).await {
+        Ok((reply, None)) => reply,
+        Ok((reply, Some(Begun { token, grant, .. }))) => {
+            let (email, customer) = (&grant.email, grant.customer_id());
+            room.journal.write(&visit, &Event::PreviewSwitched { email, session: token.hash(), customer });
+            reply
+        }
+        Err(reply) => reply,
+    }
+}
+
+#[derive(Deserialize)]
+struct EndForm {
+    #[serde(default)]
+    to: String,
+}
+
+async fn end(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    Form(form): Form<EndForm>,
+) -> Reply {
+    let to = visit.return_path(&form.to);
+    let Some(live) = &visit.live else { return log_in_first(&to) };
+    // Of a form sent twice, or from a page of before, there is nothing left to do.
+    let Some(preview) = &live.record.preview else { return Reply::see_other(&to) };
+    match room.sessions.end_preview(live, visit.now).await {
+        Ok(Some(token)) => {
+            // One that was over by itself has been told.
+            if live.access().is_some() {
+                let reason = PreviewEnd::Asked.name();
+                let event = Event::PreviewEnded { email: &preview.email, session: live.record.id, reason };
+                room.journal.write(&visit, &event);
+            }
+            room.go_on_as(&token, &to, &headers)
+        }
+        Ok(None) => Reply::see_other(&to),
+        Err(cause) => store_failed(&visit, &cause),
+    }
+}
+
+/// What a page of previews was asked for.
+struct Asked<'a> {
+    query: &'a str,
+    to: &'a str,
+    refusal: Option<PreviewRefusal>,
+}
+
+/// Lets those in who may preview, and those who do; whoever came by too weak a way is asked for a stronger one first.
+fn admit(room: &PortalRoom, visit: &Visit, live: &Live) -> Result<(), Reply> {
+    if live.record.preview.is_some() || room.sessions.may_preview(&visit.site, &live.record) {
+        return Ok(());
+    }
+    match live.standing {
+        Standing::Weak(_) if room.sessions.has_preview_right(&visit.site, &live.record) => {
+            Err(Reply::see_other("/.access/step-up?to=%2F.access%2Fpreview"))
+        }
+        _ => Err(error(visit, StatusCode::NOT_FOUND)),
+    }
+}
+
+impl PortalRoom {
+    /// The answer to a form that begins a preview, and what has begun.
+    async fn begun(
+        &self,
+        visit: &Visit,
+        live: &Live,
+        whom: &Previewed,
+        to: &str,
+        headers: &HeaderMap,
+        begun: Result<Result<Option<Begun>, PreviewRefusal>, Trouble>,
+    ) -> Result<(Reply, Option<Begun>), Reply> {
+        match begun {
+            Ok(Ok(Some(begun))) => Ok((self.go_on_as(&begun.token, &visit.return_path(to), headers), Some(begun))),
+            // Of a form sent twice the browser has the first answer's cookie by now.
+            Ok(Ok(None)) => Ok((Reply::see_other(&visit.return_path(to)), None)),
+            Ok(Err(refusal)) => {
+                let (email, session, reason) = (&whom.email, live.record.id, refusal.name());
+                self.journal.write(visit, &Event::PreviewRefused { email, session, reason });
+                admit(self, visit, live)?;
+                let asked = Asked { query: "", to, refusal: Some(refusal) };
+                Ok((self.preview_page(visit, live, asked).await, None))
+            }
+            Err(Trouble::Store(cause)) => Err(store_failed(visit, &cause)),
+            Err(cause) => {
+                tracing::warn!(app = %live.record.app, %cause, "whether somebody can be previewed cannot be told");
+                Err(error(visit, StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+
+    fn go_on_as(&self, token: &Token, to: &str, headers: &HeaderMap) -> Reply {
+        let lifetime = self.current.load().session.absolute.as_secs();
+        let cookie = setting(CookieName::Session, token, lifetime);
+        let reply = Reply::see_other(to).with_cookie(cookie).with_header(CLEAR, CLEARED);
+        jar(headers).into_iter().fold(reply, Reply::with_cookie)
+    }
+
+    async fn preview_page(&self, visit: &Visit, live: &Live, asked: Asked<'_>) -> Reply {
+        let page = match self.gather(visit, live, &asked).await {
+            Ok(page) => page,
+            Err(cause) => return store_failed(visit, &cause),
+        };
+        let policy = &visit.site.app.policy;
+        let to = visit.return_path(asked.to);
+        let found = page.found.as_ref().map(|found| FoundView {
+            people: found.people.iter().map(|grant| person(visit, grant)).collect(),
+            is_cut: found.is_cut,
+            is_partial: !found.unread.is_empty(),
+        });
+        let who = live.access().map(|access| shown(access.grant()).in_words()).unwrap_or_default();
+        let state = match (&live.record.preview, &live.standing) {
+            (None, _) => PreviewState::Own,
+            (Some(preview), Standing::Access(_)) => {
+                let left = preview.until.duration_since(visit.now).as_secs().max(0);
+                PreviewState::On { who: &who, minutes: u32::try_from(left).unwrap_or(0).div_ceil(60) }
+            }
+            (Some(_), Standing::PreviewOver(end)) => PreviewState::Over { reason: end.name() },
+            (Some(_), _) => PreviewState::Over { reason: PreviewEnd::Subject.name() },
+        };
+        let view = PreviewPageView {
+            state,
+            query: asked.query,
+            found,
+            recent: page.recent.iter().map(other).collect(),
+            refusal: asked.refusal.map(PreviewRefusal::name),
+            to: &to,
+            writes: policy.preview.writes,
+        };
+        pages::preview(visit.look(), &view)
+    }
+
+    async fn gather(&self, visit: &Visit, live: &Live, asked: &Asked<'_>) -> Result<Gathered, StoreError> {
+        let recent = match live.record.preview {
+            Some(_) => live.recent.clone(),
+            None => self.sessions.recent_previews(&live.record).await?,
+        };
+        let is_search = !asked.query.is_empty() && asked.query.len() <= MOST_QUERY_BYTES;
+        if !is_search || !self.sessions.may_preview(&visit.site, &live.record) {
+            return Ok(Gathered { recent, found: None });
+        }
+        let mut found = Found::default();
+        if let Ok(email) = Email::parse(asked.query) {
+            match self.sessions.known_people(&visit.site, &email).await {
+                Ok(grants) => grants.into_iter().for_each(|grant| found.add(grant)),
+                Err(cause) => found.unread.push(cause.source_name),
+            }
+        }
+        // It is closed at no time.
+        let turn = SEARCHES.acquire().await;
+        let more = self.people.search(&visit.site.app.name, asked.query).await;
+        drop(turn);
+        more.people.into_iter().for_each(|grant| found.add(grant));
+        found.is_cut |= more.is_cut;
+        found.unread.extend(more.unread);
+        let pinned = visit.site.domain.customer.as_ref();
+        found.people.retain(|grant| pinned.is_none() || grant.customer_id() == pinned);
+        found.people.sort_by(|one, other| sort_key(one).cmp(&sort_key(other)));
+        Ok(Gathered { recent, found: Some(found) })
+    }
+}
+
+/// `Set-Cookie` values that take back what the app has set in a preview (`proxy::preview_jar`), so far as the browser sends it here. What it
+/// does not send is of no use to anybody.
+fn jar(headers: &HeaderMap) -> Vec<HeaderValue> {
+    const MOST: usize = 32;
+    let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let names = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split('=').next()).map(str::trim);
+    let clear = |name: &str| HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0; Secure")).ok();
+    names.filter(|name| name.starts_with("access-preview-")).take(MOST).filter_map(clear).collect()
+}
+
+struct Gathered {
+    recent: Vec<Recent>,
+    found: Option<Found>,
+}
+
+fn sort_key(grant: &Grant) -> (String, &Email, Option<&CustomerId>) {
+    let name = grant.name.as_ref().map_or_else(String::new, |name| name.as_str().to_lowercase());
+    (name, &grant.email, grant.customer_id())
+}
+
+fn person<'a>(visit: &Visit, grant: &'a Grant) -> PersonView<'a> {
+    let refusal = visit.site.app.policy.check_preview(grant).err().map(PreviewRefusal::name);
+    PersonView { who: shown(grant), role: grant.role.as_str(), refusal }
+}
+
+fn shown(grant: &Grant) -> OtherView<'_> {
+    let customer = grant.customer.as_ref();
+    OtherView {
+        email: grant.email.as_str(),
+        name: grant.name.as_ref().map(|name| name.as_str()),
+        customer: customer.map(|customer| customer.id.as_str()),
+        customer_name: customer.and_then(|customer| customer.name.as_ref()).map(|name| name.as_str()),
+    }
+}
+
+fn other(recent: &Recent) -> OtherView<'_> {
+    OtherView {
+        email: recent.who.email.as_str(),
+        name: recent.name.as_ref().map(|name| name.as_str()),
+        customer: recent.who.customer.as_ref().map(CustomerId::as_str),
+        customer_name: recent.customer_name.as_ref().map(|name| name.as_str()),
+    }
+}
