@@ -13,7 +13,9 @@ use super::either::{DaysFromFile, DaysOfRoleFile, RoleFromFile};
 use super::error::Problem;
 use super::file::{AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, TeamFile, Text};
 use super::nearest::did_you_mean;
-use super::{App, AppKind, Domain, Limits, Provider, Source, SourceKind, Ways, console, rules, team, upstream, ways};
+use super::{
+    App, AppKind, Domain, Limits, Provider, Source, SourceKind, Ways, console, rules, team, topics, upstream, ways,
+};
 use crate::pages::Brand;
 use crate::policy::{
     AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, PortalRight, Preset,
@@ -208,6 +210,7 @@ impl AppBuilder<'_> {
         let request_headers = headers(builder, &file.request_headers);
         let response_headers = headers(builder, &file.response_headers);
         let path_allowances = self.path_allowances(builder);
+        let topics = topics::topics(builder, &file.topic);
         let body_bytes = builder.size(file.body_bytes.as_ref(), self.limits.body_bytes);
         let name = name?;
         Some(App {
@@ -235,6 +238,7 @@ impl AppBuilder<'_> {
             response_headers,
             path_allowances,
             body_bytes,
+            topics,
         })
     }
 

@@ -15,6 +15,7 @@ use super::domains_from::DomainTableFile;
 use super::either::{
     ConstantFile, DaysFromFile, DaysOfRoleFile, OriginFile, RoleFromFile, RowsFile, SecretFile, UpstreamFromFile,
 };
+use super::topics::TopicFile;
 
 /// A value and its place in the text.
 #[derive(Clone, Debug)]
@@ -183,6 +184,8 @@ pub(super) struct MailFile {
     pub(super) from: Text,
     /// PEM file of the CA of the mail server's certificate, where it is a private one.
     pub(super) ca: Option<Text>,
+    /// Notifications to one person, a day.
+    pub(super) notifications_per_person: Option<At<u32>>,
 }
 
 /// Logging in.
@@ -356,6 +359,9 @@ pub(super) struct AppFile {
     /// Roles, by name.
     #[serde(default)]
     pub(super) role: BTreeMap<Text, RoleFile>,
+    /// What people are notified of, by name; each can switch off what they do not want.
+    #[serde(default)]
+    pub(super) topic: BTreeMap<Text, TopicFile>,
     /// Customers look after their own people.
     pub(super) team: Option<TeamFile>,
 }

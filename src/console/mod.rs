@@ -35,6 +35,7 @@ use crate::state::listing::Listing;
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
 use crate::state::nominated::Nominations;
+use crate::state::notifications::Notifications;
 use crate::state::onboarding::Domains;
 use crate::state::personal::PersonalStore;
 use crate::state::ports::Store;
@@ -70,6 +71,8 @@ pub struct ConsoleRoom {
     pub waiting: Arc<WaitingRoom>,
     /// How domains stand.
     pub domains: Arc<dyn Domains>,
+    /// What people are notified of.
+    pub notifications: Arc<Notifications>,
     /// Whether the gateway is about to stop.
     pub stopping: Arc<AtomicBool>,
     /// The clock.

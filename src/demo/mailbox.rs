@@ -201,7 +201,13 @@ mod tests {
     use super::*;
 
     fn mail(to: &str, text: &str) -> OutgoingMail {
-        OutgoingMail { to: to.to_owned(), subject: "Log in".to_owned(), text: text.to_owned(), html: String::new() }
+        OutgoingMail {
+            to: to.to_owned(),
+            subject: "Log in".to_owned(),
+            text: text.to_owned(),
+            html: String::new(),
+            unsubscribe: None,
+        }
     }
 
     async fn ask(mailbox: &Mailbox, host: &str) -> (StatusCode, String) {

@@ -10,9 +10,12 @@ pub mod mail;
 pub mod people_mail;
 pub mod texts;
 pub mod when;
+mod chart;
 mod contrast;
+mod dashboard;
 mod languages;
 mod login_views;
+mod notifications;
 mod passkeys;
 mod preview;
 mod reply;
@@ -22,10 +25,14 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use dashboard::{DashboardView, DayView, PickView, dashboard};
 pub use languages::ChosenOn;
 pub use login_views::{
     AddressField, LoginProblem, LoginView, NoAccessView, ProviderButton, ProviderProblem, StepUpView, TicketView,
     continue_script, hub_lost, leave_for, login, no_access, start_again, step_up, ticket,
+};
+pub use notifications::{
+    NotificationMail, TopicView, UnsubscribeView, notification_letter, notification_settings, unsubscribe,
 };
 pub use passkeys::{PasskeyOfferView, PasskeyView, PasskeysView, passkey_offer, passkey_script};
 pub use preview::{

@@ -123,6 +123,8 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         doors: team::DoorsView { team: true, invite: true, independent: true, leave: Some(text) },
         sessions: vec![session(true), session(false)],
         passkeys: Some(passkeys(text, true)),
+        has_notifications: true,
+        has_dashboard: true,
     };
     let with_passkeys = |passkeys| AccountView { passkeys, ..account_view.clone() };
     let locked = PasskeysView { can_add: false, can_change: false, ..passkeys(text, true) };
@@ -455,6 +457,8 @@ fn the_account_page_ends_others_one_by_one_or_all_at_once_and_itself_by_logging_
         doors: team::DoorsView::default(),
         sessions,
         passkeys: None,
+        has_notifications: true,
+        has_dashboard: true,
     };
     let alone = account(english(&brand("Acme")), &with(vec![session("s1", true)]));
     assert!(!body(&alone).contains("/.access/sessions/end") && !body(&alone).contains("/.access/choose"));
@@ -479,6 +483,8 @@ fn passkeys_are_named_and_deleted_by_forms_and_the_last_one_says_what_it_was_for
         doors: team::DoorsView::default(),
         sessions: Vec::new(),
         passkeys: Some(passkeys),
+        has_notifications: true,
+        has_dashboard: true,
     };
     let two = passkeys("k1", true);
     let page = account(english(&brand("Acme")), &view(two.clone()));

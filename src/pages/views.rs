@@ -8,7 +8,9 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
+use super::dashboard::dashboard_label;
 use super::languages::{ChosenOn, LanguagePicker};
+use super::notifications::settings_label;
 use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
 use super::team::{Doors, DoorsView};
@@ -76,6 +78,10 @@ pub struct AccountView<'a> {
     pub sessions: Vec<SessionView>,
     /// The person's passkeys on this domain; nothing where there can be none.
     pub passkeys: Option<PasskeysView>,
+    /// Whether there are notifications to choose from.
+    pub has_notifications: bool,
+    /// Whether the person may see the dashboard.
+    pub has_dashboard: bool,
 }
 
 /// One of a person's sessions.
@@ -217,6 +223,8 @@ struct AccountPage<'a> {
     others: bool,
     back: String,
     preview_link: &'static str,
+    notifications: Option<&'static str>,
+    dashboard: Option<&'static str>,
 }
 
 struct OwnSession<'a> {
@@ -359,6 +367,8 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &look.brand.title)]),
             preview_link: super::preview::account_link(look),
+            notifications: view.has_notifications.then(|| settings_label(look)),
+            dashboard: view.has_dashboard.then(|| dashboard_label(look)),
         },
     );
     if has_script { reply.with_own_scripts() } else { reply }

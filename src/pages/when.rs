@@ -82,6 +82,18 @@ pub fn day(language: Language, date: Date) -> String {
     }
 }
 
+/// A day of these weeks, where there is little room, such as "3 May" or "3.5."; there the reader knows the year.
+#[must_use]
+pub fn day_of_month(language: Language, date: Date) -> String {
+    let (day, month) = (date.day(), date.month());
+    match language {
+        Language::English => date.strftime("%-d %b").to_string(),
+        Language::German => format!("{day}.{month}."),
+        Language::French | Language::Spanish => format!("{day}/{month}"),
+        Language::Bulgarian => format!("{day}.{month:02}"),
+    }
+}
+
 /// A moment to the minute, such as "3 May 2026, 10:11".
 #[must_use]
 pub fn day_and_time(language: Language, moment: Timestamp, zone: &TimeZone) -> String {

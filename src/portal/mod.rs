@@ -1,7 +1,9 @@
 //! Side door: the person's own pages (choose a customer, account, team, log out), the brand's assets and the public keys.
 
+mod dashboard;
 mod language;
 mod log_out;
+mod notifications;
 mod passkeys;
 mod preview;
 mod team;
@@ -21,11 +23,14 @@ use crate::policy::{Grant, Standing};
 use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
 use crate::state::audit::{Event, Journal};
+use crate::state::membership::Membership;
+use crate::state::notifications::Notifications;
 use crate::state::people::People;
 use crate::state::people_search::PeopleSearch;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
+use crate::state::usage::Usage;
 use crate::state::visit::Visit;
 use crate::types::CustomerId;
 
@@ -41,12 +46,18 @@ pub struct PortalRoom {
     pub people: Arc<dyn PeopleSearch>,
     /// Whose public keys are shown.
     pub signer: Arc<Signer>,
+    /// What customers use.
+    pub usage: Arc<Usage>,
+    /// Whom customers have.
+    pub membership: Arc<Membership>,
+    /// What people are notified of.
+    pub notifications: Arc<Notifications>,
     /// What seals whatever goes through a browser.
     pub seal: Arc<Seal>,
     /// The audit log.
     pub journal: Arc<Journal>,
     /// Who has access, and who may change that.
-    pub people: Arc<People>,
+    pub team: Arc<People>,
 }
 
 /// What the hub has of the portal.
@@ -63,6 +74,9 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/account", get(show_account))
         .route("/.access/language", post(language::choose))
         .route("/.access/sessions/end", post(end_sessions))
+        .route("/.access/dashboard", get(dashboard::show))
+        .route("/.access/notifications", get(notifications::show).post(notifications::save))
+        .route("/.access/unsubscribe/{token}", get(notifications::ask).post(notifications::unsubscribe))
         .route("/.access/passkey/name", post(passkeys::name))
         .route("/.access/passkey/remove", post(passkeys::remove))
         .route("/.access/passkey.js", get(passkeys::script))
@@ -173,6 +187,8 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         can_preview: room.sessions.may_preview(&visit.site, record),
         sessions: sessions.collect(),
         passkeys,
+        has_notifications: !visit.site.app.topics.is_empty(),
+        has_dashboard: dashboard::may_see(&visit, live),
     };
     pages::account(visit.look(), &view)
 }

@@ -56,8 +56,8 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
 
 /// A link's token stands in its path.
 fn shown_path(path: &str) -> &str {
-    const LINK: &str = "/.access/link/";
-    if path.starts_with(LINK) { LINK } else { path }
+    const LINKS: [&str; 2] = ["/.access/link/", "/.access/unsubscribe/"];
+    LINKS.into_iter().find(|link| path.starts_with(link)).unwrap_or(path)
 }
 
 fn milliseconds(duration: Duration) -> f64 {

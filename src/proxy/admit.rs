@@ -55,8 +55,9 @@ impl Corridor {
         ctx.now = Some(now);
         let path = facts.path.as_str();
         let is_ours = path == "/.access" || path.starts_with("/.access/");
-        if is_back_channel(facts) {
-            // Neither the app's state nor a session is its business: other apps' sessions end by it too.
+        if is_back_channel(facts) || is_one_click(facts) {
+            // Neither the app's state nor a session is its business: other apps' sessions end by the one, and by the other
+            // people want to be left alone by an app that is closed too.
             return self.own_page(facts, ctx, now);
         }
         if !facts.site.app.enabled && !is_asset(path) {
@@ -175,6 +176,12 @@ impl Corridor {
 /// sends that, so no page of ours stands behind it: the signed token in it is its proof.
 fn is_back_channel(facts: &Facts) -> bool {
     facts.path.as_str() == "/.access/oidc/backchannel" && facts.method == Method::POST
+}
+
+/// Whether a mail provider switches a kind of mail off on behalf of its person (RFC 8058, section 3.2). It sends neither cookie
+/// nor origin: the sealed token in the path is its proof, and does nothing else.
+fn is_one_click(facts: &Facts) -> bool {
+    facts.path.as_str().starts_with("/.access/unsubscribe/") && facts.method == Method::POST
 }
 
 /// A request to the hub, for the pages that it has.

@@ -10,6 +10,7 @@ mod access_log;
 mod acme;
 mod admit;
 mod connection;
+mod count;
 mod ctx;
 mod deadlines;
 mod decision;
@@ -279,6 +280,7 @@ impl ProxyHttp for Gateway {
         }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let sent = session.body_bytes_sent();
+        count::count(ctx, &session.req_header().method, session.response_written());
         access_log::write(ctx, session.req_header().method.as_str(), status, sent, &self.metrics);
         if ctx.failed_early {
             // Pingora drops the connection after this hook, without closing it in the way that lets the answer arrive.

@@ -61,13 +61,16 @@ use crate::state::counters::ListenerCounters;
 use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
+use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
+use crate::state::notifications::{self, Notifications};
 use crate::state::people::{self, People};
 use crate::state::ports::{Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
+use crate::state::usage::Usage;
 use crate::store::{self, SqliteStore};
 
 /// Parts that stand in for those the config names.
@@ -114,6 +117,8 @@ pub struct Gateway {
     people: Arc<People>,
     journal: Arc<Journal>,
     login: Arc<LoginRoom>,
+    notifications: Arc<Notifications>,
+    usage: Arc<Usage>,
     limits: Arc<RateLimits>,
     mailer: Arc<CurrentMailer>,
     mail: Arc<MailCounters>,
@@ -191,13 +196,18 @@ impl Gateway {
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
         let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
-        let sessions = Arc::new(Sessions::new(
-            Arc::clone(&current),
-            Arc::clone(&store),
-            Arc::clone(&people) as _,
-            Arc::clone(&providers) as _,
-            Arc::clone(&journal),
-        ));
+        let usage_key = store.secret("usage-key", || Token::generate().bytes().to_vec()).await?;
+        let usage = Arc::new(Usage::new(Arc::clone(&current), Arc::clone(&sqlite) as _, clock, &usage_key));
+        let sessions = Arc::new(
+            Sessions::new(
+                Arc::clone(&current),
+                Arc::clone(&store),
+                Arc::clone(&people) as _,
+                Arc::clone(&providers) as _,
+                Arc::clone(&journal),
+            )
+            .counting(Arc::clone(&usage)),
+        );
         let seal = Arc::new(Seal::new(browser_key));
         let known = KnownBrowsers::new(Arc::clone(&seal));
         let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics), Arc::clone(&journal)));
@@ -216,15 +226,35 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             journal: Arc::clone(&journal),
         });
+        let membership = Arc::new(Membership::new(
+            Arc::clone(&directory) as _,
+            Arc::clone(&directory) as _,
+            Arc::clone(&sqlite) as _,
+        ));
+        let notifications = Arc::new(Notifications::new(notifications::Parts {
+            current: Arc::clone(&current),
+            store: Arc::clone(&sqlite) as _,
+            directory: Arc::clone(&people) as _,
+            audience: Arc::clone(&membership) as _,
+            languages: Arc::clone(&store),
+            seal: Arc::clone(&seal),
+            https_port: Arc::clone(&https_port),
+            mailed: Arc::clone(&login.mailed),
+            metrics: Arc::clone(&metrics),
+            clock,
+        }));
         let portal = Arc::new(PortalRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
             people: Arc::clone(&directory) as _,
             signer: Arc::clone(&signer),
+            usage: Arc::clone(&usage),
+            membership,
+            notifications: Arc::clone(&notifications),
             seal,
             journal: Arc::clone(&journal),
-            people: Arc::clone(&people),
+            team: Arc::clone(&people),
         });
         let pages = login::router(Arc::clone(&login)).merge(portal::router(Arc::clone(&portal)));
         let hub = login::hub::router(Arc::clone(&login)).merge(portal::hub_router(portal));
@@ -256,6 +286,7 @@ impl Gateway {
                 nominations: tables.nominations,
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
+                notifications: Arc::clone(&notifications),
                 stopping: Arc::clone(&stopping),
                 clock,
                 journal: Arc::clone(&journal),
@@ -341,6 +372,8 @@ impl Gateway {
             people,
             journal,
             login,
+            notifications,
+            usage,
             limits,
             mailer,
             mail,

@@ -41,6 +41,8 @@ pub struct Metrics {
     pub limits_reached: IntCounterVec,
     /// Lines of the audit log, by event.
     pub audit_events: IntCounterVec,
+    /// People whom notifications were for, by app and what became of that.
+    pub notified: IntCounterVec,
     /// Log-ins by app and outcome.
     pub logins: IntCounterVec,
     /// Errors with upstreams, by app and kind.
@@ -127,6 +129,11 @@ impl Metrics {
                 &["limit", "kind"],
             ),
             audit_events: counter("vestibule_audit_events_total", "Lines of the audit log, by event", &["event"]),
+            notified: counter(
+                "vestibule_notified_total",
+                "People whom notifications were for, by what became of that; unsent is a mail withdrawn at the last moment",
+                &["app", "outcome"],
+            ),
             logins: counter("vestibule_logins_total", "Log-ins by app and outcome", &["app", "outcome"]),
             upstream_errors: counter("vestibule_upstream_errors_total", "Errors with upstreams", &["app", "kind"]),
             upstream_requests: counter(

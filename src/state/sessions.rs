@@ -23,6 +23,7 @@ use super::ports::{Directory, Farewell, Opening, Providers, Replaces, Store, Sto
 use super::recheck::{Checked, Recheck};
 use super::sharing::Sharing;
 use super::snapshot::{Current, Site, Snapshot};
+use super::usage::{Tally, Usage};
 use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
@@ -55,6 +56,8 @@ pub struct Live {
     pub chosen_language: ArcSwapOption<Language>,
     /// The language that the table says they speak.
     pub granted_language: Option<Language>,
+    /// Where its requests count; nowhere for staff.
+    pub tally: Option<Arc<Tally>>,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
     /// What it was compiled from; with another config it is compiled anew.
@@ -106,6 +109,7 @@ pub struct Sessions {
     ended: moka::sync::Cache<SessionId, ()>,
     open: OpenRequests,
     sharing: Sharing,
+    usage: Option<Arc<Usage>>,
 }
 
 impl Sessions {
@@ -122,7 +126,14 @@ impl Sessions {
         let cache = Cache::new(MOST_CACHED);
         let recheck = Recheck::new(providers);
         let (open, sharing) = (OpenRequests::default(), Sharing::default());
-        Self { current, store, directory, recheck, journal, cache, ended, open, sharing }
+        Self { current, store, directory, recheck, journal, cache, ended, open, sharing, usage: None }
+    }
+
+    /// The same, with requests and log-ins counted for their customers.
+    #[must_use]
+    pub fn counting(mut self, usage: Arc<Usage>) -> Self {
+        self.usage = Some(usage);
+        self
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -293,11 +304,17 @@ impl Sessions {
         let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
         let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
         let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
+        // What staff see in a preview is not what the customer does.
+        let tally = match (&self.usage, &standing, &record.preview) {
+            (Some(usage), Standing::Access(access), None) => usage.tally(access.grant(), now),
+            _ => None,
+        };
         Ok(Some(Live {
             record,
             standing,
             choices,
             recent,
+            tally,
             chosen_language: ArcSwapOption::new(chosen_language),
             granted_language,
             assertion: ArcSwapOption::empty(),
@@ -409,6 +426,18 @@ impl Sessions {
         }
     }
 
+    /// Counts a log-in for its customer, where there is only one that it can be for; where there are more, it counts when one is
+    /// chosen.
+    pub async fn count_login(&self, site: &Site, record: &SessionRecord) {
+        let Some(usage) = &self.usage else { return };
+        let Ok(grants) = self.grants(site, record).await else { return };
+        if let Choice::One(grant) = choose(&grants, site.domain.customer.as_ref(), record.customer.as_ref())
+            && let Some(customer) = grant.customer_id()
+        {
+            usage.logged_in(&record.app, customer);
+        }
+    }
+
     /// Gives a session a new token and another customer, in one step; `None` when it has ended or was switched meanwhile.
     ///
     /// # Errors
@@ -416,9 +445,16 @@ impl Sessions {
     pub async fn switch(&self, live: &Live, customer: CustomerId, now: Timestamp) -> Result<Option<Token>, StoreError> {
         let token = Token::generate();
         let session =
-            SessionRecord { id: token.hash(), customer: Some(customer), last_used: now, ..live.record.clone() };
+            SessionRecord { id: token.hash(), customer: Some(customer.clone()), last_used: now, ..live.record.clone() };
         let opening = Opening { session, replaces: Replaces::Only(live.record.id), tokens: None };
         let is_open = self.store.open_session(&opening).await?;
+        if let Some(usage) = &self.usage
+            && is_open
+            && matches!(live.standing, Standing::Undecided)
+        {
+            // Until now nobody knew whose log-in it was.
+            usage.logged_in(&live.record.app, &customer);
+        }
         self.forget(live.record.id).await;
         Ok(is_open.then_some(token))
     }

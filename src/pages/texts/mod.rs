@@ -5,10 +5,12 @@
 //! Sentences say what happened and what to do next, in plain words, and blame nobody.
 
 mod bulgarian;
+pub(super) mod dashboard;
 mod english;
 mod french;
 mod german;
 pub(super) mod preview;
+pub(super) mod notifications;
 mod sentence;
 mod spanish;
 mod team;

@@ -71,7 +71,7 @@ pub(super) async fn go(
     }
     let records: Vec<i64> = chosen.iter().filter_map(|id| id.split_once('-')?.0.parse().ok()).collect();
     let whom = desk.whom(&desk.live.record.email);
-    let founded = match room.people.found(desk.hand(), whom, &name, &records).await {
+    let founded = match room.team.found(desk.hand(), whom, &name, &records).await {
         Ok(founded) => founded,
         Err(Refused::Stale) => return desk.independent_page(name.as_str(), None, people, true),
         Err(Refused::TableWins(_)) => return independent_not(visit.look(), desk.customer_name()),
@@ -101,7 +101,7 @@ impl Desk<'_> {
         if !can_leave(self.visit, self.grant) {
             return Err(independent_not(self.visit.look(), self.customer_name()));
         }
-        let records = self.room.people.may_go_over(self.hand(), self.whom(&self.live.record.email)).await;
+        let records = self.room.team.may_go_over(self.hand(), self.whom(&self.live.record.email)).await;
         let records = records.map_err(|refused| self.refused(&refused))?;
         Ok(records.iter().map(|record| follower(record, chosen)).collect())
     }

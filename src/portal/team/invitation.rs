@@ -32,7 +32,7 @@ pub(super) async fn show(
     let inviter = match &shown.inviter {
         None => None,
         Some(email) => {
-            let known = room.people.known(&visit.site.app.name, email).await.ok();
+            let known = room.team.known(&visit.site.app.name, email).await.ok();
             let grant = known
                 .as_ref()
                 .and_then(|known| known.grants.iter().find(|grant| grant.customer_id() == Some(&shown.customer.id)));
@@ -89,7 +89,7 @@ pub(super) async fn answer(
     if *email != shown.email {
         return again;
     }
-    match room.people.accept(&visit, &visit.site, email).await {
+    match room.team.accept(&visit, &visit.site, email).await {
         Ok(0) => return invitation_ended(spoken(&visit, &headers, &shown), InvitationEnd::Gone),
         Ok(_) => {}
         Err(cause) => {
@@ -112,7 +112,7 @@ pub(super) async fn answer(
 async fn find(room: &super::PortalRoom, visit: &Visit, token: &str) -> Result<InvitationShown, Reply> {
     let ended = |end| Err(invitation_ended(visit.look(), end));
     let Some(token) = Token::parse(token) else { return ended(InvitationEnd::Gone) };
-    let shown = match room.people.invitation(&visit.site.app.name, &token, visit.now).await {
+    let shown = match room.team.invitation(&visit.site.app.name, &token, visit.now).await {
         Ok(shown) => shown,
         Err(cause) => {
             tracing::warn!(%cause, request_id = visit.request_id, "an invitation could not be shown");

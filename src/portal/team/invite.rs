@@ -72,7 +72,7 @@ pub(super) async fn send(State(room): Room, Extension(visit): Extension<Visit>, 
     let (Ok(email), Some(details), true) = (email, details, problems.is_empty()) else {
         return desk.invite_page(&typed, &problems);
     };
-    match room.people.invite(desk.hand(), desk.whom(&email), &details, Welcome::Invitation).await {
+    match room.team.invite(desk.hand(), desk.whom(&email), &details, Welcome::Invitation).await {
         Ok(record) => Reply::see_other(&format!("/.access/team/invited/{}", record.id)),
         Err(refused) => match problem_of(&refused) {
             Some(problem) => desk.invite_page(&typed, &[problem]),
@@ -91,7 +91,7 @@ pub(super) async fn sent(State(room): Room, Extension(visit): Extension<Visit>, 
     }
     let gone = || team_refused(visit.look(), RefusedView::Gone);
     let Ok(id) = id.parse::<i64>() else { return gone() };
-    let record = match room.people.record(id).await {
+    let record = match room.team.record(id).await {
         Ok(record) => record,
         Err(cause) => return super::store_failed(&visit, &cause),
     };

@@ -37,7 +37,7 @@ pub(super) async fn show(
         Ok(desk) => desk,
         Err(reply) => return reply,
     };
-    let all = match room.people.team(desk.hand(), desk.app(), desk.customer).await {
+    let all = match room.team.team(desk.hand(), desk.app(), desk.customer).await {
         Ok(team) => team,
         Err(refused) => return desk.refused(&refused),
     };

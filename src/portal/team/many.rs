@@ -76,7 +76,7 @@ pub(super) async fn send(State(room): Room, Extension(visit): Extension<Visit>, 
     let is_check = form.does == "check";
     let read: Vec<Result<Line, FieldProblem>> = pasted.iter().map(|line| line.read(&form)).collect();
     let lines: Vec<Line> = read.iter().filter_map(|line| line.as_ref().ok().cloned()).collect();
-    let done = room.people.import(desk.hand(), (desk.app(), desk.customer), &lines, is_check).await;
+    let done = room.team.import(desk.hand(), (desk.app(), desk.customer), &lines, is_check).await;
     let mut done = done.into_iter();
     let mut seen = HashSet::new();
     let report: Vec<LineView> = pasted

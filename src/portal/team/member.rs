@@ -120,7 +120,7 @@ pub(super) async fn reset(State(room): Room, Extension(visit): Extension<Visit>,
         Ok(found) => found,
         Err(reply) => return reply,
     };
-    match room.people.reset(desk.hand(), desk.whom(&email)).await {
+    match room.team.reset(desk.hand(), desk.whom(&email)).await {
         Ok(()) => done(Done::Saved),
         Err(refused) => desk.refused(&refused),
     }
@@ -135,7 +135,7 @@ pub(super) async fn resend(State(room): Room, Extension(visit): Extension<Visit>
         Ok(found) => found,
         Err(reply) => return reply,
     };
-    match room.people.resend(desk.hand(), desk.whom(&email)).await {
+    match room.team.resend(desk.hand(), desk.whom(&email)).await {
         Ok(_) => done(Done::Resent),
         Err(refused) => desk.refused(&refused),
     }
@@ -186,7 +186,7 @@ pub(super) async fn remove(
         return Reply::see_other("/.access/team/leave");
     }
     let is_invitation = team.find(&email).is_some_and(Member::is_invited);
-    match room.people.remove(desk.hand(), desk.whom(&email), Some(form.version())).await {
+    match room.team.remove(desk.hand(), desk.whom(&email), Some(form.version())).await {
         Ok(()) => done(if is_invitation { Done::Withdrawn } else { Done::Removed }),
         Err(Refused::Stale) => desk.stale(&email).await,
         Err(refused) => desk.refused(&refused),
@@ -207,7 +207,7 @@ pub(super) async fn leave(State(room): Room, Extension(visit): Extension<Visit>,
         Err(reply) => return reply,
     };
     let email = &desk.live.record.email;
-    match room.people.leave(desk.hand(), desk.whom(email)).await {
+    match room.team.leave(desk.hand(), desk.whom(email)).await {
         Ok(()) => {}
         Err(Refused::TableWins(_)) => return view::ask_leave(visit.look(), desk.customer_name(), true),
         Err(refused) => return desk.refused(&refused),
@@ -293,7 +293,7 @@ impl Desk<'_> {
 
     /// The team, and whom of it an id means.
     async fn member(&self, id: &str) -> Result<(Team, Email), Reply> {
-        let team = self.room.people.team(self.hand(), self.app(), self.customer).await;
+        let team = self.room.team.team(self.hand(), self.app(), self.customer).await;
         let team = team.map_err(|refused| self.refused(&refused))?;
         let email = match id.parse::<i64>() {
             Ok(id) => {
@@ -312,7 +312,7 @@ impl Desk<'_> {
     }
 
     async fn change(&self, team: &Team, email: &Email, edits: &Edits, typed: Option<&Typed>, what: Done) -> Reply {
-        match self.room.people.change(self.hand(), self.whom(email), edits).await {
+        match self.room.team.change(self.hand(), self.whom(email), edits).await {
             Ok(_) => done(what),
             Err(Refused::Stale) => self.stale(email).await,
             Err(refused) => match (problem_of(&refused), typed) {
@@ -324,7 +324,7 @@ impl Desk<'_> {
 
     /// The page as it stands now, for whoever changed what somebody else had changed meanwhile.
     async fn stale(&self, email: &Email) -> Reply {
-        match self.room.people.team(self.hand(), self.app(), self.customer).await {
+        match self.room.team.team(self.hand(), self.app(), self.customer).await {
             Ok(team) => self.member_page(&team, email, None, &[], true),
             Err(refused) => self.refused(&refused),
         }
