@@ -288,6 +288,7 @@ impl AppBuilder<'_> {
                 team::check_rights(builder, &file.portal, &self.name.value);
             }
             let role = Role {
+                title: file.title.as_ref().and_then(|text| role_title(builder, text)),
                 includes: file.includes.iter().filter_map(|name| self.role(builder, name)).collect(),
                 when: file.when.as_ref().and_then(|text| rules::condition(builder, text, Scope::Table)),
                 require: ways::requirement(builder, file.require.as_deref(), &self.name.value, &self.ways),
@@ -631,6 +632,16 @@ fn days_of_list(builder: &mut Builder<'_>, file: &At<DaysFromFile>) -> Option<(O
             Some((Some(column?), lift(default)?))
         }
     }
+}
+
+/// What people call a role.
+fn role_title(builder: &mut Builder<'_>, text: &Text) -> Option<DisplayName> {
+    let title = DisplayName::new(&text.value).filter(|title| title.as_str() == text.value);
+    if title.is_none() {
+        let help = "write a word or a few, at most 200 characters, on one line";
+        builder.problem(&text.span, "a role's title is empty, too long, or has blanks that nobody would see", help);
+    }
+    title
 }
 
 fn days_of_role(builder: &mut Builder<'_>, file: &At<DaysOfRoleFile>) -> Option<DaysBack> {

@@ -562,6 +562,8 @@ pub(super) struct AssignFile {
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RoleFile {
+    /// What people read in its place. Without one, they read its name.
+    pub(super) title: Option<Text>,
     /// Roles whose rules come after its own.
     #[serde(default)]
     pub(super) includes: Vec<Text>,

@@ -20,6 +20,7 @@ mod passkeys;
 mod preview;
 mod reply;
 mod style;
+pub mod team;
 mod views;
 #[cfg(test)]
 mod tests;

@@ -158,6 +158,7 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         role: text,
         can_preview: true,
         can_switch: true,
+        doors: team::DoorsView { team: true, invite: true, independent: true, leave: Some(text) },
         sessions: vec![session(true), session(false)],
         passkeys: Some(passkeys(text, true)),
         has_notifications: true,
@@ -200,6 +201,7 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
     ];
     pages.extend(provider_pages(look, text));
     pages.extend(preview_pages(look, text));
+    pages.extend(team::tests::team_pages(look, text));
     for code in [400, 403, 404, 405, 408, 413, 418, 421, 429, 431, 500, 502, 503, 504] {
         let view = ErrorView { status: StatusCode::from_u16(code).expect("a status"), request_id: text };
         pages.push(("error", code, error(Some(look.brand), look.language, &view)));
@@ -362,7 +364,9 @@ fn no_page_carries_script_but_the_one_or_style_or_looks_elsewhere() {
         for target in page.split(" href=\"").skip(1).chain(page.split(" action=\"").skip(1)) {
             assert!(target.starts_with("/.access/") || target.starts_with("/\""), "{name}: {target}");
         }
-        assert!(!page.contains("<form") || page.contains("<form method=\"post\"") || page.contains("method=\"post\""));
+        // Only what changes nothing, a search, may be asked for by its address.
+        let searches = page.matches("<form method=\"get\" action=\"/.access/team\" role=\"search\"").count();
+        assert_eq!(page.matches("<form").count() - searches, page.matches("method=\"post\"").count(), "{name}");
     }
 }
 
@@ -489,6 +493,7 @@ fn the_account_page_ends_others_one_by_one_or_all_at_once_and_itself_by_logging_
         role: "user",
         can_preview: true,
         can_switch: false,
+        doors: team::DoorsView::default(),
         sessions,
         passkeys: None,
         has_notifications: true,
@@ -514,6 +519,7 @@ fn passkeys_are_named_and_deleted_by_forms_and_the_last_one_says_what_it_was_for
         role: "user",
         can_preview: true,
         can_switch: false,
+        doors: team::DoorsView::default(),
         sessions: Vec::new(),
         passkeys: Some(passkeys),
         has_notifications: true,

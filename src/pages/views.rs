@@ -13,6 +13,7 @@ use super::languages::{ChosenOn, LanguagePicker};
 use super::notifications::settings_label;
 use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
+use super::team::{Doors, DoorsView};
 use super::texts::{ErrorTexts, Sentence, Texts, fill};
 use super::{Brand, Look, Reply};
 use crate::types::Language;
@@ -69,6 +70,8 @@ pub struct AccountView<'a> {
     pub role: &'a str,
     /// Whether another customer can be chosen.
     pub can_switch: bool,
+    /// Where the page leads for the person's organisation.
+    pub doors: DoorsView<'a>,
     /// Whether the app can be seen as its customers do.
     pub can_preview: bool,
     /// The person's sessions in this app.
@@ -128,6 +131,8 @@ pub(super) struct Frame<'a> {
     pub(super) heading: String,
     pub(super) problem: bool,
     pub(super) wide: bool,
+    /// Wider still, for a table.
+    pub(super) broad: bool,
 }
 
 #[derive(Template)]
@@ -214,6 +219,7 @@ struct AccountPage<'a> {
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
     passkeys: Option<PasskeySection<'a>>,
+    doors: Option<Doors<'a>>,
     others: bool,
     back: String,
     preview_link: &'static str,
@@ -357,6 +363,7 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
             view,
             sessions,
             passkeys,
+            doors: Doors::new(look, &view.doors),
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &look.brand.title)]),
             preview_link: super::preview::account_link(look),
@@ -481,7 +488,7 @@ pub(super) fn notice(
 
 impl<'a> Frame<'a> {
     pub(super) fn new(look: Look<'a>, heading: &str) -> Self {
-        Self { look, heading: heading.to_owned(), problem: false, wide: false }
+        Self { look, heading: heading.to_owned(), problem: false, wide: false, broad: false }
     }
 
     /// The document's title: the page first, for that is what differs between tabs.

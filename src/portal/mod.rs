@@ -1,4 +1,4 @@
-//! Side door: the person's own pages (choose a customer, account, log out), the brand's assets and the public keys.
+//! Side door: the person's own pages (choose a customer, account, team, log out), the brand's assets and the public keys.
 
 mod dashboard;
 mod language;
@@ -6,6 +6,7 @@ mod log_out;
 mod notifications;
 mod passkeys;
 mod preview;
+mod team;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::state::assertion::Signer;
 use crate::state::audit::{Event, Journal};
 use crate::state::membership::Membership;
 use crate::state::notifications::Notifications;
+use crate::state::people::People;
 use crate::state::people_search::PeopleSearch;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
@@ -54,6 +56,8 @@ pub struct PortalRoom {
     pub seal: Arc<Seal>,
     /// The audit log.
     pub journal: Arc<Journal>,
+    /// Who has access, and who may change that.
+    pub team: Arc<People>,
 }
 
 /// What the hub has of the portal.
@@ -80,6 +84,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/logo", get(logo))
         .route("/.access/logo/{hash}", get(picture))
         .route("/.access/jwks.json", get(public_keys))
+        .merge(team::router())
         .merge(log_out::router())
         .merge(preview::router())
         .fallback(not_found)
@@ -177,8 +182,9 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         name: grant.and_then(|grant| grant.name.as_ref()).map(|name| name.as_str()),
         // Without a customer column each address is a customer of its own, which is nothing to tell a person.
         customer: customer.filter(|customer| *customer != record.email.as_str()),
-        role: grant.map_or("", |grant| grant.role.as_str()),
+        role: grant.map_or("", |grant| visit.site.app.policy.roles.title(&grant.role)),
         can_switch: live.choices > 1,
+        doors: team::doors(&visit, live, customer),
         can_preview: room.sessions.may_preview(&visit.site, record),
         sessions: sessions.collect(),
         passkeys,

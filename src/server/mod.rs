@@ -227,7 +227,6 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             journal: Arc::clone(&journal),
         });
-        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
         let membership = Arc::new(Membership::new(
             Arc::clone(&directory) as _,
             Arc::clone(&directory) as _,
@@ -257,6 +256,7 @@ impl Gateway {
             notifications: Arc::clone(&notifications),
             seal,
             journal: Arc::clone(&journal),
+            team: Arc::clone(&people),
         });
         let pages = login::router(Arc::clone(&login)).merge(portal::router(Arc::clone(&portal)));
         let hub = login::hub::router(Arc::clone(&login)).merge(portal::hub_router(portal));

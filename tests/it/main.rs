@@ -106,6 +106,7 @@ mod staff_by_groups;
 mod step_up_by_mail;
 mod step_up_by_provider;
 mod streaming_both_ways;
+mod team;
 mod the_test_provider;
 mod unknown_address;
 mod upgrade;

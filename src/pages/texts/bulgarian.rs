@@ -225,6 +225,7 @@ pub(super) static BULGARIAN: Texts = Texts {
     error,
     reason,
     too_many_next: "Междувременно можете да използвате другите начини за вход, които този сайт предлага.",
+    team: team::BULGARIAN,
 };
 
 fn in_minutes(minutes: u32) -> String {

@@ -244,6 +244,7 @@ pub(super) static FRENCH: Texts = Texts {
     error,
     reason,
     too_many_next: "Les autres façons de se connecter que ce site propose restent ouvertes entre-temps.",
+    team: team::FRENCH,
 };
 
 /// After « dans ».

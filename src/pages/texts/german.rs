@@ -247,6 +247,7 @@ pub(super) static GERMAN: Texts = Texts {
     error,
     reason,
     too_many_next: "Andere Wege zur Anmeldung, die es hier gibt, stehen Ihnen inzwischen offen.",
+    team: team::GERMAN,
 };
 
 /// After „in“.

@@ -237,6 +237,7 @@ pub(super) static SPANISH: Texts = Texts {
     error,
     reason,
     too_many_next: "Mientras tanto puede usar las otras formas de iniciar sesión que ofrece este sitio.",
+    team: team::SPANISH,
 };
 
 fn in_minutes(minutes: u32) -> String {

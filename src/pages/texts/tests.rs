@@ -15,6 +15,12 @@ const MAY_BE_AS_IN_ENGLISH: &[(&str, &str)] = &[
     ("de", "passkey.name"),
     ("de", "passkey.unnamed"),
     ("de", "passkey.heading"),
+    ("de", "team.list.heading"),
+    ("de", "team.list.person"),
+    ("de", "team.many.who"),
+    ("fr", "team.list.pages"),
+    ("fr", "team.field.note"),
+    ("fr", "team.member.invitation_heading"),
 ];
 
 /// A text with a number in it.
@@ -27,10 +33,19 @@ const COUNTING: &[(&str, Counting)] = &[
     ("check.wrong", |t, n| (t.check.wrong)(n)),
     ("check.too_many", |t, n| (t.check.too_many)(n)),
     ("mail.valid", |t, n| (t.mail.valid)(n)),
+    ("team.list.found", |t, n| (t.team.list.found)(n)),
+    ("team.person.days", |t, n| (t.team.person.days)(n)),
+    ("team.many.would", |t, n| (t.team.many.would)(n)),
+    ("team.many.invited", |t, n| (t.team.many.invited)(n)),
+    ("team.many.known", |t, n| (t.team.many.known)(n)),
+    ("team.many.not_invited", |t, n| (t.team.many.not_invited)(n)),
+    ("team.many.go", |t, n| (t.team.many.go)(n)),
+    ("team.independent.go_over", |t, n| (t.team.independent.go_over)(n)),
+    ("team.mail.parted_over", |t, n| (t.team.mail.parted_over)(n)),
 ];
 
 /// What is made of something else than a number; each has a test of its own below.
-const OTHER_FUNCTIONS: &[&str] = &["error", "reason"];
+const OTHER_FUNCTIONS: &[&str] = &["error", "reason", "team.person.left"];
 
 /// The names of reasons, and one that is none.
 const REASONS: &[&str] = &["no-grant", "other-customer", "hidden-field", "cannot-filter", "rule"];
@@ -283,5 +298,22 @@ fn no_text_is_left_over() {
                 }
             });
         assert!(is_used, "no page uses {path}");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_time_is_said_in_its_largest_unit() {
+    const HOUR: i64 = 3600;
+    for (language, days, hours, one, soon) in [
+        (Language::English, "7 days left", "47 hours left", "1 hour left", "less than an hour left"),
+        (Language::German, "noch 7 Tage", "noch 47 Stunden", "noch 1 Stunde", "weniger als eine Stunde"),
+        (Language::French, "encore 7 jours", "encore 47 heures", "encore 1 heure", "moins d’une heure"),
+        (Language::Spanish, "quedan 7 días", "quedan 47 horas", "queda 1 hora", "queda menos de una hora"),
+        (Language::Bulgarian, "остават 7 дни", "остават 47 часа", "остава 1 час", "остава по-малко от час"),
+    ] {
+        let left = Texts::of(language).team.person.left;
+        let said = [7 * 24 * HOUR + 5, 48 * HOUR - 1, HOUR, HOUR - 1].map(left);
+        assert_eq!(said, [days, hours, one, soon], "{language}");
+        assert_eq!(left(-5), soon, "{language}");
     }
 }

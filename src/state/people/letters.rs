@@ -48,7 +48,7 @@ impl People {
             name: name.as_ref().map(crate::types::DisplayName::as_str),
             inviter: invitation.inviter,
             customer: invitation.customer,
-            role: entry.role.as_str(),
+            role: app.policy.roles.title(&entry.role),
             address: entry.email.as_str(),
             link: &link,
             until: invitation.expires,
