@@ -1,6 +1,6 @@
 //! `vestibule check`: is the config fine, and with `--data`, are the tables?
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -21,6 +21,8 @@ use crate::policy::CustomerList;
 use crate::server::NO_CERTIFICATE;
 use crate::state::certificates::{CertificateName, CertificateSet};
 use crate::state::clock::Clock;
+use crate::state::members::Tables as _;
+use crate::state::people::{Weight, combine};
 use crate::types::Color;
 
 /// A check that is done sooner shows no progress bar.
@@ -49,6 +51,7 @@ pub(super) async fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
                 write_report(&mut text, app, &report, paint);
             }
         }
+        is_fine &= write_records(&mut text, &config, &directory, paint).await;
         for (name, readings) in directory.domain_readings(&config).await {
             let Some(app) = config.app(name.as_str()) else { continue };
             is_fine &= readings.iter().all(|reading| reading.as_ref().is_ok_and(|read| read.report.fault_count == 0));
@@ -151,6 +154,64 @@ pub(super) fn write_report(text: &mut String, app: &App, report: &AppReport, pai
     for role in &report.unused_roles {
         let _ = writeln!(text, "  {}", paint.quiet(format!("note: nobody has the role `{role}`")));
     }
+}
+
+/// What people decided beside the tables, and what of it gives nothing; whether all of it can be read.
+async fn write_records(text: &mut String, config: &Config, directory: &TableDirectory, paint: Paint) -> bool {
+    const MOST_NAMED: usize = 20;
+    let records = match super::records::all(&config.server.data).await {
+        Ok(records) => records,
+        Err(why) => {
+            let _ = writeln!(text, "\n{}: {}", paint.title("records"), paint.bad(tame_lines(&why)));
+            return false;
+        }
+    };
+    let is_of = |app: &App| records.iter().filter(|record| record.entry.app == app.name).count();
+    for app in config.apps.iter().filter(|app| is_of(app) > 0) {
+        let (mut idle, mut customers) = (Vec::new(), BTreeMap::new());
+        for record in records.iter().filter(|record| record.entry.app == app.name) {
+            let Ok(told) = directory.told(&app.name, &record.entry.email, true).await else { continue };
+            let weighed = combine(&app.policy, &told, vec![record.clone()], Clock.now()).weighed;
+            let note = match weighed.first().map(|weighed| &weighed.weight) {
+                Some(Weight::Role(refusal)) => Some(refusal.to_string()),
+                Some(Weight::NothingToChange) => {
+                    Some("it changes what a list gives, and none names the person".to_owned())
+                }
+                Some(Weight::TableWins(list)) => Some(format!("list `{list}` decides, and is not adjustable")),
+                Some(Weight::Staff) => Some("the person is one of the workspace's own".to_owned()),
+                Some(Weight::LetsIn) => {
+                    *customers.entry(record.entry.customer.clone()).or_insert(0_usize) += 1;
+                    None
+                }
+                _ => None,
+            };
+            let (email, customer) = (&record.entry.email, tame(record.entry.customer.as_str()));
+            idle.extend(note.map(|note| format!("{email} for customer {customer}: {}", tame(&note))));
+        }
+        let _ = writeln!(
+            text,
+            "\n{}: {}",
+            paint.title(format!("app {}", app.name)),
+            count(is_of(app), "record", "records")
+        );
+        for note in idle.iter().take(MOST_NAMED) {
+            let _ = writeln!(text, "  {}", paint.quiet(format!("note: a record gives nothing: {note}")));
+        }
+        if let Some(more) = idle.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+            let _ = writeln!(text, "  {}", paint.quiet(format!("… and {more} more")));
+        }
+        for (customer, people) in customers {
+            let named = directory.of_customer(&app.name, &customer, 1).await;
+            // A customer that people founded is in no table.
+            if named.people.is_empty() && named.unasked.is_empty() && !customer.as_str().starts_with("org-") {
+                let people = count(people, "person enters", "people enter");
+                let note =
+                    format!("note: no list names customer {}, and by records {people} for it", tame(customer.as_str()));
+                let _ = writeln!(text, "  {}", paint.quiet(note));
+            }
+        }
+    }
+    true
 }
 
 /// What the tables of domains of an app hold.

@@ -12,6 +12,7 @@ pub(crate) mod explain;
 pub(crate) mod impact;
 mod paint;
 mod person;
+mod records;
 mod register;
 mod reload;
 mod serve;

@@ -15,6 +15,7 @@ use super::{Failure, PersonAction, PersonArgs, print};
 use crate::config;
 use crate::state::audit::{AuditStore as _, Entry, Event, Scene};
 use crate::state::clock::Clock;
+use crate::state::members::{RecordFilter, RecordStore as _};
 use crate::state::personal::PersonalStore as _;
 use crate::state::ports::{Store, StoreError};
 use crate::store;
@@ -131,6 +132,18 @@ async fn tell(store: &store::SqliteStore, email: &Email) -> Result<String, Store
     for passkey in passkeys {
         let used = passkey.last_used.map_or_else(|| "never used".to_owned(), |used| format!("last used {used:.0}"));
         let _ = writeln!(text, "    {} on {}, added {:.0}, {used}", tame(&passkey.name), passkey.host, passkey.created);
+    }
+    let records = store.records(RecordFilter { email: Some(email), most: 1000, ..RecordFilter::default() }).await?;
+    let _ = writeln!(text, "  {}", count(records.len(), "record of access", "records of access"));
+    for record in records {
+        let (entry, state) = (&record.entry, record.state.name());
+        let _ = writeln!(
+            text,
+            "    app {}, customer {}, {}, {state}",
+            entry.app,
+            tame(entry.customer.as_str()),
+            entry.role
+        );
     }
     Ok(text)
 }

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::pages::Brand;
 use crate::policy::{
-    AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, Preset, PreviewPlan, Role,
-    Roles, Scope, TeamPlan, Template, WorkspaceGroups, WorkspaceUser,
+    AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, PortalRight, Preset,
+    PreviewPlan, Role, Roles, Scope, TeamPlan, Template, WorkspaceGroups, WorkspaceUser,
 };
 use crate::types::{
     Ambiguity, AppName, Color, ColumnName, CustomerId, DisplayName, Email, HostName, PathAllowances, RoleName,
@@ -199,7 +199,7 @@ impl AppBuilder<'_> {
             None if file.role.is_empty() => RoleName::parse("user").ok(),
             None => None,
         };
-        let team = lift(file.team.as_ref().map(|team| self.team(builder, team, &roles)));
+        let team = lift(file.team.as_ref().map(|team| self.team(builder, team)));
         let lists: Vec<_> = file.customers.iter().filter_map(|list| self.list(builder, list)).collect();
         let time_zone = self.time_zone(builder);
         let preview = PreviewPlan {
@@ -284,6 +284,9 @@ impl AppBuilder<'_> {
         let mut roles = Roles::default();
         let attributes = self.attributes();
         for (name, file) in &self.file.role {
+            if self.file.team.is_none() {
+                team::check_rights(builder, &file.portal, &self.name.value);
+            }
             let role = Role {
                 includes: file.includes.iter().filter_map(|name| self.role(builder, name)).collect(),
                 when: file.when.as_ref().and_then(|text| rules::condition(builder, text, Scope::Table)),
@@ -317,11 +320,13 @@ impl AppBuilder<'_> {
         role_of(builder, name, &self.name.value, self.config)
     }
 
-    fn team(&self, builder: &mut Builder<'_>, file: &TeamFile, roles: &Roles) -> Option<TeamPlan> {
+    fn team(&self, builder: &mut Builder<'_>, file: &TeamFile) -> Option<TeamPlan> {
         let mut role = |text: &Text| self.role(builder, text);
         let max_role = lift(file.max_role.as_ref().map(&mut role));
         let owner_role = lift(file.owner_role.as_ref().map(&mut role));
-        team::plan(builder, file, roles, max_role?, owner_role?)
+        let mut rights = self.file.role.values().flat_map(|role| &role.portal);
+        let independent = rights.find(|right| right.value == PortalRight::Independent.name());
+        team::plan(builder, file, independent, max_role?, owner_role?)
     }
 
     fn list(&self, builder: &mut Builder<'_>, list: &At<CustomerListFile>) -> Option<CustomerList> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::builder::Builder;
 use super::file::{TeamFile, Text};
 use super::nearest::did_you_mean;
-use crate::policy::{PortalRight, Roles, TeamPlan};
+use crate::policy::{PortalRight, TeamPlan};
 use crate::types::RoleName;
 
 const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
@@ -24,11 +24,23 @@ pub(super) fn right(builder: &mut Builder<'_>, text: &Text) -> Option<PortalRigh
     found
 }
 
-/// The plan of a team.
+/// Rights over colleagues do nothing where customers do not look after their own people.
+pub(super) fn check_rights(builder: &mut Builder<'_>, portal: &[Text], app: &str) {
+    let over_people = |text: &&Text| {
+        let right = PortalRight::ALL.iter().find(|(name, _)| *name == text.value).map(|(_, right)| *right);
+        right.is_some_and(|right| right != PortalRight::Dashboard)
+    };
+    if let Some(text) = portal.iter().find(over_people) {
+        let what = format!("`{}` lets nobody do anything, for app `{app}` has no `team`", text.value);
+        builder.problem(&text.span, what, format!("add `[app.{app}.team]`, or leave the right out"));
+    }
+}
+
+/// The plan of a team. `independent` is the right of a role to become an organisation, where one has it.
 pub(super) fn plan(
     builder: &mut Builder<'_>,
     file: &TeamFile,
-    roles: &Roles,
+    independent: Option<&Text>,
     max_role: Option<RoleName>,
     owner_role: Option<RoleName>,
 ) -> Option<TeamPlan> {
@@ -39,14 +51,10 @@ pub(super) fn plan(
         let help = "write a duration such as \"7d\"";
         builder.problem(&text.span, "an invitation may be accepted for a minute to 90 days", help);
     }
-    let can_found = roles.0.values().any(|role| role.portal.contains(&PortalRight::Independent));
-    if can_found && owner_role.is_none() {
-        // The role has no place of its own here; any key of the team stands for it.
-        let what = "some role has the right `independent`, and there is no `owner_role`";
-        let help = "add `owner_role = \"ROLE\"`: what somebody is who becomes an organisation of their own";
-        let place = [&file.max_role, &file.invitation_lifetime].into_iter().flatten().next();
-        let span = place.map_or(0..0, |text| text.span.clone());
-        builder.problem(&span, what, help);
+    if let (Some(text), None) = (independent, &owner_role) {
+        let what = "this lets people become organisations of their own, and there is no `owner_role`";
+        let help = "add `owner_role = \"ROLE\"` to the app's `team`: what they are there";
+        builder.problem(&text.span, what, help);
         return None;
     }
     Some(TeamPlan { max_role, invitation_lifetime, owner_role, max_members: file.max_members.unwrap_or(MOST_MEMBERS) })

@@ -64,6 +64,8 @@ WHAT TO TRY
   - Add a passkey when it is offered after a log-in (Chromium lets you past its warning too), log out, and log in with it.
     It is good on the domain it was added on: at the other door you have none yet.
   - Ask the JSON without a session: curl -k https://orders.localhost:{port}/api/orders
+  - As ada, look after Acme's people at https://orders.localhost:{port}/.access/team: invite somebody (the mail is in the
+    mailbox), change what bea may do, and see that olga, an owner, stays as she is.
   - Take somebody out of people.csv, or change an access_level: it counts two seconds later.
   - Ask why:
     {program} explain --config {config} \\

@@ -14,7 +14,8 @@ use crate::session::{AttemptState, Seal, TokenHash};
 use crate::state::audit::Journal;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::metrics::Metrics;
-use crate::state::ports::{Directory, Store};
+use crate::state::people::{Parts, People};
+use crate::state::ports::Store;
 use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
@@ -52,17 +53,26 @@ async fn house(login: &str) -> House {
     let sqlite =
         Arc::new(store::open(Path::new(&folder.path().join("data"))).await.unwrap_or_else(|error| panic!("{error}")));
     let journal = Arc::new(Journal::new(Arc::clone(&metrics), Arc::clone(&sqlite) as _));
+    let records = Arc::clone(&sqlite) as _;
     let store: Arc<dyn Store> = sqlite;
     let directory = Arc::new(TableDirectory::open(&config, clock));
     directory.look().await;
-    let directory: Arc<dyn Directory> = directory;
     let current = Arc::new(Current::new(Snapshot::new(&config)));
+    let people = Arc::new(People::new(Parts {
+        current: Arc::clone(&current),
+        tables: directory,
+        store: records,
+        journal: Arc::clone(&journal),
+        mailed: Arc::default(),
+        origin_of: Box::new(|host| format!("https://{host}")),
+        clock,
+    }));
     let providers = RelyingParty::new(&[], Arc::clone(&store), clock, Arc::clone(&metrics)).expect("none is wrong");
     let providers = Arc::new(providers);
     let sessions = Sessions::new(
         Arc::clone(&current),
         Arc::clone(&store),
-        Arc::clone(&directory),
+        Arc::clone(&people) as _,
         Arc::clone(&providers) as _,
         Arc::clone(&journal),
     );
@@ -72,7 +82,7 @@ async fn house(login: &str) -> House {
     let room = LoginRoom {
         current,
         store,
-        directory,
+        people,
         sessions: Arc::new(sessions),
         limits,
         providers,

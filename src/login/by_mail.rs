@@ -16,7 +16,7 @@ use crate::session::{
     Attempt, AttemptState, Code, CookieName, MOST_WRONG_CODES, Proof, Token, clearing, cookie, setting,
 };
 use crate::state::audit::Event;
-use crate::state::ports::StoreError;
+use crate::state::ports::{Directory as _, StoreError};
 use crate::state::rate_limits::Kind;
 use crate::state::visit::Visit;
 use crate::types::{Email, Way};
@@ -64,7 +64,7 @@ async fn ask(
         Ok(asker) => asker,
         Err(reached) => return page(LoginProblem::TooMany { minutes: reached.minutes }),
     };
-    if !room.directory.is_available(app) {
+    if !room.people.is_available(app) {
         return page(LoginProblem::Unavailable);
     }
     let lifetime = room.current.load().login.lifetime;

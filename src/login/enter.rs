@@ -60,8 +60,13 @@ impl LoginRoom {
         let old = visit.live.as_ref().map(|live| &live.record);
         let stepped_up = old.and_then(|old| step_up(old, &fresh));
         let session = stepped_up.as_ref().unwrap_or(&fresh);
+        let is_way_in = visit.site.app.ways.lets_in(&way, &entrant.email);
+        // Whoever was invited accepts by having come. Before the session, so that there is none that could do nothing yet.
+        if is_way_in && let Err(error) = self.people.accept(visit, &visit.site, &entrant.email).await {
+            tracing::warn!(%app, %error, "whether somebody accepts an invitation could not be found out");
+        }
         // With the links that it keeps: whoever is staff by a provider's word is so by no other way alone.
-        let may_enter = visit.site.app.ways.lets_in(&way, &entrant.email)
+        let may_enter = is_way_in
             && self.sessions.may_enter(&visit.site, &entrant.email, &session.links).await.map_err(|error| {
                 tracing::warn!(%app, %error, "a log-in could not be finished");
                 Refused::Unavailable

@@ -38,7 +38,8 @@ use crate::pages::{self, AddressField, LoginProblem, LoginView, ProviderButton, 
 use crate::session::Seal;
 use crate::state::audit::Journal;
 use crate::state::metrics::Metrics;
-use crate::state::ports::{Directory, Store, StoreError};
+use crate::state::people::People;
+use crate::state::ports::{Store, StoreError};
 use crate::state::rate_limits::RateLimits;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::Current;
@@ -50,8 +51,8 @@ pub struct LoginRoom {
     pub current: Arc<Current>,
     /// The store.
     pub store: Arc<dyn Store>,
-    /// The tables.
-    pub directory: Arc<dyn Directory>,
+    /// Who may enter, and who was invited to.
+    pub people: Arc<People>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
     /// The limits.

@@ -252,6 +252,10 @@ impl Gateway {
             async move { sessions.run(clock, halt).await }
         });
         rooms.spawn({
+            let (people, halt) = (Arc::clone(&self.people), halt.clone());
+            async move { people.run(halt).await }
+        });
+        rooms.spawn({
             let (providers, halt) = (Arc::clone(&self.login.providers), halt.clone());
             async move { providers.run(halt).await }
         });

@@ -64,7 +64,8 @@ use crate::state::mail_counters::MailCounters;
 use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
 use crate::state::notifications::{self, Notifications};
-use crate::state::ports::{Directory, Mailer, Store};
+use crate::state::people::{self, People};
+use crate::state::ports::{Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
@@ -113,6 +114,7 @@ pub struct Gateway {
     store: Arc<SqliteStore>,
     directory: Arc<TableDirectory>,
     sessions: Arc<Sessions>,
+    people: Arc<People>,
     journal: Arc<Journal>,
     login: Arc<LoginRoom>,
     notifications: Arc<Notifications>,
@@ -171,9 +173,25 @@ impl Gateway {
         let certificates = Arc::new(Certificates::new(clock, Arc::clone(&current), config.server.limits.certificates));
         let challenges = Arc::new(Challenges::default());
         let directory = Arc::new(TableDirectory::open(config, clock));
-        let as_port = Arc::clone(&directory) as Arc<dyn Directory>;
         let metrics = Arc::new(Metrics::new());
         let journal = Arc::new(Journal::new(Arc::clone(&metrics), Arc::clone(&sqlite) as _));
+        let https_port = Arc::new(AtomicU16::new(config.server.https.port()));
+        let mailed = Arc::new(Notify::new());
+        let people = {
+            let port = Arc::clone(&https_port);
+            Arc::new(People::new(people::Parts {
+                current: Arc::clone(&current),
+                tables: Arc::clone(&directory) as _,
+                store: Arc::clone(&sqlite) as _,
+                journal: Arc::clone(&journal),
+                mailed: Arc::clone(&mailed),
+                origin_of: Box::new(move |host| match port.load(Ordering::Relaxed) {
+                    443 => format!("https://{host}"),
+                    port => format!("https://{host}:{port}"),
+                }),
+                clock,
+            }))
+        };
         let upstreams = Arc::new(Upstreams::new(Arc::clone(&metrics)));
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
@@ -184,7 +202,7 @@ impl Gateway {
             Sessions::new(
                 Arc::clone(&current),
                 Arc::clone(&store),
-                Arc::clone(&as_port),
+                Arc::clone(&people) as _,
                 Arc::clone(&providers) as _,
                 Arc::clone(&journal),
             )
@@ -197,14 +215,14 @@ impl Gateway {
         let login = Arc::new(LoginRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
-            directory: as_port,
+            people: Arc::clone(&people),
             sessions: Arc::clone(&sessions),
             limits: Arc::clone(&limits),
             providers: Arc::clone(&providers),
             code_key,
             seal: Arc::clone(&seal),
             asked: Arc::new(Notify::new()),
-            mailed: Arc::new(Notify::new()),
+            mailed,
             metrics: Arc::clone(&metrics),
             journal: Arc::clone(&journal),
         });
@@ -217,7 +235,7 @@ impl Gateway {
         let notifications = Arc::new(Notifications::new(notifications::Parts {
             current: Arc::clone(&current),
             store: Arc::clone(&sqlite) as _,
-            directory: Arc::clone(&login.directory),
+            directory: Arc::clone(&people) as _,
             audience: Arc::clone(&membership) as _,
             languages: Arc::clone(&store),
             seal: Arc::clone(&seal),
@@ -351,6 +369,7 @@ impl Gateway {
             store: sqlite,
             directory,
             sessions,
+            people,
             journal,
             login,
             notifications,

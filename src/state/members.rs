@@ -4,6 +4,8 @@
 //! page. Each change is one transaction of the store that holds the rules which a race could break: the version that a change
 //! was made against, the record that lets its maker make it, how many people a customer may have, and that it keeps an owner.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -12,7 +14,6 @@ use super::ports::{Directory, Known, OutgoingMail, StoreError, Unavailable};
 use crate::policy::{DaysBack, Grant};
 use crate::session::TokenHash;
 use crate::types::{AppName, CustomerId, DisplayName, Email, Language, RoleName};
-use std::sync::Arc;
 
 /// One person for one customer of one app.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -193,11 +194,18 @@ pub struct KeepOwner {
     pub adjustable: Vec<(Email, bool)>,
 }
 
-/// What became of a change. Only [`Changed::Done`] left anything behind.
+/// What became of a change. Only [`Changed::Done`] leaves anything behind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Changed {
-    /// It is done, and this is how the records stand that were added or changed, in the order of the steps.
-    Done(Vec<Record>),
+    /// It is done.
+    Done {
+        /// How the records stand that were added or changed, in the order of the steps.
+        records: Vec<Record>,
+        /// [`RecordStore::record_changes`] before.
+        before: i64,
+        /// And after.
+        after: i64,
+    },
     /// A record is gone.
     Gone,
     /// Somebody else changed a record meanwhile.
@@ -246,12 +254,8 @@ pub trait RecordStore: Send + Sync {
     async fn change_records(&self, steps: &[Step], terms: Terms<'_>, now: Timestamp) -> Result<Changed, StoreError>;
     /// The name that a customer was given.
     async fn organisation(&self, app: &AppName, id: &CustomerId) -> Result<Option<Organisation>, StoreError>;
-    /// Whose records another process changed since a number, with the number of the last change: while two processes share the
-    /// store, each hears of the other's.
-    async fn record_changes(&self, since: i64) -> Result<(i64, Vec<(AppName, Email)>), StoreError>;
-    /// Removes everything that records hold of a person; answers how many records there were. What the person made for others
-    /// stays, and no longer says by whom.
-    async fn erase_records(&self, email: &Email) -> Result<u64, StoreError>;
+    /// How often records were changed, by whomever: another process, or a hand that erases all that is held of a person.
+    async fn record_changes(&self) -> Result<i64, StoreError>;
 }
 
 /// What the tables say, for those who put records beside it.

@@ -17,8 +17,8 @@ mod open;
 mod outbox;
 mod passkeys;
 mod personal;
-mod records;
 mod previews;
+mod records;
 mod seal;
 mod secrets;
 mod sessions;
@@ -33,6 +33,8 @@ mod suite_of_domains;
 mod suite_of_ends;
 #[cfg(test)]
 mod suite_of_notifications;
+#[cfg(test)]
+mod suite_of_records;
 #[cfg(test)]
 mod tests;
 

@@ -119,6 +119,40 @@ const HOLDINGS: &[Holding] = &[
         export: "SELECT json_object('code', code) FROM language WHERE email = ?1",
         erase: "DELETE FROM language WHERE email = ?1 RETURNING 1",
     },
+    Holding {
+        table: "record",
+        name: "access_records",
+        export: concat!(
+            "SELECT json_object('app', app, 'customer', customer, 'first_name', first_name, 'last_name', last_name, 'role', role, ",
+            "'days_back', days_back, 'notes', notes, 'language', language, 'state', state, 'made', ",
+            at!("made"),
+            ", 'changed', ",
+            at!("changed"),
+            ") FROM record WHERE email = ?1 ORDER BY id"
+        ),
+        erase: "DELETE FROM record WHERE email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "record",
+        name: "access_records_made_for_others",
+        export: concat!(
+            "SELECT json_object('app', app, 'customer', customer, 'made', ",
+            at!("made"),
+            ") FROM record WHERE maker = ?1 ORDER BY id"
+        ),
+        // What they gave others stays with those; an invitation that nobody answers for is good no more.
+        erase: "UPDATE record SET maker = NULL WHERE maker = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "organisation",
+        name: "organisations_founded",
+        export: concat!(
+            "SELECT json_object('app', app, 'customer', id, 'name', name, 'made', ",
+            at!("made"),
+            ") FROM organisation WHERE founder_email = ?1 ORDER BY made"
+        ),
+        erase: "UPDATE organisation SET founder_email = NULL WHERE founder_email = ?1 RETURNING 1",
+    },
 ];
 
 /// Everything that is held of a person, as of one moment.

@@ -3,29 +3,62 @@
 //! A change is one transaction with its mails and its audit entries. It holds the write lock from its beginning, so what it finds
 //! (the version that was seen, how many people there are, whether an owner is left) is so when it ends.
 
+use std::collections::HashSet;
+
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row, Sqlite, query, query_scalar};
 
-use super::sqlite::{malformed, micros, moment, readable};
+use super::sqlite::{failed, malformed, micros, moment, readable};
 use super::{SqliteStore, audit, outbox};
 use crate::policy::DaysBack;
 use crate::session::TokenHash;
 use crate::state::members::{
-    Basis, Changed, Entry, KeepOwner, Maker, Organisation, Record, RecordFilter, RecordState, Step, Terms,
+    Basis, Changed, Entry, KeepOwner, Maker, Organisation, Record, RecordFilter, RecordState, RecordStore, Step, Terms,
 };
+use crate::state::ports::StoreError;
 use crate::types::{AppName, CustomerId, DisplayName, Email, Language, RoleName};
 
 const SELECT: &str = "SELECT record.*, organisation.name AS customer_name FROM record
     LEFT JOIN organisation ON organisation.app = record.app AND organisation.id = record.customer";
 /// More than a person has of customers, and than a page shows.
 const MOST_OF_A_PERSON: u32 = 1000;
-/// So many changes are kept for another process, which asks twice a second.
-const MOST_CHANGES_KEPT: i64 = 10_000;
 /// How a database says that there is no limit.
 const UNLIMITED: i64 = -1;
 
-pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email) -> sqlx::Result<Vec<Record>> {
+#[async_trait]
+impl RecordStore for SqliteStore {
+    async fn records_of(&self, app: &AppName, email: &Email) -> Result<Vec<Record>, StoreError> {
+        of_person(self, app, email).await.map_err(failed("read a person's records"))
+    }
+
+    async fn records(&self, filter: RecordFilter<'_>) -> Result<Vec<Record>, StoreError> {
+        list(self, filter).await.map_err(failed("read records"))
+    }
+
+    async fn record(&self, id: i64) -> Result<Option<Record>, StoreError> {
+        find(self, id).await.map_err(failed("read a record"))
+    }
+
+    async fn record_by_link(&self, app: &AppName, link: TokenHash) -> Result<Option<Record>, StoreError> {
+        by_link(self, app, link).await.map_err(failed("read an invitation"))
+    }
+
+    async fn change_records(&self, steps: &[Step], terms: Terms<'_>, now: Timestamp) -> Result<Changed, StoreError> {
+        change(self, steps, terms, now).await.map_err(failed("change records"))
+    }
+
+    async fn organisation(&self, app: &AppName, id: &CustomerId) -> Result<Option<Organisation>, StoreError> {
+        named(self, app, id).await.map_err(failed("read a customer's name"))
+    }
+
+    async fn record_changes(&self) -> Result<i64, StoreError> {
+        changes(self).await.map_err(failed("read whether records changed"))
+    }
+}
+
+async fn of_person(store: &SqliteStore, app: &AppName, email: &Email) -> sqlx::Result<Vec<Record>> {
     let mut select = QueryBuilder::<Sqlite>::new(SELECT);
     select.push(" WHERE record.app = ").push_bind(app.as_str().to_owned());
     select.push(" AND record.email = ").push_bind(email.as_str().to_owned());
@@ -34,7 +67,7 @@ pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email)
     select.build().fetch_all(&store.readers).await?.iter().map(read).collect()
 }
 
-pub(super) async fn list(store: &SqliteStore, filter: RecordFilter<'_>) -> sqlx::Result<Vec<Record>> {
+async fn list(store: &SqliteStore, filter: RecordFilter<'_>) -> sqlx::Result<Vec<Record>> {
     Ok(readable(&select(filter).build().fetch_all(&store.readers).await?, read))
 }
 
@@ -63,26 +96,22 @@ fn select(filter: RecordFilter<'_>) -> QueryBuilder<Sqlite> {
     select
 }
 
-pub(super) async fn find(store: &SqliteStore, id: i64) -> sqlx::Result<Option<Record>> {
+async fn find(store: &SqliteStore, id: i64) -> sqlx::Result<Option<Record>> {
     let mut select = QueryBuilder::<Sqlite>::new(SELECT);
     select.push(" WHERE record.id = ").push_bind(id);
     select.build().fetch_optional(&store.readers).await?.as_ref().map(read).transpose()
 }
 
-pub(super) async fn by_link(store: &SqliteStore, app: &AppName, link: TokenHash) -> sqlx::Result<Option<Record>> {
+async fn by_link(store: &SqliteStore, app: &AppName, link: TokenHash) -> sqlx::Result<Option<Record>> {
     let mut select = QueryBuilder::<Sqlite>::new(SELECT);
     select.push(" WHERE record.link = ").push_bind(link.as_bytes().to_vec());
     select.push(" AND record.app = ").push_bind(app.as_str().to_owned());
     select.build().fetch_optional(&store.readers).await?.as_ref().map(read).transpose()
 }
 
-pub(super) async fn change(
-    store: &SqliteStore,
-    steps: &[Step],
-    terms: Terms<'_>,
-    now: Timestamp,
-) -> sqlx::Result<Changed> {
+async fn change(store: &SqliteStore, steps: &[Step], terms: Terms<'_>, now: Timestamp) -> sqlx::Result<Changed> {
     let mut transaction = store.begin().await?;
+    let before = count(&mut transaction).await?;
     match take(&mut transaction, steps, terms, now).await? {
         Ok(ids) => {
             for (mail, expires) in terms.mails {
@@ -95,14 +124,19 @@ pub(super) async fn change(
                 select.push(" WHERE record.id = ").push_bind(id);
                 records.push(read(&select.build().fetch_one(&mut *transaction).await?)?);
             }
+            let after = count(&mut transaction).await?;
             transaction.commit().await?;
-            Ok(Changed::Done(records))
+            Ok(Changed::Done { records, before, after })
         }
         Err(changed) => {
             transaction.rollback().await?;
             Ok(changed)
         }
     }
+}
+
+async fn count(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
+    query_scalar("SELECT count FROM record_changes").fetch_one(connection).await
 }
 
 /// Takes the steps; what it gives are the records that were added or changed, or why it may not be.
@@ -153,17 +187,14 @@ async fn one(
             }
         }
         Step::Remove { id, version } => {
-            let gone = query("DELETE FROM record WHERE id = ? AND version = ? RETURNING app, email")
+            let gone = query("DELETE FROM record WHERE id = ? AND version = ?")
                 .bind(id)
                 .bind(version)
-                .fetch_optional(&mut *connection)
+                .execute(&mut *connection)
                 .await?;
-            match gone {
-                Some(gone) => {
-                    note_change(connection, gone.try_get("app")?, gone.try_get("email")?).await?;
-                    Ok(None)
-                }
-                None => Err(gone_or_stale(connection, *id).await?),
+            match gone.rows_affected() {
+                0 => Err(gone_or_stale(connection, *id).await?),
+                _ => Ok(None),
             }
         }
         Step::Name(organisation) => {
@@ -216,7 +247,6 @@ async fn add(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(id) = id else { return Ok(Err(Changed::Known)) };
-    note_change(connection, entry.app.as_str(), entry.email.as_str()).await?;
     Ok(Ok(id))
 }
 
@@ -259,7 +289,6 @@ async fn set(
     if done.rows_affected() == 0 {
         return Ok(Err(gone_or_stale(connection, id).await?));
     }
-    note_change(connection, entry.app.as_str(), entry.email.as_str()).await?;
     Ok(Ok(()))
 }
 
@@ -270,7 +299,7 @@ async fn gone_or_stale(connection: &mut SqliteConnection, id: i64) -> sqlx::Resu
 
 async fn name(connection: &mut SqliteConnection, organisation: &Organisation, now: Timestamp) -> sqlx::Result<()> {
     query(
-        "INSERT INTO organisation (app, id, name, founder, made) VALUES (?, ?, ?, ?, ?)
+        "INSERT INTO organisation (app, id, name, founder_email, made) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (app, id) DO UPDATE SET name = excluded.name WHERE name <> excluded.name",
     )
     .bind(organisation.app.as_str())
@@ -294,7 +323,7 @@ async fn has_owner(connection: &mut SqliteConnection, owners: &KeepOwner) -> sql
         .bind(owners.customer.as_str())
         .fetch_all(connection)
         .await?;
-    let mut with_record = std::collections::HashSet::new();
+    let mut with_record = HashSet::new();
     for row in &rows {
         let email: &str = row.try_get("email")?;
         let (basis, role, state): (&str, &str, &str) =
@@ -312,66 +341,24 @@ async fn has_owner(connection: &mut SqliteConnection, owners: &KeepOwner) -> sql
     Ok(owners.adjustable.iter().any(|(email, is_owner)| *is_owner && !with_record.contains(email.as_str())))
 }
 
-async fn note_change(connection: &mut SqliteConnection, app: &str, email: &str) -> sqlx::Result<()> {
-    let noted = query("INSERT INTO record_change (app, email) VALUES (?, ?)").bind(app).bind(email);
-    let number = noted.execute(&mut *connection).await?.last_insert_rowid();
-    query("DELETE FROM record_change WHERE number <= ?")
-        .bind(number.saturating_sub(MOST_CHANGES_KEPT))
-        .execute(connection)
-        .await?;
-    Ok(())
+async fn changes(store: &SqliteStore) -> sqlx::Result<i64> {
+    query_scalar("SELECT count FROM record_changes").fetch_one(&store.readers).await
 }
 
-pub(super) async fn changes(store: &SqliteStore, since: i64) -> sqlx::Result<(i64, Vec<(AppName, Email)>)> {
-    let rows = query("SELECT number, app, email FROM record_change WHERE number > ? ORDER BY number")
-        .bind(since)
-        .fetch_all(&store.readers)
-        .await?;
-    let last = rows.last().map(|row| row.try_get("number")).transpose()?.unwrap_or(since);
-    let whose = |row: &SqliteRow| {
-        let app = AppName::parse(row.try_get("app")?).map_err(|_| malformed("record_change.app"))?;
-        Ok((app, Email::parse(row.try_get("email")?).map_err(|_| malformed("record_change.email"))?))
-    };
-    Ok((last, readable(&rows, whose)))
-}
-
-pub(super) async fn organisation(
-    store: &SqliteStore,
-    app: &AppName,
-    id: &CustomerId,
-) -> sqlx::Result<Option<Organisation>> {
-    let row = query("SELECT name, founder FROM organisation WHERE app = ? AND id = ?")
+async fn named(store: &SqliteStore, app: &AppName, id: &CustomerId) -> sqlx::Result<Option<Organisation>> {
+    let row = query("SELECT name, founder_email FROM organisation WHERE app = ? AND id = ?")
         .bind(app.as_str())
         .bind(id.as_str())
         .fetch_optional(&store.readers)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let founder: Option<&str> = row.try_get("founder")?;
+    let founder: Option<&str> = row.try_get("founder_email")?;
     Ok(Some(Organisation {
         app: app.clone(),
         id: id.clone(),
         name: DisplayName::new(row.try_get("name")?).ok_or_else(|| malformed("organisation.name"))?,
-        founder: founder.map(Email::parse).transpose().map_err(|_| malformed("organisation.founder"))?,
+        founder: founder.map(Email::parse).transpose().map_err(|_| malformed("organisation.founder_email"))?,
     }))
-}
-
-/// Removes a person's records, and their address where it says who made or founded something.
-pub(super) async fn erase(store: &SqliteStore, email: &Email) -> sqlx::Result<u64> {
-    let mut transaction = store.begin().await?;
-    let apps: Vec<String> = query_scalar("DELETE FROM record WHERE email = ? RETURNING app")
-        .bind(email.as_str())
-        .fetch_all(&mut *transaction)
-        .await?;
-    for app in &apps {
-        note_change(&mut transaction, app, email.as_str()).await?;
-    }
-    query("UPDATE record SET maker = NULL WHERE maker = ?").bind(email.as_str()).execute(&mut *transaction).await?;
-    query("UPDATE organisation SET founder = NULL WHERE founder = ?")
-        .bind(email.as_str())
-        .execute(&mut *transaction)
-        .await?;
-    transaction.commit().await?;
-    Ok(apps.len() as u64)
 }
 
 /// When an invitation ends and was sent, and its link.

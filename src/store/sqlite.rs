@@ -15,22 +15,21 @@ use sqlx::{Sqlite, Transaction};
 
 use super::seal::SealKey;
 use super::{
-    attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, previews, records, secrets,
-    sessions, tokens,
+    attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, previews, secrets, sessions,
+    tokens,
 };
 use crate::session::{
     Asker, Attempt, AttemptId, Link, PasskeyRecord, SessionId, SessionLimits, SessionRecord, TokenHash,
 };
 use crate::state::audit::{AuditStore, Entry, Kept, Question, Verified};
 use crate::state::listing::{Listing, SessionFilter};
-use crate::state::members::{Changed, Organisation, Record, RecordFilter, RecordStore, Step, Terms};
 use crate::state::personal::{Erased, PersonalStore};
 use crate::state::ports::{
     Answer, Farewell, Identity, LinkTokens, MailEnd, MailQueue, Opening, OutgoingMail, Previewed, QueuedMail,
     Remembered, Store, StoreError, Ticket,
 };
 use crate::state::tokens::{TokenRecord, TokenStore};
-use crate::types::{AppName, CustomerId, Email, HostName, Language, ProviderName, Secret};
+use crate::types::{AppName, Email, HostName, Language, ProviderName, Secret};
 
 /// The store of a single gateway: one SQLite database, one writer, a few readers.
 pub struct SqliteStore {
@@ -360,41 +359,6 @@ impl Store for SqliteStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         secrets::check(self).await.map_err(failed("write"))
-    }
-}
-
-#[async_trait]
-impl RecordStore for SqliteStore {
-    async fn records_of(&self, app: &AppName, email: &Email) -> Result<Vec<Record>, StoreError> {
-        records::of_person(self, app, email).await.map_err(failed("read a person's records"))
-    }
-
-    async fn records(&self, filter: RecordFilter<'_>) -> Result<Vec<Record>, StoreError> {
-        records::list(self, filter).await.map_err(failed("read records"))
-    }
-
-    async fn record(&self, id: i64) -> Result<Option<Record>, StoreError> {
-        records::find(self, id).await.map_err(failed("read a record"))
-    }
-
-    async fn record_by_link(&self, app: &AppName, link: TokenHash) -> Result<Option<Record>, StoreError> {
-        records::by_link(self, app, link).await.map_err(failed("read an invitation"))
-    }
-
-    async fn change_records(&self, steps: &[Step], terms: Terms<'_>, now: Timestamp) -> Result<Changed, StoreError> {
-        records::change(self, steps, terms, now).await.map_err(failed("change records"))
-    }
-
-    async fn organisation(&self, app: &AppName, id: &CustomerId) -> Result<Option<Organisation>, StoreError> {
-        records::organisation(self, app, id).await.map_err(failed("read a customer's name"))
-    }
-
-    async fn record_changes(&self, since: i64) -> Result<(i64, Vec<(AppName, Email)>), StoreError> {
-        records::changes(self, since).await.map_err(failed("read whose records changed"))
-    }
-
-    async fn erase_records(&self, email: &Email) -> Result<u64, StoreError> {
-        records::erase(self, email).await.map_err(failed("erase a person's records"))
     }
 }
 

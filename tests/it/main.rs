@@ -87,6 +87,7 @@ mod provider_trouble;
 mod proxy_protocol;
 mod providers_in_a_real_browser;
 mod radicale;
+mod records;
 mod recheck_at_the_provider;
 mod removal_from_the_table;
 mod reload;

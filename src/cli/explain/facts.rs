@@ -21,6 +21,10 @@ pub(in super::super) struct Explanation {
     pub(super) staff: Option<String>,
     pub(super) lists: Vec<ListFacts>,
     pub(super) ambiguous: Vec<Refused>,
+    /// What people decided beside the lists.
+    pub(super) records: Vec<RecordFacts>,
+    /// Why that is not known.
+    pub(super) records_unreadable: Option<String>,
     /// One for each customer that the person may choose.
     pub(super) accesses: Vec<AccessFacts>,
     /// The domains that belong to one customer.
@@ -41,6 +45,25 @@ pub(super) struct ListFacts {
     pub(super) rows: Vec<RowFacts>,
     /// Rows with an address that is written much alike.
     pub(super) alike: Vec<Alike>,
+}
+
+/// One record of somebody's access.
+#[derive(Debug, Serialize)]
+pub(super) struct RecordFacts {
+    pub(super) id: i64,
+    pub(super) customer: String,
+    pub(super) role: String,
+    /// `invited`, `active` or `suspended`.
+    pub(super) state: &'static str,
+    /// Until when an invitation may be accepted.
+    pub(super) expires: Option<String>,
+    /// `staff`, `colleague` or `erased`, and who.
+    pub(super) made_by: String,
+    /// Whether it is what decides for this customer.
+    pub(super) counts: bool,
+    /// What it comes to beside the lists.
+    pub(super) why: String,
+    pub(super) advice: Option<String>,
 }
 
 #[derive(Debug, Serialize)]

@@ -8,6 +8,7 @@ mod answer;
 mod facts;
 mod judged;
 mod question;
+mod records;
 mod rows;
 mod text;
 
@@ -94,8 +95,10 @@ pub(super) async fn explain(
         return Err(Failure::Other(format!("app `{}` has no lists", app.name)));
     };
     let lists = rows::lists(app, &trace, question.at);
+    let found = super::records::of(&config.server.data, &app.name, &question.email).await;
+    let weighed = records::weigh(app, &trace, found, question.at);
     // A list that cannot be asked keeps out nobody whom another one lets in.
-    let grants = trace.grants.as_slice();
+    let grants = weighed.grants.as_slice();
     if let Some(chosen) = question.chosen.as_ref().filter(|_| !grants.is_empty()) {
         let customers: Vec<&str> =
             grants.iter().filter_map(|grant| grant.customer_id()).map(|id| id.as_str()).collect();
@@ -122,13 +125,15 @@ pub(super) async fn explain(
         ways_in: ways(app, &question.email),
         staff: trace.staff.as_ref().map(|staff| staff.role.to_string()),
         ambiguous: rows::ambiguous(app, &trace),
-        domains: domains(&question, &trace.grants),
+        domains: domains(&question, grants),
+        records: weighed.facts,
+        records_unreadable: weighed.unreadable,
         verdict: VerdictFacts { may_enter: false, is_allowed: None, what: String::new(), advice: None },
         lists,
         accesses,
     };
     explanation.verdict = match choice {
-        Choice::None(reason) => nothing_left(&question, &trace, &explanation.lists, reason),
+        Choice::None(reason) => nothing_left(&question, &trace, &explanation, reason),
         Choice::One(_) | Choice::Several => verdict(&question, &explanation),
     };
     Ok(explanation)
@@ -225,9 +230,14 @@ fn verdict(question: &Question<'_>, explanation: &Explanation) -> VerdictFacts {
     VerdictFacts { may_enter: true, is_allowed, what, advice: None }
 }
 
-fn nothing_left(question: &Question<'_>, trace: &Trace, lists: &[ListFacts], reason: Reason) -> VerdictFacts {
+fn nothing_left(question: &Question<'_>, trace: &Trace, explanation: &Explanation, reason: Reason) -> VerdictFacts {
+    let lists: &[ListFacts] = &explanation.lists;
     let unreached = lists.iter().find(|list| list.unreadable.is_some());
     let (what, advice) = match (reason, unreached, question.pinned.as_ref()) {
+        (_, None, _) if explanation.records_unreadable.is_some() => (
+            "the person may not enter while nobody knows what the store says of them".to_owned(),
+            "make the store readable".to_owned(),
+        ),
         (_, Some(list), _) => (
             "the person may not enter while a source cannot be asked".to_owned(),
             format!("make source `{}` readable", list.source),
@@ -235,6 +245,10 @@ fn nothing_left(question: &Question<'_>, trace: &Trace, lists: &[ListFacts], rea
         (Reason::OtherCustomer, None, Some(pinned)) => (
             format!("this domain is for the people of customer {} alone", tame(pinned.as_str())),
             format!("give the person a row for customer {}, or another domain of the app", tame(pinned.as_str())),
+        ),
+        _ if !explanation.records.is_empty() => (
+            "the person may not enter: neither row nor record counts".to_owned(),
+            "do what stands at one of them above".to_owned(),
         ),
         _ if trace.lists.iter().all(|list| list.rows.as_ref().is_ok_and(Vec::is_empty)) => (
             "the person may not enter: no list knows the address".to_owned(),

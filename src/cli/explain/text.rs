@@ -16,6 +16,7 @@ pub(in super::super) fn tell(told: &Explanation, paint: Paint) -> String {
     story.heading("Ways in");
     story.line(2, format!("by {}", told.ways_in.join(", or ")));
     story.lists(told);
+    story.records(told);
     if told.accesses.len() > 1 {
         story.heading("Several customers");
         let names = told.accesses.iter().filter_map(|access| access.customer.as_deref()).map(tame);
@@ -100,6 +101,32 @@ impl Story {
         }
         for refused in &told.ambiguous {
             self.refused(2, refused);
+        }
+    }
+
+    fn records(&mut self, told: &Explanation) {
+        if let Some(why) = &told.records_unreadable {
+            self.heading("Records");
+            let text = self.paint.bad(format!("the store cannot be read: {}", tame(why)));
+            self.line(2, text);
+        }
+        if told.records.is_empty() {
+            return;
+        }
+        self.heading("Records");
+        for record in &told.records {
+            let verdict = match record.counts {
+                true => self.paint.good("counts"),
+                false => self.paint.bad("does not count"),
+            };
+            let (customer, made_by) = (tame(&record.customer), tame(&record.made_by));
+            let what = format!("customer {customer}, role {}, {}", record.role, record.state);
+            let origin = self.paint.quiet(format!("(record {}, by {made_by})", record.id));
+            self.line(2, format!("{what} {origin} {verdict}"));
+            self.line(4, tame(&record.why));
+            if let Some(advice) = &record.advice {
+                self.advice(4, advice);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod compare;
 mod facts;
 mod text;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,8 +17,11 @@ use super::paint::{Paint, tame};
 use super::{Failure, ImpactArgs};
 use crate::config::nearest::did_you_mean;
 use crate::config::{Config, running};
-use crate::directory::{TableDirectory, census};
+use crate::directory::{Member, TableDirectory, census};
 use crate::state::clock::Clock;
+use crate::state::members::{Record, Tables as _};
+use crate::state::people::combine;
+use crate::types::{AppName, Email};
 use compare::Side;
 use facts::Impact;
 
@@ -32,7 +36,9 @@ pub(super) async fn run(args: &ImpactArgs) -> Result<ExitCode, Failure> {
     let (old_path, old) = old(args, &new)?;
     check_app(args.app.as_deref(), &old, &new)?;
     let mut bar = Bar::new();
-    let mut impact = find(&old, &new, &mut |list, read, total| bar.show(list, read, total)).await;
+    // The store is where the new config says; records are the same under both.
+    let records = super::records::all(&new.server.data).await.map_err(Failure::Other)?;
+    let mut impact = find(&old, &new, &records, &mut |list, read, total| bar.show(list, read, total)).await;
     bar.end();
     impact.against = old_path.display().to_string();
     impact.config = args.config.display().to_string();
@@ -51,18 +57,44 @@ pub(super) async fn run(args: &ImpactArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The impact of a config that takes another's place.
-async fn find(old: &Config, new: &Config, progress: &mut crate::directory::Progress<'_>) -> Impact {
+async fn find(old: &Config, new: &Config, records: &[Record], progress: &mut crate::directory::Progress<'_>) -> Impact {
     let directories = [TableDirectory::open(old, Clock), TableDirectory::open(new, Clock)];
     let [of_old, of_new] = &directories;
     let mut counts = census(&[(old, of_old), (new, of_new)], progress).await.into_iter();
-    let old = Side { config: old, counts: counts.next().unwrap_or_default() };
-    let new = Side { config: new, counts: counts.next().unwrap_or_default() };
+    let mut old = Side { config: old, counts: counts.next().unwrap_or_default() };
+    let mut new = Side { config: new, counts: counts.next().unwrap_or_default() };
+    old.add_records(of_old, records).await;
+    new.add_records(of_new, records).await;
     compare::impact(&old, &new)
+}
+
+impl Side<'_> {
+    /// Puts records beside what the tables say. Where a list cannot be read, its people are unknown either way.
+    async fn add_records(&mut self, directory: &TableDirectory, records: &[Record]) {
+        let mut people: BTreeMap<(&AppName, &Email), Vec<Record>> = BTreeMap::new();
+        for record in records {
+            people.entry((&record.entry.app, &record.entry.email)).or_default().push(record.clone());
+        }
+        for ((app, email), records) in people {
+            let (Some(config), Some(census)) = (self.config.app(app.as_str()), self.counts.get_mut(app)) else {
+                continue;
+            };
+            let Ok(told) = directory.told(app, email, true).await else { continue };
+            let combined = combine(&config.policy, &told, records, Clock.now());
+            census.people.retain(|(known, customer), _| known != email || customer.is_none());
+            for grant in combined.grants.iter().filter(|grant| grant.customer.is_some()) {
+                let member = Member { role: grant.role.clone(), days_back: grant.days_back };
+                census.people.insert((email.clone(), grant.customer_id().cloned()), member);
+            }
+        }
+    }
 }
 
 /// The impact of a config that takes the running one's place, for the API.
 pub(crate) async fn as_json(old: &Config, new: &Config) -> Map<String, Value> {
-    let mut impact = find(old, new, &mut |_, _, _| {}).await;
+    // What cannot be read is not counted; the command says so.
+    let records = super::records::all(&new.server.data).await.unwrap_or_default();
+    let mut impact = find(old, new, &records, &mut |_, _, _| {}).await;
     "the running config".clone_into(&mut impact.against);
     "the config that was sent".clone_into(&mut impact.config);
     match serde_json::to_value(&impact) {

@@ -55,7 +55,7 @@ fn read(folder: &Path, text: &str) -> Config {
 
 /// The impact of one text on another, over the tables of a folder: as text and JSON, and whether there is a problem.
 async fn told(folder: &Path, old: &str, new: &str) -> (String, serde_json::Value, bool) {
-    let mut impact = find(&read(folder, old), &read(folder, new), &mut |_, _, _| {}).await;
+    let mut impact = find(&read(folder, old), &read(folder, new), &[], &mut |_, _, _| {}).await;
     (impact.config, impact.against) = ("new.toml".to_owned(), "old.toml".to_owned());
     let json = serde_json::to_value(&impact).expect("JSON");
     (text::tell(&impact, false, Paint::plain()), json, impact.has_problems())
@@ -191,12 +191,12 @@ async fn a_table_that_both_configs_read_is_read_once() {
     std::fs::write(folder.path().join("people.csv"), PEOPLE).expect("written");
     let read = |text: &str| read(folder.path(), text);
     let mut rows = 0;
-    find(&read(OLD), &read(OLD), &mut |_, _, _| rows += 1).await;
+    find(&read(OLD), &read(OLD), &[], &mut |_, _, _| rows += 1).await;
     assert_eq!(rows, 6);
     // Another column is another question to the table.
     let mut rows = 0;
     let other = OLD.replace("email = \"email\"", "email = \"role\"");
-    find(&read(OLD), &read(&other), &mut |_, _, _| rows += 1).await;
+    find(&read(OLD), &read(&other), &[], &mut |_, _, _| rows += 1).await;
     assert_eq!(rows, 12);
 }
 

@@ -1,6 +1,7 @@
 //! The directory as a whole: tables in, grants out, with the time as the tests want it.
 
 mod csv;
+mod customers;
 mod reload;
 mod report;
 mod several;

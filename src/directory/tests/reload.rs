@@ -65,7 +65,9 @@ impl Reloaded {
     }
 
     fn epoch(&self, app: &str) -> u64 {
-        self.house.directory.epoch(&AppName::parse(app).expect("a name"))
+        self.house
+            .directory
+            .epoch(&AppName::parse(app).expect("a name"), &Email::parse("ann@example.com").expect("an address"))
     }
 }
 

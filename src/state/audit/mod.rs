@@ -4,6 +4,7 @@
 //! rely on them. No line holds a whole address, a token, a code, or anything else that opens something; the entries in the store
 //! name people by numbers that mean nothing once a person is erased.
 
+mod deed;
 mod entry;
 mod event;
 mod journal;
@@ -17,8 +18,9 @@ use super::visit::{HubVisit, Visit};
 use crate::policy::Origin;
 use crate::types::{AppName, Email, HostName};
 
+pub use deed::Deed;
 pub use entry::{AuditStore, Entry, Who};
-pub use event::{Deed, EVENTS, Event};
+pub use event::{EVENTS, Event};
 pub use journal::{Journal, Unsettled};
 pub use kept::{Flaw, Kept, KeptActor, KeptPerson, Order, Question, Verified};
 

@@ -92,7 +92,10 @@ impl People {
         // Also where whoever waits for this goes away meanwhile.
         let _counts = Counts { people: self, app: scene.app, told: &ready.told };
         let records = match self.store.change_records(&ready.steps, terms, scene.now).await? {
-            Changed::Done(records) => records,
+            Changed::Done { records, before, after } => {
+                self.generations.own_change(before, after);
+                records
+            }
             Changed::Gone => return Err(Refused::NoSuchPerson),
             Changed::Stale | Changed::Unfounded => return Err(Refused::Stale),
             Changed::Known => return Err(Refused::Known),

@@ -21,8 +21,10 @@ mod refused;
 mod team;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use self::generations::Generations;
 use self::mailings::Mailings;
@@ -42,6 +44,9 @@ pub use known::{Combined, Weighed, Weight, combine};
 pub use letters::INVITATION_PATH;
 pub use refused::Refused;
 pub use team::{Abilities, Member, MemberState, Source, Team};
+
+/// How often it is asked whether another hand changed records.
+const HEAR_EVERY: Duration = Duration::from_millis(500);
 
 /// Writes a domain's origin as browsers do, `https://host[:port]`.
 pub type OriginOf = Box<dyn Fn(&HostName) -> String + Send + Sync>;
@@ -214,17 +219,16 @@ impl People {
         self.current.load().app(name).cloned().ok_or(Refused::NoSuchApp)
     }
 
-    /// Removes everything that records hold of a person, who is out at once.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn erase(&self, email: &Email) -> Result<u64, StoreError> {
-        let erased = self.store.erase_records(email).await?;
-        let apps: Vec<AppName> = self.current.load().apps().map(|app| app.name.clone()).collect();
-        for app in &apps {
-            self.generations.changed(app, email);
+    /// Runs in the background: hears of changes by another hand, such as a process that shares the store.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut every = tokio::time::interval(HEAR_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            match self.store.record_changes().await {
+                Ok(count) => self.generations.hear(count),
+                Err(error) => tracing::warn!(%error, "whether records were changed could not be read"),
+            }
         }
-        Ok(erased)
     }
 }
 
@@ -268,3 +272,6 @@ impl<T> Edit<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

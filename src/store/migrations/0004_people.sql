@@ -38,16 +38,18 @@ CREATE TABLE organisation (
     app TEXT NOT NULL,
     id TEXT NOT NULL,
     name TEXT NOT NULL,
-    founder TEXT,
+    founder_email TEXT,
     made INTEGER NOT NULL,
     PRIMARY KEY (app, id)
 ) STRICT, WITHOUT ROWID;
 
--- Whose records changed, so that another process on the same store hears of it. Only the last ones are kept.
-CREATE TABLE record_change (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    app TEXT NOT NULL,
-    email TEXT NOT NULL
+-- How often records changed, so that another process on the same store notices.
+CREATE TABLE record_changes (
+    count INTEGER NOT NULL
 ) STRICT;
+INSERT INTO record_changes (count) VALUES (0);
+CREATE TRIGGER record_added AFTER INSERT ON record BEGIN UPDATE record_changes SET count = count + 1; END;
+CREATE TRIGGER record_set AFTER UPDATE ON record BEGIN UPDATE record_changes SET count = count + 1; END;
+CREATE TRIGGER record_removed AFTER DELETE ON record BEGIN UPDATE record_changes SET count = count + 1; END;
 
 PRAGMA user_version = 4;
