@@ -79,6 +79,35 @@ fn provider_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)>
     pages
 }
 
+/// What staff see of previews.
+fn preview_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
+    let who = OtherView { email: text, name: Some(text), customer: Some(text), customer_name: Some(text) };
+    let people = vec![
+        PersonView { who, role: text, refusal: None },
+        PersonView { who: OtherView { name: None, customer: None, ..who }, role: text, refusal: Some("role-too-high") },
+    ];
+    let found = FoundView { people, is_cut: true, is_partial: true };
+    let view = PreviewPageView {
+        state: PreviewState::Own,
+        query: text,
+        found: Some(found),
+        recent: vec![who],
+        refusal: None,
+        to: text,
+        writes: false,
+    };
+    let with = |state, refusal| PreviewPageView { state, refusal, found: None, ..view.clone() };
+    let on = PreviewState::On { who: text, minutes: 1 };
+    vec![
+        ("preview", 200, preview(look, &view)),
+        ("preview-on", 200, preview(look, &with(on, None))),
+        ("preview-refused", 403, preview(look, &with(PreviewState::Own, Some("no-grant")))),
+        ("preview-over", 403, preview(look, &with(PreviewState::Over { reason: "time" }, None))),
+        ("preview-closed", 403, closed_in_preview(look, text)),
+        ("preview-read-only", 403, preview_reads_only(look, text, text)),
+    ]
+}
+
 /// Pages that name a script of ours.
 fn pages_with_script(look: Look<'_>, text: &str) -> Vec<(&'static str, Reply)> {
     let providers = two_providers(text);
@@ -170,6 +199,7 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         ("disabled", 503, disabled(look)),
     ];
     pages.extend(provider_pages(look, text));
+    pages.extend(preview_pages(look, text));
     for code in [400, 403, 404, 405, 408, 413, 418, 421, 429, 431, 500, 502, 503, 504] {
         let view = ErrorView { status: StatusCode::from_u16(code).expect("a status"), request_id: text };
         pages.push(("error", code, error(Some(look.brand), look.language, &view)));

@@ -73,7 +73,7 @@ async fn attack_30_without_a_good_token_nothing_is_told() {
         plain(house.admin_address(), &format!("{renamed}{good}\r\n")).await.expect(421);
     }
     for path in ["/api", "/api/v1", "/api/v2/apps", "/api/v1/nothing", "/api/v1/apps/", "/api/v1//apps"] {
-        let answer = house.admin(path).await.expect(404);
+        let answer = house.api("GET", path, "").await.expect(404);
         assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
     }
     let answer = house.api("PATCH", "/api/v1/tokens", "").await.expect(405);
