@@ -295,7 +295,6 @@ impl Sessions {
             None => self.compile_own(&record, site, now).await?,
         };
         let Compiled { standing, choices, granted_language, recent, fresh_until } = compiled;
-        let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
         let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
         let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
         // What staff see in a preview is not what the customer does.
@@ -304,12 +303,12 @@ impl Sessions {
             _ => None,
         };
         Ok(Some(Live {
+            chosen_language: ArcSwapOption::new(self.store.language_of(&record.email).await?.map(Arc::new)),
             record,
             standing,
             choices,
             recent,
             tally,
-            chosen_language: ArcSwapOption::new(chosen_language),
             granted_language,
             assertion: ArcSwapOption::empty(),
             app: Arc::clone(app),
