@@ -65,6 +65,7 @@ use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
 use crate::state::notifications::{self, Notifications};
 use crate::state::people::{self, People};
+use crate::state::people_search::Everywhere;
 use crate::state::ports::{Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
@@ -248,7 +249,7 @@ impl Gateway {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
-            people: Arc::clone(&directory) as _,
+            people: Arc::new(Everywhere(vec![Arc::clone(&people) as _, Arc::clone(&directory) as _])),
             signer: Arc::clone(&signer),
             usage: Arc::clone(&usage),
             membership,
