@@ -7,6 +7,7 @@ mod log_out;
 mod looks;
 mod counting;
 mod preview;
+mod uses;
 mod spoken;
 
 use std::sync::Arc;
@@ -590,28 +591,6 @@ impl Sessions {
             // Nobody can be asked, and what is known of the person is too old: nobody goes on.
             Err(Trouble::Directory(_) | Trouble::Provider(_)) => self.open.end(id),
             Err(Trouble::Store(error)) => tracing::warn!(%error, "open requests could not be checked"),
-        }
-    }
-
-    async fn store_uses(&self) {
-        let mut used = Vec::new();
-        for (id, live) in &self.cache {
-            let last = live.last_used.load(Ordering::Relaxed);
-            if last > live.last_stored.load(Ordering::Relaxed) {
-                used.push((*id, live, last));
-            }
-        }
-        let rows: Vec<_> = used.iter().map(|(id, live, _)| (*id, live.last_used())).collect();
-        if rows.is_empty() {
-            return;
-        }
-        match self.store.touch_sessions(&rows).await {
-            Ok(()) => {
-                for (_, live, last) in used {
-                    live.last_stored.store(last, Ordering::Relaxed);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "when sessions were last used could not be stored"),
         }
     }
 }
