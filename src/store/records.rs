@@ -224,7 +224,7 @@ async fn add(
     let id: Option<i64> = query_scalar(
         "INSERT INTO record (version, app, customer, email, basis, first_name, last_name, role, days_back, notes, language,
                              state, expires, sent, link, made_by, maker, made, changed)
-         VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?18, ?18)
+         VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?17, ?17)
          ON CONFLICT (app, email, customer) DO NOTHING RETURNING id",
     )
     .bind(entry.app.as_str())
