@@ -552,18 +552,29 @@ impl AppBuilder<'_> {
 /// How something presents itself.
 pub(super) fn brand(builder: &mut Builder<'_>, name: &str, file: &BrandingFile, parent: Option<&Brand>) -> Brand {
     let title = file.title.as_ref().and_then(|text| builder.text(text)).and_then(|text| DisplayName::new(&text));
-    let logo = file.logo.as_ref().and_then(|text| builder.logo(text));
+    let mut picture = |text: &Option<Text>| text.as_ref().and_then(|text| builder.logo(text));
+    let (logo, logo_dark, icon) = (picture(&file.logo), picture(&file.logo_dark), picture(&file.icon));
     let color = file.color.as_ref().and_then(|text| {
         let parsed = Color::parse(&text.value)
             .map_err(|error| Problem::new(error.to_string(), "write # and six hexadecimal digits"));
         builder.keep(&text.span, parsed)
     });
-    let standard = || Brand { title: name.to_owned(), logo: None, color: Color::default() };
+    let standard =
+        || Brand { title: name.to_owned(), logo: None, logo_dark: None, icon: None, color: Color::default() };
     let mut brand = parent.cloned().unwrap_or_else(standard);
     if let Some(title) = title {
         brand.title = title.to_string();
     }
-    brand.logo = logo.or(brand.logo);
+    if let Some(text) = file.logo_dark.as_ref().filter(|_| file.logo.is_none()) {
+        let what = "`logo_dark` without `logo` leaves light pages without one";
+        builder.problem(&text.span, what, "add `logo = \"FILE\"` beside it, for light pages");
+    }
+    if logo.is_some() {
+        // Beside a logo of its own, a domain has none of the app's pictures.
+        (brand.logo, brand.logo_dark, brand.icon) = (logo, logo_dark, icon);
+    } else {
+        brand.icon = icon.or(brand.icon);
+    }
     brand.color = color.unwrap_or(brand.color);
     brand
 }

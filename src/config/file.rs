@@ -461,6 +461,10 @@ pub(super) struct BrandingFile {
     pub(super) title: Option<Text>,
     /// Image file: svg, png, jpg or webp.
     pub(super) logo: Option<Text>,
+    /// The same for dark pages; without it, the logo stands on a white ground there.
+    pub(super) logo_dark: Option<Text>,
+    /// Small square image file for the browser's tab; without it, the logo.
+    pub(super) icon: Option<Text>,
     /// Colour, such as "#0b5fff".
     pub(super) color: Option<Text>,
 }

@@ -37,6 +37,7 @@ use crate::state::metrics::Metrics;
 use crate::state::nominated::Nominations;
 use crate::state::notifications::Notifications;
 use crate::state::onboarding::Domains;
+use crate::state::people::People;
 use crate::state::personal::PersonalStore;
 use crate::state::ports::Store;
 use crate::state::proof::WaitingRoom;
@@ -89,6 +90,8 @@ pub struct ConsoleRoom {
     pub listing: Arc<dyn Listing>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
+    /// Everybody's access, and what may be changed of it.
+    pub people: Arc<People>,
     /// What takes the tables and the whole config.
     pub services: Arc<dyn Services>,
     /// What the API has.

@@ -27,7 +27,7 @@ impl Tables for TableDirectory {
 }
 
 impl TableDirectory {
-    async fn named(&self, app: &AppName, customer: &CustomerId, most: usize, now: Timestamp) -> Named {
+    pub(super) async fn named(&self, app: &AppName, customer: &CustomerId, most: usize, now: Timestamp) -> Named {
         let mut named = Named::default();
         let Some(lists) = self.lists(app) else { return named };
         let policy = &lists.app.policy;

@@ -238,7 +238,13 @@ mod tests {
 
     #[test]
     fn the_dashboard_tells_its_numbers_in_every_language_and_escapes_what_it_shows() {
-        let brand = Brand { title: "Acme".to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") };
+        let brand = Brand {
+            title: "Acme".to_owned(),
+            logo: None,
+            logo_dark: None,
+            icon: None,
+            color: Color::parse("#0b5fff").expect("a colour"),
+        };
         for language in Language::ALL {
             let look = Look { brand: &brand, language };
             for view in

@@ -203,7 +203,13 @@ mod tests {
     const HOSTILE: &str = "<script>alert('x')</script>\"><img src=x onerror=y>&{title}";
 
     fn brand() -> Brand {
-        Brand { title: "Acme <Orders>".to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") }
+        Brand {
+            title: "Acme <Orders>".to_owned(),
+            logo: None,
+            logo_dark: None,
+            icon: None,
+            color: Color::parse("#0b5fff").expect("a colour"),
+        }
     }
 
     fn mail<'a>(subject: &'a str, text: &'a str, topic: &'a str) -> NotificationMail<'a> {

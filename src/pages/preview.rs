@@ -288,7 +288,13 @@ mod tests {
 
     #[test]
     fn a_bar_is_ascii_and_escapes_what_tables_say() {
-        let brand = Brand { title: "Orders".to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") };
+        let brand = Brand {
+            title: "Orders".to_owned(),
+            logo: None,
+            logo_dark: None,
+            icon: None,
+            color: Color::parse("#0b5fff").expect("a colour"),
+        };
         let other = OtherView {
             email: "b@example.com",
             name: Some("</template><script>"),

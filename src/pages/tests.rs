@@ -9,12 +9,21 @@ use crate::types::Color;
 const HOSTILE: &str = "<script>alert('x')</script>\"><img src=x onerror=y>&{code}";
 
 fn brand(title: &str) -> Brand {
-    Brand { title: title.to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") }
+    Brand {
+        title: title.to_owned(),
+        logo: None,
+        logo_dark: None,
+        icon: None,
+        color: Color::parse("#0b5fff").expect("a colour"),
+    }
 }
 
 fn with_logo(title: &str) -> Brand {
-    let logo = Logo { content_type: "image/svg+xml", bytes: bytes::Bytes::from_static(b"<svg/>") };
-    Brand { logo: Some(logo), ..brand(title) }
+    Brand { logo: Some(svg(b"<svg/>")), ..brand(title) }
+}
+
+fn svg(bytes: &'static [u8]) -> Logo {
+    Logo::new("image/svg+xml", bytes::Bytes::from_static(bytes))
 }
 
 fn english(brand: &Brand) -> Look<'_> {
@@ -68,6 +77,35 @@ fn provider_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)>
         pages.push(("login-provider-problem", status, login(look, &LoginView { problem, ..view })));
     }
     pages
+}
+
+/// What staff see of previews.
+fn preview_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
+    let who = OtherView { email: text, name: Some(text), customer: Some(text), customer_name: Some(text) };
+    let people = vec![
+        PersonView { who, role: text, refusal: None },
+        PersonView { who: OtherView { name: None, customer: None, ..who }, role: text, refusal: Some("role-too-high") },
+    ];
+    let found = FoundView { people, is_cut: true, is_partial: true };
+    let view = PreviewPageView {
+        state: PreviewState::Own,
+        query: text,
+        found: Some(found),
+        recent: vec![who],
+        refusal: None,
+        to: text,
+        writes: false,
+    };
+    let with = |state, refusal| PreviewPageView { state, refusal, found: None, ..view.clone() };
+    let on = PreviewState::On { who: text, minutes: 1 };
+    vec![
+        ("preview", 200, preview(look, &view)),
+        ("preview-on", 200, preview(look, &with(on, None))),
+        ("preview-refused", 403, preview(look, &with(PreviewState::Own, Some("no-grant")))),
+        ("preview-over", 403, preview(look, &with(PreviewState::Over { reason: "time" }, None))),
+        ("preview-closed", 403, closed_in_preview(look, text)),
+        ("preview-read-only", 403, preview_reads_only(look, text, text)),
+    ]
 }
 
 /// Pages that name a script of ours.
@@ -163,6 +201,7 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
     ];
     pages.extend(provider_pages(look, text));
     pages.extend(team::tests::team_pages(look, text));
+    pages.extend(preview_pages(look, text));
     for code in [400, 403, 404, 405, 408, 413, 418, 421, 429, 431, 500, 502, 503, 504] {
         let view = ErrorView { status: StatusCode::from_u16(code).expect("a status"), request_id: text };
         pages.push(("error", code, error(Some(look.brand), look.language, &view)));
@@ -542,8 +581,21 @@ fn a_problem_is_announced_and_tied_to_its_field() {
 fn the_logo_is_named_only_where_there_is_one() {
     let page = logged_out(english(&brand("Acme")));
     assert!(!body(&page).contains("/.access/logo") && body(&page).contains(">A</span>"));
-    let page = logged_out(english(&with_logo("Acme")));
-    assert!(body(&page).contains("<img src=\"/.access/logo\" alt=\"Acme\">"));
+    let light = with_logo("Acme");
+    let page = logged_out(english(&light));
+    let path = format!("/.access/logo/{}", svg(b"<svg/>").hash());
+    assert!(body(&page).contains(&format!("<img src=\"{path}\" alt=\"Acme\" class=\"on-white\">")), "{}", body(&page));
+    assert!(body(&page).contains(&format!("<link rel=\"icon\" href=\"{path}\">")) && !body(&page).contains("<source"));
+
+    let both = Brand { logo_dark: Some(svg(b"<svg id='d'/>")), icon: Some(svg(b"<svg id='i'/>")), ..light };
+    let page = logged_out(english(&both));
+    let [dark, icon] = [&both.logo_dark, &both.icon].map(|logo| logo.as_ref().expect("a picture").hash());
+    assert!(
+        dark != icon && both.picture(dark).is_some() && both.picture(icon).is_some() && both.picture("x").is_none()
+    );
+    let source = format!("<source srcset=\"/.access/logo/{dark}\" media=\"(prefers-color-scheme: dark)\">");
+    assert!(body(&page).contains(&source) && body(&page).contains(&format!("href=\"/.access/logo/{icon}\"")));
+    assert!(!body(&page).contains("on-white"));
 }
 
 fn letter(title: &str, link: &str) -> mail::Letter {

@@ -11,7 +11,7 @@ mod team;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Extension, Form, Query, State};
+use axum::extract::{Extension, Form, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use http::StatusCode;
@@ -82,6 +82,7 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/passkey.js", get(passkeys::script))
         .route("/.access/style.css", get(stylesheet))
         .route("/.access/logo", get(logo))
+        .route("/.access/logo/{hash}", get(picture))
         .route("/.access/jwks.json", get(public_keys))
         .merge(team::router())
         .merge(log_out::router())
@@ -233,11 +234,22 @@ async fn stylesheet(Extension(visit): Extension<Visit>) -> Reply {
     pages::stylesheet(&visit.site.domain.brand)
 }
 
+/// How long a browser may keep what may be another picture soon.
+const KEEP_LOGO_SECONDS: u32 = 300;
+
 async fn logo(Extension(visit): Extension<Visit>) -> Reply {
-    const KEEP_SECONDS: u32 = 300;
     match &visit.site.domain.brand.logo {
-        Some(logo) => Reply::asset(logo.content_type, logo.bytes.clone(), KEEP_SECONDS),
+        Some(logo) => Reply::asset(logo.content_type, logo.bytes.clone(), KEEP_LOGO_SECONDS),
         None => error(&visit, StatusCode::NOT_FOUND),
+    }
+}
+
+/// A picture of the brand by its hash, which a browser may keep for good. A page from before a reload may ask for one that is no
+/// more, and gets the logo of now.
+async fn picture(Extension(visit): Extension<Visit>, Path(hash): Path<String>) -> Reply {
+    match visit.site.domain.brand.picture(&hash) {
+        Some(picture) => Reply::lasting_asset(picture.content_type, picture.bytes.clone()),
+        None => logo(Extension(visit)).await,
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
         decision = ctx.outcome.decision,
         reason = ctx.outcome.reason,
         client = client.map(tracing::field::display),
-        user = live.map(|live| live.record.preview.as_ref().map_or(&live.record.email, |preview| &preview.email).masked()),
+        user = live.map(|live| live.record.subject().masked()),
         actor = live.filter(|live| live.record.preview.is_some()).map(|live| live.record.email.masked()),
         customer = customer.map(|customer| customer.masked()),
         session = live.map(|live| live.record.id.public()),

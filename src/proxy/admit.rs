@@ -219,9 +219,9 @@ fn is_open_in_previews(path: &str) -> bool {
         "/.access/preview/switch",
         "/.access/style.css",
     ];
-    OPEN.contains(&path)
+    OPEN.contains(&path) || path.starts_with("/.access/logo/")
 }
 
 fn is_asset(path: &str) -> bool {
-    matches!(path, "/.access/style.css" | "/.access/logo")
+    matches!(path, "/.access/style.css" | "/.access/logo") || path.starts_with("/.access/logo/")
 }

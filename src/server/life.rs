@@ -320,9 +320,7 @@ impl Gateway {
         loop {
             let program = tokio::select! {
                 () = stop.cancelled() => return Ending::Stopped,
-                program = signals.upgrade() => program,
-                // A reload that is being prepared has changed nothing yet.
-                never = self.reloader.run() => match never {},
+                program = self.reloader.run_until(signals.upgrade()) => program,
             };
             tracing::info!(program = %program.path().display(), "upgrading: starting a successor");
             systemd::status("upgrading: a successor starts");

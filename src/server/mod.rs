@@ -65,6 +65,7 @@ use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
 use crate::state::notifications::{self, Notifications};
 use crate::state::people::{self, People};
+use crate::state::people_search::Everywhere;
 use crate::state::ports::{Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
@@ -247,7 +248,8 @@ impl Gateway {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
-            people: Arc::clone(&directory) as _,
+            // What people decided first: it says what somebody has.
+            people: Arc::new(Everywhere(vec![Arc::clone(&people) as _, Arc::clone(&directory) as _])),
             signer: Arc::clone(&signer),
             usage: Arc::clone(&usage),
             membership,
@@ -270,8 +272,13 @@ impl Gateway {
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let config_in_force = Arc::new(ArcSwap::from_pointee(config.clone()));
         let (console, staff) = {
-            let services =
-                ConsoleServices::new(Arc::clone(&directory), Arc::clone(&config_in_force), loaded.path.clone(), clock);
+            let services = ConsoleServices::new(
+                Arc::clone(&directory),
+                Arc::clone(&people),
+                Arc::clone(&config_in_force),
+                loaded.path.clone(),
+                clock,
+            );
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
@@ -295,6 +302,7 @@ impl Gateway {
                 personal: Arc::clone(&sqlite) as _,
                 listing: Arc::clone(&sqlite) as _,
                 sessions: Arc::clone(&sessions),
+                people: Arc::clone(&people),
                 services: Arc::new(services),
                 api: Operations::default(),
             });

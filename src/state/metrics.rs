@@ -21,6 +21,9 @@ const UNFILTERABLE: [&str; 10] = [
     "unpacks-too-far",
 ];
 
+/// What can become of a person whom a notification is for.
+const NOTIFIED: [&str; 6] = ["failed", "gone", "over-limit", "queued", "switched-off", "unsent"];
+
 /// How a request to an OpenID provider can end: with an answer, with a refusal, or without either.
 const PROVIDER_OUTCOMES: [&str; 3] = ["ok", "refused", "unavailable"];
 /// The limits that requests meet in the corridor; the listener and the log-in count their own.
@@ -226,6 +229,9 @@ impl Metrics {
             }
             for cause in UPSTREAM_REFUSALS {
                 self.upstream_refused.with_label_values(&[app, cause]);
+            }
+            for outcome in NOTIFIED {
+                self.notified.with_label_values(&[app, outcome]);
             }
             for cause in UNFILTERABLE {
                 self.unfilterable.with_label_values(&[app, cause]);

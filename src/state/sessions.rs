@@ -5,6 +5,7 @@
 
 mod log_out;
 mod looks;
+mod counting;
 mod preview;
 mod spoken;
 
@@ -129,13 +130,6 @@ impl Sessions {
         Self { current, store, directory, recheck, journal, cache, ended, open, sharing, usage: None }
     }
 
-    /// The same, with requests and log-ins counted for their customers.
-    #[must_use]
-    pub fn counting(mut self, usage: Arc<Usage>) -> Self {
-        self.usage = Some(usage);
-        self
-    }
-
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
     ///
     /// # Errors
@@ -151,7 +145,7 @@ impl Sessions {
             return Ok(None);
         }
         let is_old =
-            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now);
+            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, live.record.subject()), now);
         if live.as_ref().is_some_and(is_old) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
@@ -295,7 +289,7 @@ impl Sessions {
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
-        let epoch = self.directory.epoch(&app.name, &record.email);
+        let epoch = self.directory.epoch(&app.name, record.subject());
         let compiled = match &record.preview {
             Some(preview) => self.compile_preview(&record, preview, site, now).await?,
             None => self.compile_own(&record, site, now).await?,
@@ -423,18 +417,6 @@ impl Sessions {
         match granted {
             Ok(Granted { missing: Some(missing), .. }) | Err(missing) => Err(missing),
             Ok(_) => Ok(None),
-        }
-    }
-
-    /// Counts a log-in for its customer, where there is only one that it can be for; where there are more, it counts when one is
-    /// chosen.
-    pub async fn count_login(&self, site: &Site, record: &SessionRecord) {
-        let Some(usage) = &self.usage else { return };
-        let Ok(grants) = self.grants(site, record).await else { return };
-        if let Choice::One(grant) = choose(&grants, site.domain.customer.as_ref(), record.customer.as_ref())
-            && let Some(customer) = grant.customer_id()
-        {
-            usage.logged_in(&record.app, customer);
         }
     }
 
@@ -581,7 +563,7 @@ impl Sessions {
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         let is_fresh = current
             .site(&live.record.host)
-            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now));
+            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, live.record.subject()), now));
         if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
             return false;
         }

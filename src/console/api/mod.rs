@@ -18,6 +18,7 @@ mod operation;
 mod page;
 mod people;
 mod problem;
+mod records;
 mod sessions;
 mod tokens;
 
@@ -45,10 +46,10 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Every operation. A part of the API that comes to it is added here, and stands in the document by that.
 fn all() -> Vec<Operation> {
-    [apps::operations(), domains::operations(), people::operations(), sessions::operations()]
+    [apps::operations(), domains::operations(), people::operations(), records::operations()]
         .into_iter()
-        .chain([notify::operations()])
-        .chain([audit::operations(), config::operations(), tokens::operations(), openapi::operations()])
+        .chain([sessions::operations(), notify::operations(), audit::operations()])
+        .chain([config::operations(), tokens::operations(), openapi::operations()])
         .flatten()
         .collect()
 }

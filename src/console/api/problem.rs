@@ -85,7 +85,6 @@ pub(super) struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
     /// Everything that is wrong, where it is more than one thing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
     /// The request, as logs and the audit log name it.
     request_id: String,

@@ -90,12 +90,11 @@ impl People {
         let of_list = subject.named.as_ref().map(|named| &named.grant.role);
         let roles = [Some(&before.role), of_list].into_iter().flatten();
         for role in roles {
-            match standing.may_touch(role) {
-                // A name is no right: an owner's may be mended.
-                Err(NotAllowed::Irrevocable) if !gives_otherwise && !is_suspended_otherwise => {}
-                // Somebody who has nothing now gets it back; that takes nothing away.
-                Err(NotAllowed::Irrevocable) if *new_state == RecordState::Active && is_suspended_otherwise => {}
-                other => other?,
+            // A name is no right, and who has nothing now and gets it back loses nothing.
+            let takes_nothing = !gives_otherwise && (!is_suspended_otherwise || *new_state == RecordState::Active);
+            match takes_nothing {
+                true => standing.may_touch_lightly(role)?,
+                false => standing.may_touch(role)?,
             }
         }
         let is_given = gives_otherwise || (is_suspended_otherwise && *new_state == RecordState::Active);

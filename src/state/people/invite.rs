@@ -143,7 +143,7 @@ impl People {
         let standing = self.standing(&app, hand, whom.customer).await?;
         standing.has(PortalRight::Invite)?;
         let record = self.invitation_of(whom).await?;
-        standing.may_withdraw(&record.entry.role)?;
+        standing.may_touch_lightly(&record.entry.role)?;
         let ready = Ready {
             steps: vec![Step::Remove { id: record.id, version: record.version }],
             rests_on: standing.rests_on(),
@@ -200,11 +200,11 @@ impl People {
             return Err(Refused::TooSoon);
         }
         if matches!(standing.right, Strength::Colleague { .. }) {
-            self.mailings.take(&app.name, &entry.customer, &entry.email, plan.max_members).map_err(|enough| {
-                match enough {
-                    Enough::ForThem => Refused::TooSoon,
-                    Enough::ForToday => Refused::TooMany,
-                }
+            let is_again = matches!(occasion, Occasion::Again(_));
+            let taken = self.mailings.take(&app.name, &entry.customer, &entry.email, plan.max_members, is_again);
+            taken.map_err(|enough| match enough {
+                Enough::ForThem => Refused::TooSoon,
+                Enough::ForToday => Refused::TooMany,
             })?;
         }
         Ok((RecordState::Invited { expires, link: token.hash(), sent: now }, (mail, expires)))
@@ -242,8 +242,9 @@ impl Standing<'_> {
         }
     }
 
-    /// Whether an invitation to a role may be withdrawn. It gives nothing yet, so it takes nothing that is irrevocable.
-    fn may_withdraw(&self, role: &RoleName) -> Result<(), NotAllowed> {
+    /// Whether what takes nothing from somebody may be done to them, though their role is irrevocable: an invitation that gives nothing
+    /// yet may be withdrawn, a name mended.
+    pub(super) fn may_touch_lightly(&self, role: &RoleName) -> Result<(), NotAllowed> {
         match self.may_touch(role) {
             Err(NotAllowed::Irrevocable) => match &self.right {
                 Strength::Colleague { role: own, .. } if !self.roles.holds(own, role) => {

@@ -40,16 +40,18 @@ impl Default for Mailings {
 }
 
 impl Mailings {
-    /// Takes one mail to a person for a customer, which may have so many people.
+    /// Takes one mail to a person for a customer, which may have so many people. Of one that is sent again its record says when it
+    /// was sent last.
     pub(super) fn take(
         &self,
         app: &AppName,
         customer: &CustomerId,
         email: &Email,
         most_people: u32,
+        is_again: bool,
     ) -> Result<(), Enough> {
         let pair = (app.clone(), customer.clone(), email.clone());
-        if self.people.contains_key(&pair) {
+        if !is_again && self.people.contains_key(&pair) {
             return Err(Enough::ForThem);
         }
         let count = self.customers.get_with((app.clone(), customer.clone()), Arc::default);
@@ -82,7 +84,7 @@ mod tests {
         let customer = CustomerId::parse("42").expect("valid");
         let take = |name: &str| {
             let email = Email::parse(&format!("{name}@example.com")).expect("valid");
-            mailings.take(&app, &customer, &email, 1)
+            mailings.take(&app, &customer, &email, 1, false)
         };
         assert_eq!(take("ann"), Ok(()));
         assert_eq!(take("ann"), Err(Enough::ForThem));

@@ -15,9 +15,11 @@ mod generations;
 mod import;
 mod invite;
 mod known;
+mod search;
 mod letters;
 mod mailings;
 mod refused;
+mod search;
 mod team;
 
 use std::sync::Arc;

@@ -500,6 +500,18 @@ async fn the_team_says_of_each_where_it_comes_from_and_what_may_be_done() {
 }
 
 #[tokio::test]
+async fn who_has_a_record_is_found_with_what_they_have() {
+    use crate::state::people_search::PeopleSearch as _;
+    let house = house().await;
+    house.add("ivy", "moderator").await;
+    house.invite("mona", "ivan", "member").await.expect("invited");
+    let found = house.people.search(&app(), "iv").await;
+    let names: Vec<&str> = found.people.iter().map(|grant| grant.email.as_str()).collect();
+    assert_eq!(names, ["ivy@example.com"], "nobody who has not come yet");
+    assert!(house.people.search(&app(), "vy").await.people.is_empty(), "by its beginning");
+}
+
+#[tokio::test]
 async fn many_are_invited_with_a_report() {
     let house = house().await;
     let line = |address: &str, name: &str| Line { address: address.to_owned(), details: details(name) };
