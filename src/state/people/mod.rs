@@ -15,7 +15,6 @@ mod generations;
 mod import;
 mod invite;
 mod known;
-mod search;
 mod letters;
 mod mailings;
 mod refused;
