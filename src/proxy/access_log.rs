@@ -56,7 +56,7 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
 
 /// A link's token stands in its path.
 fn shown_path(path: &str) -> &str {
-    const LINKS: [&str; 2] = ["/.access/link/", "/.access/unsubscribe/"];
+    const LINKS: [&str; 3] = ["/.access/link/", "/.access/unsubscribe/", "/.access/invitation/"];
     LINKS.into_iter().find(|link| path.starts_with(link)).unwrap_or(path)
 }
 
