@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,12 +16,14 @@ use crate::certificates::by_name::ByName;
 use crate::certificates::folder;
 use crate::config::{App, Config};
 use crate::directory::{AppReport, DomainReading, ListReport, TableDirectory};
+use crate::pages::{Brand, shade_of_links};
 use crate::policy::CustomerList;
 use crate::server::NO_CERTIFICATE;
 use crate::state::certificates::{CertificateName, CertificateSet};
 use crate::state::clock::Clock;
 use crate::state::members::Tables as _;
 use crate::state::people::{Weight, combine};
+use crate::types::Color;
 
 /// A check that is done sooner shows no progress bar.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,6 +37,7 @@ pub(super) async fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let paint = Paint::for_stdout();
     let mut text = summary(file, &config, paint);
     write_certificates(&mut text, &config, paint);
+    write_colors(&mut text, &config, paint);
     register::write(&mut text, &config, paint);
     let mut is_fine = true;
     if args.data {
@@ -102,6 +106,25 @@ fn write_certificates(text: &mut String, config: &Config, paint: Paint) {
         }
         if !has_one && !config.tls.local_ca && config.acme.is_none() {
             note(&format!("{host} has no certificate, so nobody can reach it\n    help: {NO_CERTIFICATE}"));
+        }
+    }
+}
+
+/// Colours that pages cannot show everywhere as they are. Nothing is wrong with them: whatever the colour, all can be read.
+fn write_colors(text: &mut String, config: &Config, paint: Paint) {
+    let brands =
+        |app: &App| [&app.brand].into_iter().chain(app.domains.iter().map(|domain| &domain.brand)).cloned().collect();
+    for app in &config.apps {
+        let mut told: Vec<Color> = Vec::new();
+        let brands: Vec<Arc<Brand>> = brands(app);
+        for color in brands.iter().map(|brand| &brand.color) {
+            let Some(shade) = shade_of_links(color).filter(|_| !told.contains(color)) else { continue };
+            told.push(color.clone());
+            let note = format!(
+                "note: app {}: {color} is too pale to be read on white: there, links are {shade}, and buttons have an edge",
+                app.name
+            );
+            let _ = writeln!(text, "  {}", paint.quiet(note));
         }
     }
 }

@@ -10,6 +10,7 @@ mod diff;
 mod domains;
 pub(crate) mod explain;
 pub(crate) mod impact;
+mod invitations;
 mod paint;
 mod person;
 mod records;
@@ -30,6 +31,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 pub use self::api::ApiArgs;
 pub use self::audit::{AuditAction, AuditFilter};
+pub use self::invitations::InvitationsAction;
 pub use self::sessions::{GrantsArgs, SessionsAction};
 pub use self::token::TokenAction;
 use crate::config::ConfigErrors;
@@ -98,8 +100,11 @@ pub enum Command {
     /// Asks its admin listener, which answers with what changed, or with everything that is wrong; then the config from before goes
     /// on. Exits with 0, and with 2 when the config was refused.
     Reload(ReloadArgs),
-    /// List who may enter an app, by the tables and the workspace
+    /// List who may enter an app, by tables, records and the workspace
     Grants(GrantsArgs),
+    /// List invitations, invite people, send an invitation again or withdraw it
+    #[command(subcommand)]
+    Invitations(InvitationsAction),
     /// List sessions, and end them
     #[command(subcommand)]
     Sessions(SessionsAction),
@@ -419,6 +424,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Explain(args) => block_on(explain::run(args))?,
         Command::Impact(args) => block_on(impact::run(args))?,
         Command::Grants(args) => block_on(sessions::grants(args))?,
+        Command::Invitations(action) => block_on(invitations::run(action))?,
         Command::Sessions(action) => block_on(sessions::run(action))?,
         Command::Audit(action) => block_on(audit::run(action))?,
         Command::Token(action) => block_on(token::run(action))?,

@@ -13,7 +13,9 @@ use super::either::{DaysFromFile, DaysOfRoleFile, RoleFromFile};
 use super::error::Problem;
 use super::file::{AppFile, At, BrandingFile, ConfigFile, CustomerListFile, IdentityFile, TeamFile, Text};
 use super::nearest::did_you_mean;
-use super::{App, AppKind, Domain, Limits, Provider, Source, SourceKind, Ways, console, rules, team, upstream, ways};
+use super::{
+    App, AppKind, Domain, Limits, Provider, Source, SourceKind, Ways, console, rules, team, topics, upstream, ways,
+};
 use crate::pages::Brand;
 use crate::policy::{
     AppPolicy, Assign, CustomerList, DaysBack, IdentityPlan, JwtPlan, ListColumns, ListRole, PortalRight, Preset,
@@ -208,6 +210,7 @@ impl AppBuilder<'_> {
         let request_headers = headers(builder, &file.request_headers);
         let response_headers = headers(builder, &file.response_headers);
         let path_allowances = self.path_allowances(builder);
+        let topics = topics::topics(builder, &file.topic);
         let body_bytes = builder.size(file.body_bytes.as_ref(), self.limits.body_bytes);
         let name = name?;
         Some(App {
@@ -235,6 +238,7 @@ impl AppBuilder<'_> {
             response_headers,
             path_allowances,
             body_bytes,
+            topics,
         })
     }
 
@@ -284,6 +288,7 @@ impl AppBuilder<'_> {
                 team::check_rights(builder, &file.portal, &self.name.value);
             }
             let role = Role {
+                title: file.title.as_ref().and_then(|text| role_title(builder, text)),
                 includes: file.includes.iter().filter_map(|name| self.role(builder, name)).collect(),
                 when: file.when.as_ref().and_then(|text| rules::condition(builder, text, Scope::Table)),
                 require: ways::requirement(builder, file.require.as_deref(), &self.name.value, &self.ways),
@@ -547,18 +552,29 @@ impl AppBuilder<'_> {
 /// How something presents itself.
 pub(super) fn brand(builder: &mut Builder<'_>, name: &str, file: &BrandingFile, parent: Option<&Brand>) -> Brand {
     let title = file.title.as_ref().and_then(|text| builder.text(text)).and_then(|text| DisplayName::new(&text));
-    let logo = file.logo.as_ref().and_then(|text| builder.logo(text));
+    let mut picture = |text: &Option<Text>| text.as_ref().and_then(|text| builder.logo(text));
+    let (logo, logo_dark, icon) = (picture(&file.logo), picture(&file.logo_dark), picture(&file.icon));
     let color = file.color.as_ref().and_then(|text| {
         let parsed = Color::parse(&text.value)
             .map_err(|error| Problem::new(error.to_string(), "write # and six hexadecimal digits"));
         builder.keep(&text.span, parsed)
     });
-    let standard = || Brand { title: name.to_owned(), logo: None, color: Color::default() };
+    let standard =
+        || Brand { title: name.to_owned(), logo: None, logo_dark: None, icon: None, color: Color::default() };
     let mut brand = parent.cloned().unwrap_or_else(standard);
     if let Some(title) = title {
         brand.title = title.to_string();
     }
-    brand.logo = logo.or(brand.logo);
+    if let Some(text) = file.logo_dark.as_ref().filter(|_| file.logo.is_none()) {
+        let what = "`logo_dark` without `logo` leaves light pages without one";
+        builder.problem(&text.span, what, "add `logo = \"FILE\"` beside it, for light pages");
+    }
+    if logo.is_some() {
+        // Beside a logo of its own, a domain has none of the app's pictures.
+        (brand.logo, brand.logo_dark, brand.icon) = (logo, logo_dark, icon);
+    } else {
+        brand.icon = icon.or(brand.icon);
+    }
     brand.color = color.unwrap_or(brand.color);
     brand
 }
@@ -616,6 +632,16 @@ fn days_of_list(builder: &mut Builder<'_>, file: &At<DaysFromFile>) -> Option<(O
             Some((Some(column?), lift(default)?))
         }
     }
+}
+
+/// What people call a role.
+fn role_title(builder: &mut Builder<'_>, text: &Text) -> Option<DisplayName> {
+    let title = DisplayName::new(&text.value).filter(|title| title.as_str() == text.value);
+    if title.is_none() {
+        let help = "write a word or a few, at most 200 characters, on one line";
+        builder.problem(&text.span, "a role's title is empty, too long, or has blanks that nobody would see", help);
+    }
+    title
 }
 
 fn days_of_role(builder: &mut Builder<'_>, file: &At<DaysOfRoleFile>) -> Option<DaysBack> {

@@ -255,7 +255,10 @@ impl Builder<'_> {
             )
         });
         let ca = mail.ca.as_ref().map(|text| self.pem(text));
-        Some(Mail { smtp: smtp?, from: from?, ca: lift(ca)? })
+        /// Nobody reads more news a day than this.
+        const NOTIFICATIONS: u32 = 20;
+        let notifications_per_person = mail.notifications_per_person.as_ref().map_or(NOTIFICATIONS, |most| most.value);
+        Some(Mail { smtp: smtp?, from: from?, ca: lift(ca)?, notifications_per_person })
     }
 
     /// The hub stands for itself: were it an app's domain too, its pages would be two things.
@@ -299,6 +302,14 @@ impl Builder<'_> {
                 &what,
                 "add `[mail]` with `smtp = \"smtp+starttls://user:password@host:587\"` and `from`",
             );
+        }
+        let with_topic = file.app.iter().find_map(|(name, app)| Some((name, app.value.topic.keys().next()?)));
+        if let Some((app, topic)) = with_topic
+            && !has_mail
+            && file.mail.is_none()
+        {
+            let what = format!("app `{}` notifies people of `{}`, but there is no `[mail]`", app.value, topic.value);
+            self.problem(&topic.span, &what, "add `[mail]`, or leave the topic out");
         }
     }
 }

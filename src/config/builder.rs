@@ -216,5 +216,5 @@ pub(crate) fn read_logo(path: &Path) -> Result<Logo, Problem> {
             "make the image smaller",
         ));
     }
-    Ok(Logo { content_type, bytes: std::fs::read(path).map_err(unreadable)?.into() })
+    Ok(Logo::new(content_type, std::fs::read(path).map_err(unreadable)?.into()))
 }

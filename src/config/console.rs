@@ -81,6 +81,7 @@ pub(super) fn build(
         response_headers: Vec::new(),
         path_allowances: PathAllowances::default(),
         body_bytes: MOST_FORM_BYTES,
+        topics: Vec::new(),
     })
 }
 

@@ -15,6 +15,7 @@ use super::domains_from::DomainTableFile;
 use super::either::{
     ConstantFile, DaysFromFile, DaysOfRoleFile, OriginFile, RoleFromFile, RowsFile, SecretFile, UpstreamFromFile,
 };
+use super::topics::TopicFile;
 
 /// A value and its place in the text.
 #[derive(Clone, Debug)]
@@ -183,6 +184,8 @@ pub(super) struct MailFile {
     pub(super) from: Text,
     /// PEM file of the CA of the mail server's certificate, where it is a private one.
     pub(super) ca: Option<Text>,
+    /// Notifications to one person, a day.
+    pub(super) notifications_per_person: Option<At<u32>>,
 }
 
 /// Logging in.
@@ -356,6 +359,9 @@ pub(super) struct AppFile {
     /// Roles, by name.
     #[serde(default)]
     pub(super) role: BTreeMap<Text, RoleFile>,
+    /// What people are notified of, by name; each can switch off what they do not want.
+    #[serde(default)]
+    pub(super) topic: BTreeMap<Text, TopicFile>,
     /// Customers look after their own people.
     pub(super) team: Option<TeamFile>,
 }
@@ -455,6 +461,10 @@ pub(super) struct BrandingFile {
     pub(super) title: Option<Text>,
     /// Image file: svg, png, jpg or webp.
     pub(super) logo: Option<Text>,
+    /// The same for dark pages; without it, the logo stands on a white ground there.
+    pub(super) logo_dark: Option<Text>,
+    /// Small square image file for the browser's tab; without it, the logo.
+    pub(super) icon: Option<Text>,
     /// Colour, such as "#0b5fff".
     pub(super) color: Option<Text>,
 }
@@ -552,6 +562,8 @@ pub(super) struct AssignFile {
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RoleFile {
+    /// What people read in its place. Without one, they read its name.
+    pub(super) title: Option<Text>,
     /// Roles whose rules come after its own.
     #[serde(default)]
     pub(super) includes: Vec<Text>,

@@ -20,6 +20,7 @@ mod scan;
 mod secret;
 mod sources;
 mod team;
+mod topics;
 mod units;
 mod upstream;
 mod ways;
@@ -39,6 +40,7 @@ pub use domains_from::{DomainColumns, DomainTable};
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use file::schema;
 pub use files::{Files, Held, held};
+pub use topics::{Topic, Words};
 pub use upstream::{
     Balance, ClientCertificate, Ejection, HealthCheck, HostHeader, MOST_RETRIES, Place, Prefix, ProxyProtocol,
     RequestLimit, Upstream, UpstreamProtocol, UpstreamServer,
@@ -150,6 +152,8 @@ pub struct Mail {
     pub from: SenderAddress,
     /// The CA of the server's certificate, where it is a private one.
     pub ca: Option<PathBuf>,
+    /// Notifications to one person, a day.
+    pub notifications_per_person: u32,
 }
 
 /// `[login]`
@@ -435,6 +439,8 @@ pub struct App {
     pub path_allowances: PathAllowances,
     /// Bytes of a request's body.
     pub body_bytes: u64,
+    /// What its people are notified of.
+    pub topics: Vec<Topic>,
 }
 
 /// What stands behind an app's domains.

@@ -179,10 +179,11 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// The path of the servers for one of the customer's; none, where the app has no such path.
+    /// The path of the servers for one of the customer's; none, where the app has no such path. It has none that would begin with two
+    /// slashes only there, for many read what follows those as a host.
     #[must_use]
     pub fn to_upstream<'a>(&self, path: &'a str) -> Option<Cow<'a, str>> {
-        moved(path, &self.strip, &self.add)
+        moved(path, &self.strip, &self.add).filter(|there| !there.starts_with("//") || path.starts_with("//"))
     }
 
     /// The way back: the customer's path for one of the servers'; none, where the customer can name no such path.
@@ -547,6 +548,9 @@ mod tests {
         check("/x", "", "/x", Some("/"));
         check("/x", "", "/x/", Some("/"));
         check("", "/base", "/", Some("/base/"));
+        check("/x", "", "/x//a", None);
+        check("/x", "/base", "/x//a", Some("/base//a"));
+        check("", "", "//a", Some("//a"));
         check("/x", "/base", "/x/a/b", Some("/base/a/b"));
         for outside in ["/", "/y", "/xy", "/xy/a", "/X/a", "/x%2Fa", "/x;v=1/a", "//x/a", "/a/x/b"] {
             check("/x", "/base", outside, None);

@@ -35,7 +35,9 @@ use crate::state::listing::Listing;
 use crate::state::mail_counters::MailCounters;
 use crate::state::metrics::Metrics;
 use crate::state::nominated::Nominations;
+use crate::state::notifications::Notifications;
 use crate::state::onboarding::Domains;
+use crate::state::people::People;
 use crate::state::personal::PersonalStore;
 use crate::state::ports::Store;
 use crate::state::proof::WaitingRoom;
@@ -70,6 +72,8 @@ pub struct ConsoleRoom {
     pub waiting: Arc<WaitingRoom>,
     /// How domains stand.
     pub domains: Arc<dyn Domains>,
+    /// What people are notified of.
+    pub notifications: Arc<Notifications>,
     /// Whether the gateway is about to stop.
     pub stopping: Arc<AtomicBool>,
     /// The clock.
@@ -86,6 +90,8 @@ pub struct ConsoleRoom {
     pub listing: Arc<dyn Listing>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
+    /// Everybody's access, and what may be changed of it.
+    pub people: Arc<People>,
     /// What takes the tables and the whole config.
     pub services: Arc<dyn Services>,
     /// What the API has.

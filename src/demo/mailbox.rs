@@ -201,7 +201,13 @@ mod tests {
     use super::*;
 
     fn mail(to: &str, text: &str) -> OutgoingMail {
-        OutgoingMail { to: to.to_owned(), subject: "Log in".to_owned(), text: text.to_owned(), html: String::new() }
+        OutgoingMail {
+            to: to.to_owned(),
+            subject: "Log in".to_owned(),
+            text: text.to_owned(),
+            html: String::new(),
+            unsubscribe: None,
+        }
     }
 
     async fn ask(mailbox: &Mailbox, host: &str) -> (StatusCode, String) {
@@ -255,7 +261,13 @@ mod tests {
 
     #[test]
     fn the_gateways_own_mail_shows_its_link_and_its_code() {
-        let brand = crate::pages::Brand { title: "Orders".to_owned(), logo: None, color: Default::default() };
+        let brand = crate::pages::Brand {
+            title: "Orders".to_owned(),
+            logo: None,
+            logo_dark: None,
+            icon: None,
+            color: Default::default(),
+        };
         let link = "https://orders.localhost:8443/.access/link/abc";
         let look = crate::pages::Look { brand: &brand, language: crate::types::Language::English };
         let letter = crate::pages::mail::login_letter(look, link, "048291", 15, "orders.localhost");

@@ -78,7 +78,7 @@ fn make(app: &App, logos: &mut Logos, columns: &FaceColumns) -> (Arc<Face>, Vec<
         None => {}
     }
     match columns.logo.as_deref().map(|name| logos.logo(name)) {
-        Some(Ok(logo)) => brand.logo = Some(logo),
+        Some(Ok(logo)) => (brand.logo, brand.logo_dark, brand.icon) = (Some(logo), None, None),
         Some(Err(what)) => faults.push(format!("{what}; the app's own logo is shown")),
         None => {}
     }

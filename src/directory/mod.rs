@@ -5,6 +5,7 @@
 //! bridged until `max_stale`. A removal in one source counts although another is in trouble, for rows are remembered, not
 //! verdicts. Strangers can fill only the first memory.
 
+mod audience;
 mod census;
 mod csv;
 mod customers;

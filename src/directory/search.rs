@@ -1,5 +1,5 @@
-//! Searches everybody who may enter an app, for the console. A whole address is asked for as a log-in asks; for anything else the
-//! tables are read from end to end, so whoever offers this sees to it that few do so at a time.
+//! Searches everybody whom tables let into an app, for the console. They are read from end to end, so whoever offers this sees to it
+//! that few do so at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,36 +8,14 @@ use super::TableDirectory;
 use super::source::{Step, View};
 use crate::policy::Grant;
 use crate::state::listing::{FoundPeople, PeopleFilter, Place};
-use crate::state::ports::Directory as _;
-use crate::types::Email;
 
 /// So many more than are asked for are kept while tables are read: of two rows for the same person and customer neither counts, which
 /// shows only when the second comes.
 const SPARE: usize = 10_000;
 
 impl TableDirectory {
-    /// Who may enter an app, in the order of their places.
+    /// Whom the tables let into an app, in the order of their places.
     pub async fn search(&self, filter: PeopleFilter<'_>) -> FoundPeople {
-        match filter.text.map(Email::parse) {
-            Some(Ok(email)) => self.search_address(filter, &email).await,
-            _ => self.search_tables(filter).await,
-        }
-    }
-
-    async fn search_address(&self, filter: PeopleFilter<'_>, email: &Email) -> FoundPeople {
-        let known = match self.known(filter.app, email).await {
-            Ok(known) => known,
-            Err(error) => return FoundPeople { unread: vec![error.to_string()], ..FoundPeople::default() },
-        };
-        let mut found = Found { people: BTreeMap::new(), most: filter.most.saturating_add(SPARE) };
-        for grant in &known.grants {
-            found.add(filter, Arc::clone(grant));
-        }
-        let unread = known.missing.iter().map(ToString::to_string).collect();
-        FoundPeople { grants: found.finish(filter.most), unread }
-    }
-
-    async fn search_tables(&self, filter: PeopleFilter<'_>) -> FoundPeople {
         let tables = self.tables.load_full();
         let Some(lists) = tables.apps.get(filter.app) else { return FoundPeople::default() };
         let policy = &lists.app.policy;

@@ -23,7 +23,7 @@ fn owner(text: &str) -> Arc<Owner> {
 }
 
 fn named(text: &str) -> Vec<Nominee> {
-    let brand = Brand { title: "Shop".to_owned(), logo: None, color: Color::default() };
+    let brand = Brand { title: "Shop".to_owned(), logo: None, logo_dark: None, icon: None, color: Color::default() };
     let face = Arc::new(Face { brand: Arc::new(brand), text: "{}".into() });
     let nominee = |word: &str| {
         let (name, of) = word.split_once('=').expect("host=owner");

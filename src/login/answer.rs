@@ -189,6 +189,7 @@ impl LoginRoom {
                 subject: letter.subject,
                 text: letter.text,
                 html: letter.html,
+                unsubscribe: None,
             },
             expires: attempt.expires,
         };

@@ -91,6 +91,9 @@ impl LoginRoom {
             let replaces = old.map_or(Replaces::Nothing, |old| Replaces::IfThere(old.id));
             let opening = Opening { session: fresh, replaces, tokens };
             opened = self.open(entrant.attempt, &opening, visit).await.map_err(Refused::Store)?;
+            if opened {
+                self.sessions.count_login(&visit.site, &opening.session).await;
+            }
         }
         if !opened {
             return Err(Refused::Ended);

@@ -197,7 +197,7 @@ impl Asked {
 
 /// The hub belongs to no brand.
 async fn stylesheet() -> Reply {
-    pages::stylesheet(&Brand { title: String::new(), logo: None, color: Color::default() })
+    pages::stylesheet(&Brand { title: String::new(), logo: None, logo_dark: None, icon: None, color: Color::default() })
 }
 
 async fn not_found(Extension(visit): Extension<HubVisit>) -> Reply {

@@ -107,6 +107,9 @@ struct LoginQuery {
     /// In which of the browser's attempts.
     #[serde(default)]
     flow: String,
+    /// What the field for an address begins with: an invitation's page says for whom it is.
+    #[serde(default)]
+    email: String,
 }
 
 async fn show_login(
@@ -123,7 +126,11 @@ async fn show_login(
             let start = Start { provider, to: &query.to, hint: None, another: false };
             room.go(&visit, &headers, start).await
         }
-        _ => room.login_page(&visit, "", &query.to, None),
+        _ => {
+            const MOST_SHOWN: usize = 254;
+            let email: String = query.email.chars().take(MOST_SHOWN).collect();
+            room.login_page(&visit, &email, &query.to, None)
+        }
     }
 }
 

@@ -35,7 +35,11 @@ pub(super) fn mailbox(sender: &SenderAddress) -> Result<Mailbox, CannotWrite> {
 /// Writes a mail: text and HTML as alternatives of each other, for one recipient.
 pub(super) fn write(from: &Mailbox, mail: &OutgoingMail, now: Timestamp) -> Result<Message, CannotWrite> {
     let to = mail.to.parse::<Address>().map_err(|_| CannotWrite::Address)?;
-    Message::builder()
+    let mut message = Message::builder();
+    if let Some(url) = &mail.unsubscribe {
+        message = message.header(ListUnsubscribe::of(url)?).header(ListUnsubscribePost);
+    }
+    message
         .from(from.clone())
         .to(Mailbox::new(None, to))
         .subject(one_line(&mail.subject))
@@ -50,7 +54,8 @@ pub(super) fn write(from: &Mailbox, mail: &OutgoingMail, now: Timestamp) -> Resu
 /// mails never share one, for each holds a token of its own; and the token cannot be found from its hash.
 fn fingerprint(mail: &OutgoingMail) -> String {
     let mut context = Context::new(&SHA256);
-    for part in [&mail.to, &mail.subject, &mail.text, &mail.html] {
+    let unsubscribe = mail.unsubscribe.as_deref().unwrap_or_default();
+    for part in [mail.to.as_str(), &mail.subject, &mail.text, &mail.html, unsubscribe] {
         context.update(&part.len().to_be_bytes());
         context.update(part.as_bytes());
     }
@@ -93,6 +98,56 @@ impl Header for AutoSubmitted {
     }
 }
 
+/// RFC 2369, section 3.2: where its reader can switch off mails of its kind. Mail programs make a button of it.
+#[derive(Clone)]
+struct ListUnsubscribe(String);
+
+impl ListUnsubscribe {
+    /// The longest line that every server takes has 998 characters (RFC 5322, section 2.1.1).
+    const MOST_BYTES: usize = 900;
+
+    /// The address is put into the header as it is, for nobody finds it in an encoded word; so it must be one.
+    fn of(url: &str) -> Result<Self, CannotWrite> {
+        let is_plain = url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b','));
+        if !url.starts_with("https://") || !is_plain || url.len() > Self::MOST_BYTES {
+            return Err(CannotWrite::Message);
+        }
+        Ok(Self(format!("<{url}>")))
+    }
+}
+
+impl Header for ListUnsubscribe {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("List-Unsubscribe")
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::dangerous_new_pre_encoded(Self::name(), self.0.clone(), self.0.clone())
+    }
+}
+
+/// RFC 8058, section 3.1: one POST to that address does it, without any further question.
+#[derive(Clone)]
+struct ListUnsubscribePost;
+
+impl Header for ListUnsubscribePost {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("List-Unsubscribe-Post")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "List-Unsubscribe=One-Click".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +158,7 @@ mod tests {
             subject: "Log in to Größe & Co".to_owned(),
             text: "Öffnen:\nhttps://orders.example.com/.access/link/abc\n".to_owned(),
             html: "<p>Öffnen</p>".to_owned(),
+            unsubscribe: None,
         }
     }
 
@@ -171,5 +227,32 @@ mod tests {
         let evil = OutgoingMail { text: "a\n.\nMAIL FROM:<eve@example.com>\r.\rb\n".to_owned(), ..mail() };
         let text = written("login@example.com", &evil);
         assert!(!text.contains("\n.\n") && !text.replace("\r\n", "").contains(['\r', '\n']), "{text}");
+    }
+
+    #[test]
+    fn a_mail_that_goes_to_many_says_how_to_be_rid_of_them() {
+        let url = format!("https://orders.example.com/.access/unsubscribe/{}", "x".repeat(300));
+        let headers =
+            headers(&written("login@example.com", &OutgoingMail { unsubscribe: Some(url.clone()), ..mail() }));
+        for header in
+            [format!("List-Unsubscribe: <{url}>"), "List-Unsubscribe-Post: List-Unsubscribe=One-Click".to_owned()]
+        {
+            assert!(headers.contains(&header), "{header} is not in {headers:#?}");
+        }
+        assert!(
+            !self::headers(&written("login@example.com", &mail())).iter().any(|header| header.starts_with("List-"))
+        );
+        let from = mailbox(&SenderAddress::parse("login@example.com").expect("a sender")).expect("a mailbox");
+        let long = format!("https://a.example/{}", "x".repeat(900));
+        for evil in [
+            "http://a.example/",
+            "https://a.example/>\r\nBcc: <e@example.com",
+            "https://a.example/ä",
+            "https://a.example/,<x>",
+            &long,
+        ] {
+            let evil = OutgoingMail { unsubscribe: Some(evil.to_owned()), ..mail() };
+            assert_eq!(write(&from, &evil, Timestamp::UNIX_EPOCH).err(), Some(CannotWrite::Message));
+        }
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::state::clock::Clock;
 use crate::state::mail_counters::MailCounters;
-use crate::state::ports::{MailError, MailQueue, Mailer, QueuedMail, StoreError};
+use crate::state::ports::{GateAnswer, MailEnd, MailError, MailGate, MailQueue, Mailer, QueuedMail, StoreError};
 use crate::types::Email;
 
 /// How many mails are under way at once.
@@ -44,18 +44,20 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub async fn run(
     store: Arc<dyn MailQueue>,
     mailer: Arc<dyn Mailer>,
+    gate: Arc<dyn MailGate>,
     wake: Arc<Notify>,
     clock: Clock,
     counters: Arc<MailCounters>,
     stop: CancellationToken,
 ) {
     let now = Box::new(move || clock.now());
-    Arc::new(Outbox { store, mailer, counters, stop, now }).run(&wake).await;
+    Arc::new(Outbox { store, mailer, gate, counters, stop, now }).run(&wake).await;
 }
 
 struct Outbox {
     store: Arc<dyn MailQueue>,
     mailer: Arc<dyn Mailer>,
+    gate: Arc<dyn MailGate>,
     counters: Arc<MailCounters>,
     stop: CancellationToken,
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
@@ -151,7 +153,22 @@ impl Outbox {
         if (self.now)() >= ticket.expires {
             self.counters.note_expired();
             tracing::warn!(mail = id, to, tries = ticket.tries, "a mail could not be sent in time and is given up");
-            return self.forget(*id).await;
+            return self.forget(*id, MailEnd::Failed).await;
+        }
+        // Asked at the last moment: a mail may have waited for days for its server.
+        if let Some(notified) = queued.notified {
+            match self.gate.ask(notified).await {
+                GateAnswer::Pass => {}
+                GateAnswer::Drop(unwanted) => {
+                    tracing::info!(mail = id, to, ?unwanted, "a notification is not sent after all");
+                    return self.forget(*id, MailEnd::Unwanted(unwanted)).await;
+                }
+                GateAnswer::Later(cause) => {
+                    let next = self.later(ticket);
+                    tracing::warn!(mail = id, to, cause, next = %next, "a notification is put off");
+                    return self.insist(|| self.store.defer_mail(*id, next)).await;
+                }
+            }
         }
         match self.mailer.send(&queued.mail).await {
             Ok(()) => {
@@ -159,7 +176,7 @@ impl Outbox {
                     tracing::info!("mail goes out again");
                 }
                 tracing::info!(mail = id, to, tries = ticket.tries, "mail sent");
-                self.forget(*id).await;
+                self.forget(*id, MailEnd::Sent).await;
             }
             Err(MailError::Temporary(cause)) => self.put_off(ticket, &cause).await,
             Err(MailError::Permanent(cause)) => {
@@ -167,15 +184,14 @@ impl Outbox {
                     tracing::warn!(cause, "the mail server refuses one mail after the other");
                 }
                 tracing::warn!(mail = id, to, cause, "a mail was refused and is given up");
-                self.forget(*id).await;
+                self.forget(*id, MailEnd::Failed).await;
             }
         }
     }
 
     async fn put_off(&self, ticket: &Ticket, cause: &str) {
-        let Ticket { id, tries, expires, to } = ticket;
-        let now = (self.now)();
-        let next = now.checked_add(back_off(*tries)).unwrap_or(Timestamp::MAX).min(*expires);
+        let Ticket { id, tries, to, .. } = ticket;
+        let (now, next) = ((self.now)(), self.later(ticket));
         if self.counters.note_deferred(cause, now) {
             tracing::warn!(mail = id, to, cause, next = %next, "mail does not go out");
         } else {
@@ -184,8 +200,13 @@ impl Outbox {
         self.insist(|| self.store.defer_mail(*id, next)).await;
     }
 
-    async fn forget(&self, id: i64) {
-        self.insist(|| self.store.forget_mail(id)).await;
+    /// When to try again.
+    fn later(&self, ticket: &Ticket) -> Timestamp {
+        (self.now)().checked_add(back_off(ticket.tries)).unwrap_or(Timestamp::MAX).min(ticket.expires)
+    }
+
+    async fn forget(&self, id: i64, end: MailEnd) {
+        self.insist(|| self.store.forget_mail(id, end)).await;
     }
 
     /// Repeats a change until the store takes it; meanwhile the mail counts as under way and is not sent again.

@@ -8,20 +8,26 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::*;
-use crate::state::ports::{MailQueue, OutgoingMail};
+use crate::state::ports::{MailQueue, OutgoingMail, Unwanted};
 
 /// The queue of a store, in memory. The outbox needs no more of it; sqlx's threads and a paused clock do not go together.
 #[derive(Default)]
 struct Queue {
     mails: Mutex<BTreeMap<i64, (QueuedMail, Timestamp)>>,
+    ends: Mutex<Vec<(i64, MailEnd)>>,
     broken: AtomicBool,
 }
 
 impl Queue {
     fn put(&self, id: i64, to: &str, now: Timestamp, expires: Timestamp) {
-        let mail =
-            OutgoingMail { to: to.to_owned(), subject: "Log in".to_owned(), text: String::new(), html: String::new() };
-        let queued = QueuedMail { id, tries: 0, queued: now, expires, mail };
+        let mail = OutgoingMail {
+            to: to.to_owned(),
+            subject: "Log in".to_owned(),
+            text: String::new(),
+            html: String::new(),
+            unsubscribe: None,
+        };
+        let queued = QueuedMail { id, tries: 0, queued: now, expires, mail, notified: None };
         self.mails.lock().expect("whole").insert(id, (queued, now));
     }
 
@@ -48,8 +54,9 @@ impl MailQueue for Queue {
         self.is_whole()?;
         Ok(self.mails.lock().expect("whole").values().map(|(_, due)| *due).min())
     }
-    async fn forget_mail(&self, id: i64) -> Result<(), StoreError> {
+    async fn forget_mail(&self, id: i64, end: MailEnd) -> Result<(), StoreError> {
         self.is_whole()?;
+        self.ends.lock().expect("whole").push((id, end));
         self.mails.lock().expect("whole").remove(&id);
         Ok(())
     }
@@ -107,6 +114,22 @@ impl Mailer for Recorder {
     }
 }
 
+/// Lets nobody pass but the person with number 1, and cannot tell of number 3 at first.
+#[derive(Default)]
+struct Gate(AtomicBool);
+
+#[async_trait]
+impl MailGate for Gate {
+    async fn ask(&self, notified: i64) -> GateAnswer {
+        match notified {
+            1 => GateAnswer::Pass,
+            3 if !self.0.swap(true, Ordering::Relaxed) => GateAnswer::Later("the tables cannot be asked".to_owned()),
+            3 => GateAnswer::Pass,
+            _ => GateAnswer::Drop(Unwanted::SwitchedOff),
+        }
+    }
+}
+
 /// An outbox at work.
 struct House {
     queue: Arc<Queue>,
@@ -142,6 +165,7 @@ impl House {
         let outbox = Arc::new(Outbox {
             store: Arc::clone(&queue) as Arc<dyn MailQueue>,
             mailer: Arc::clone(&mailer) as Arc<dyn Mailer>,
+            gate: Arc::<Gate>::default(),
             counters: Arc::clone(&counters),
             stop: stop.clone(),
             now: Box::new(move || start() + begin.elapsed()),
@@ -284,4 +308,18 @@ async fn a_stop_does_not_wait_for_ever() {
     house.done.await.expect("ends in order");
     assert_eq!(begin.elapsed(), DRAIN);
     assert_eq!(house.queue.queued_mails().await.expect("counted"), 1, "it goes out after the next start");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notification_is_asked_about_at_the_last_moment() {
+    let house = House::begin(&["ann", "bob", "cat"], 0, [Next::Refuse]);
+    for (id, (mail, _)) in house.queue.mails.lock().expect("whole").iter_mut() {
+        mail.notified = Some(*id);
+    }
+    pass(10).await;
+    // The first is refused by its server, the second never gets there, the third goes when somebody can tell.
+    assert_eq!(house.log(), ["0 ann refused", "5 cat sent"]);
+    let ends = house.queue.ends.lock().expect("whole").clone();
+    assert_eq!(ends, [(1, MailEnd::Failed), (2, MailEnd::Unwanted(Unwanted::SwitchedOff)), (3, MailEnd::Sent)]);
+    assert_eq!((house.left().await, house.counts()), (0, [1, 0, 1, 0]));
 }

@@ -334,6 +334,7 @@ mod tests {
             subject: "Log in".to_owned(),
             text: String::new(),
             html: String::new(),
+            unsubscribe: None,
         };
         match mailer.send(&mail).await {
             Err(MailError::Temporary(cause)) => assert!(cause.contains("no connection to 127.0.0.1:1"), "{cause}"),

@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn whatever_stands_in_a_block_is_text() {
-        let brand = Brand { title: "Console".to_owned(), logo: None, color: Color::default() };
+        let brand =
+            Brand { title: "Console".to_owned(), logo: None, logo_dark: None, icon: None, color: Color::default() };
         let evil = "<script>alert(1)</script>\"'".to_owned();
         let field = |kind| FormField::line("a", evil.clone(), evil.clone()).of(kind).hint(evil.clone());
         let page = ConsolePage {
@@ -314,7 +315,8 @@ mod tests {
 
     #[test]
     fn a_table_without_rows_says_so() {
-        let brand = Brand { title: "Console".to_owned(), logo: None, color: Color::default() };
+        let brand =
+            Brand { title: "Console".to_owned(), logo: None, logo_dark: None, icon: None, color: Color::default() };
         let table =
             Table { caption: "People".to_owned(), head: vec!["Name"], empty: "Nobody yet.", ..Table::default() };
         let page = ConsolePage { blocks: vec![Block::Table(table)], ..ConsolePage::default() };

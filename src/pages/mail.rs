@@ -111,7 +111,7 @@ pub fn passkey_letter(look: Look<'_>, news: &PasskeyNews<'_>) -> Letter {
 }
 
 /// A name as one line: a line end in it could begin a header, or a sentence of its own.
-fn one_line(name: &str) -> String {
+pub(super) fn one_line(name: &str) -> String {
     name.split(|character: char| character.is_whitespace() || character.is_control())
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()

@@ -288,7 +288,13 @@ mod tests {
 
     #[test]
     fn a_bar_is_ascii_and_escapes_what_tables_say() {
-        let brand = Brand { title: "Orders".to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") };
+        let brand = Brand {
+            title: "Orders".to_owned(),
+            logo: None,
+            logo_dark: None,
+            icon: None,
+            color: Color::parse("#0b5fff").expect("a colour"),
+        };
         let other = OtherView {
             email: "b@example.com",
             name: Some("</template><script>"),
@@ -309,7 +315,7 @@ mod tests {
             };
             let bar = preview_bar(Look { brand: &brand, language }, &view).expect("it renders");
             assert!(bar.html.is_ascii());
-            for hostile in ["<i>", "<b>", "<script>", "\"><b"] {
+            for hostile in ["<i>", "<b>", "<script>", "\"><b>"] {
                 assert!(!bar.html.contains(hostile), "{hostile}: {}", bar.html);
             }
             assert_eq!(bar.html.matches("</template>").count(), 1);

@@ -44,6 +44,13 @@ pub fn stylesheet(brand: &Brand) -> Reply {
     Reply::asset("text/css; charset=utf-8", body, MAX_AGE_SECONDS)
 }
 
+/// The colour that a brand's links have on light pages, where its own is too pale to be read there. Its buttons have an edge then.
+#[must_use]
+pub fn shade_of_links(color: &crate::types::Color) -> Option<String> {
+    let (own, palette) = (Rgb::from(color), Palette::light(color.into()));
+    (palette.accent != own).then(|| palette.accent.to_string())
+}
+
 #[derive(Template)]
 #[template(path = "style.css", escape = "none")]
 struct Stylesheet {
@@ -142,8 +149,21 @@ mod tests {
     }
 
     #[test]
+    fn a_pale_colour_has_a_darker_shade_for_links_and_any_other_keeps_its_own() {
+        let shade = |text| shade_of_links(&Color::parse(text).expect("a colour"));
+        assert_eq!((shade("#0b5fff"), shade("#000000"), shade("#2f5aae")), (None, None, None));
+        assert!(shade("#ffd400").is_some_and(|shade| shade.starts_with("rgb(")) && shade("#ffffff").is_some());
+    }
+
+    #[test]
     fn the_stylesheet_holds_both_modes() {
-        let brand = Brand { title: "Acme".to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") };
+        let brand = Brand {
+            title: "Acme".to_owned(),
+            logo: None,
+            logo_dark: None,
+            icon: None,
+            color: Color::parse("#0b5fff").expect("a colour"),
+        };
         let reply = stylesheet(&brand);
         let css = std::str::from_utf8(&reply.body).expect("UTF-8");
         assert!(css.contains("--button: rgb(11, 95, 255)"), "{css}");

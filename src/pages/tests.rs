@@ -9,12 +9,21 @@ use crate::types::Color;
 const HOSTILE: &str = "<script>alert('x')</script>\"><img src=x onerror=y>&{code}";
 
 fn brand(title: &str) -> Brand {
-    Brand { title: title.to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") }
+    Brand {
+        title: title.to_owned(),
+        logo: None,
+        logo_dark: None,
+        icon: None,
+        color: Color::parse("#0b5fff").expect("a colour"),
+    }
 }
 
 fn with_logo(title: &str) -> Brand {
-    let logo = Logo { content_type: "image/svg+xml", bytes: bytes::Bytes::from_static(b"<svg/>") };
-    Brand { logo: Some(logo), ..brand(title) }
+    Brand { logo: Some(svg(b"<svg/>")), ..brand(title) }
+}
+
+fn svg(bytes: &'static [u8]) -> Logo {
+    Logo::new("image/svg+xml", bytes::Bytes::from_static(bytes))
 }
 
 fn english(brand: &Brand) -> Look<'_> {
@@ -70,6 +79,35 @@ fn provider_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)>
     pages
 }
 
+/// What staff see of previews.
+fn preview_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
+    let who = OtherView { email: text, name: Some(text), customer: Some(text), customer_name: Some(text) };
+    let people = vec![
+        PersonView { who, role: text, refusal: None },
+        PersonView { who: OtherView { name: None, customer: None, ..who }, role: text, refusal: Some("role-too-high") },
+    ];
+    let found = FoundView { people, is_cut: true, is_partial: true };
+    let view = PreviewPageView {
+        state: PreviewState::Own,
+        query: text,
+        found: Some(found),
+        recent: vec![who],
+        refusal: None,
+        to: text,
+        writes: false,
+    };
+    let with = |state, refusal| PreviewPageView { state, refusal, found: None, ..view.clone() };
+    let on = PreviewState::On { who: text, minutes: 1 };
+    vec![
+        ("preview", 200, preview(look, &view)),
+        ("preview-on", 200, preview(look, &with(on, None))),
+        ("preview-refused", 403, preview(look, &with(PreviewState::Own, Some("no-grant")))),
+        ("preview-over", 403, preview(look, &with(PreviewState::Over { reason: "time" }, None))),
+        ("preview-closed", 403, closed_in_preview(look, text)),
+        ("preview-read-only", 403, preview_reads_only(look, text, text)),
+    ]
+}
+
 /// Pages that name a script of ours.
 fn pages_with_script(look: Look<'_>, text: &str) -> Vec<(&'static str, Reply)> {
     let providers = two_providers(text);
@@ -120,8 +158,11 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         role: text,
         can_preview: true,
         can_switch: true,
+        doors: team::DoorsView { team: true, invite: true, independent: true, leave: Some(text) },
         sessions: vec![session(true), session(false)],
         passkeys: Some(passkeys(text, true)),
+        has_notifications: true,
+        has_dashboard: true,
     };
     let with_passkeys = |passkeys| AccountView { passkeys, ..account_view.clone() };
     let locked = PasskeysView { can_add: false, can_change: false, ..passkeys(text, true) };
@@ -159,6 +200,8 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         ("disabled", 503, disabled(look)),
     ];
     pages.extend(provider_pages(look, text));
+    pages.extend(preview_pages(look, text));
+    pages.extend(team::tests::team_pages(look, text));
     for code in [400, 403, 404, 405, 408, 413, 418, 421, 429, 431, 500, 502, 503, 504] {
         let view = ErrorView { status: StatusCode::from_u16(code).expect("a status"), request_id: text };
         pages.push(("error", code, error(Some(look.brand), look.language, &view)));
@@ -313,7 +356,8 @@ fn the_languages_to_choose_from_stand_in_their_own_names_and_know_the_way_back()
 
 #[test]
 fn no_page_carries_script_but_the_one_or_style_or_looks_elsewhere() {
-    for (name, _, reply) in every_page(english(&with_logo("Acme Orders")), "ann@example.com") {
+    // A way back is what the room found to be a path of this site: here, what stands for every text is one.
+    for (name, _, reply) in every_page(english(&with_logo("Acme Orders")), "/.access/account") {
         let page = body(&reply).replacen(SCRIPT, "", 1).to_lowercase();
         for banned in ["<script", "<style", " style=", " onclick", "http:", "https:", "javascript:", "vestibule"] {
             assert!(!page.contains(banned), "{name}: {banned}");
@@ -321,7 +365,9 @@ fn no_page_carries_script_but_the_one_or_style_or_looks_elsewhere() {
         for target in page.split(" href=\"").skip(1).chain(page.split(" action=\"").skip(1)) {
             assert!(target.starts_with("/.access/") || target.starts_with("/\""), "{name}: {target}");
         }
-        assert!(!page.contains("<form") || page.contains("<form method=\"post\"") || page.contains("method=\"post\""));
+        // Only what changes nothing, a search, may be asked for by its address.
+        let searches = page.matches("<form method=\"get\" action=\"/.access/team\" role=\"search\"").count();
+        assert_eq!(page.matches("<form").count() - searches, page.matches("method=\"post\"").count(), "{name}");
     }
 }
 
@@ -448,8 +494,11 @@ fn the_account_page_ends_others_one_by_one_or_all_at_once_and_itself_by_logging_
         role: "user",
         can_preview: true,
         can_switch: false,
+        doors: team::DoorsView::default(),
         sessions,
         passkeys: None,
+        has_notifications: true,
+        has_dashboard: true,
     };
     let alone = account(english(&brand("Acme")), &with(vec![session("s1", true)]));
     assert!(!body(&alone).contains("/.access/sessions/end") && !body(&alone).contains("/.access/choose"));
@@ -471,8 +520,11 @@ fn passkeys_are_named_and_deleted_by_forms_and_the_last_one_says_what_it_was_for
         role: "user",
         can_preview: true,
         can_switch: false,
+        doors: team::DoorsView::default(),
         sessions: Vec::new(),
         passkeys: Some(passkeys),
+        has_notifications: true,
+        has_dashboard: true,
     };
     let two = passkeys("k1", true);
     let page = account(english(&brand("Acme")), &view(two.clone()));
@@ -530,8 +582,21 @@ fn a_problem_is_announced_and_tied_to_its_field() {
 fn the_logo_is_named_only_where_there_is_one() {
     let page = logged_out(english(&brand("Acme")));
     assert!(!body(&page).contains("/.access/logo") && body(&page).contains(">A</span>"));
-    let page = logged_out(english(&with_logo("Acme")));
-    assert!(body(&page).contains("<img src=\"/.access/logo\" alt=\"Acme\">"));
+    let light = with_logo("Acme");
+    let page = logged_out(english(&light));
+    let path = format!("/.access/logo/{}", svg(b"<svg/>").hash());
+    assert!(body(&page).contains(&format!("<img src=\"{path}\" alt=\"Acme\" class=\"on-white\">")), "{}", body(&page));
+    assert!(body(&page).contains(&format!("<link rel=\"icon\" href=\"{path}\">")) && !body(&page).contains("<source"));
+
+    let both = Brand { logo_dark: Some(svg(b"<svg id='d'/>")), icon: Some(svg(b"<svg id='i'/>")), ..light };
+    let page = logged_out(english(&both));
+    let [dark, icon] = [&both.logo_dark, &both.icon].map(|logo| logo.as_ref().expect("a picture").hash());
+    assert!(
+        dark != icon && both.picture(dark).is_some() && both.picture(icon).is_some() && both.picture("x").is_none()
+    );
+    let source = format!("<source srcset=\"/.access/logo/{dark}\" media=\"(prefers-color-scheme: dark)\">");
+    assert!(body(&page).contains(&source) && body(&page).contains(&format!("href=\"/.access/logo/{icon}\"")));
+    assert!(!body(&page).contains("on-white"));
 }
 
 fn letter(title: &str, link: &str) -> mail::Letter {

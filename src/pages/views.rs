@@ -8,9 +8,12 @@ use std::fmt::Display;
 use askama::Template;
 use http::StatusCode;
 
+use super::dashboard::dashboard_label;
 use super::languages::{ChosenOn, LanguagePicker};
+use super::notifications::settings_label;
 use super::passkeys::{PasskeySection, PasskeysView};
 use super::reply::safe_location;
+use super::team::{Doors, DoorsView};
 use super::texts::{ErrorTexts, Sentence, Texts, fill};
 use super::{Brand, Look, Reply};
 use crate::types::Language;
@@ -67,12 +70,18 @@ pub struct AccountView<'a> {
     pub role: &'a str,
     /// Whether another customer can be chosen.
     pub can_switch: bool,
+    /// Where the page leads for the person's organisation.
+    pub doors: DoorsView<'a>,
     /// Whether the app can be seen as its customers do.
     pub can_preview: bool,
     /// The person's sessions in this app.
     pub sessions: Vec<SessionView>,
     /// The person's passkeys on this domain; nothing where there can be none.
     pub passkeys: Option<PasskeysView>,
+    /// Whether there are notifications to choose from.
+    pub has_notifications: bool,
+    /// Whether the person may see the dashboard.
+    pub has_dashboard: bool,
 }
 
 /// One of a person's sessions.
@@ -122,6 +131,8 @@ pub(super) struct Frame<'a> {
     pub(super) heading: String,
     pub(super) problem: bool,
     pub(super) wide: bool,
+    /// Wider still, for a table.
+    pub(super) broad: bool,
 }
 
 #[derive(Template)]
@@ -208,9 +219,12 @@ struct AccountPage<'a> {
     view: &'a AccountView<'a>,
     sessions: Vec<OwnSession<'a>>,
     passkeys: Option<PasskeySection<'a>>,
+    doors: Option<Doors<'a>>,
     others: bool,
     back: String,
     preview_link: &'static str,
+    notifications: Option<&'static str>,
+    dashboard: Option<&'static str>,
 }
 
 struct OwnSession<'a> {
@@ -349,9 +363,12 @@ pub fn account(look: Look<'_>, view: &AccountView<'_>) -> Reply {
             view,
             sessions,
             passkeys,
+            doors: Doors::new(look, &view.doors),
             others: view.sessions.iter().any(|session| !session.current),
             back: fill(t.account.back, &[("title", &look.brand.title)]),
             preview_link: super::preview::account_link(look),
+            notifications: view.has_notifications.then(|| settings_label(look)),
+            dashboard: view.has_dashboard.then(|| dashboard_label(look)),
         },
     );
     if has_script { reply.with_own_scripts() } else { reply }
@@ -471,7 +488,7 @@ pub(super) fn notice(
 
 impl<'a> Frame<'a> {
     pub(super) fn new(look: Look<'a>, heading: &str) -> Self {
-        Self { look, heading: heading.to_owned(), problem: false, wide: false }
+        Self { look, heading: heading.to_owned(), problem: false, wide: false, broad: false }
     }
 
     /// The document's title: the page first, for that is what differs between tabs.

@@ -74,11 +74,23 @@ pub fn day(language: Language, date: Date) -> String {
     };
     match language {
         Language::English => date.strftime("%-d %b %Y").to_string(),
-        Language::German => format!("{day}. {} {year}", month(GERMAN_MONTHS)),
-        Language::French if day == 1 => format!("1er {} {year}", month(FRENCH_MONTHS)),
-        Language::French => format!("{day} {} {year}", month(FRENCH_MONTHS)),
+        Language::German => format!("{day}.\u{a0}{} {year}", month(GERMAN_MONTHS)),
+        Language::French if day == 1 => format!("1er\u{a0}{} {year}", month(FRENCH_MONTHS)),
+        Language::French => format!("{day}\u{a0}{} {year}", month(FRENCH_MONTHS)),
         Language::Spanish => format!("{day} de {} de {year}", month(SPANISH_MONTHS)),
-        Language::Bulgarian => format!("{day} {} {year}\u{a0}г.", month(BULGARIAN_MONTHS)),
+        Language::Bulgarian => format!("{day}\u{a0}{} {year}\u{a0}г.", month(BULGARIAN_MONTHS)),
+    }
+}
+
+/// A day of these weeks, where there is little room, such as "3 May" or "3.5."; there the reader knows the year.
+#[must_use]
+pub fn day_of_month(language: Language, date: Date) -> String {
+    let (day, month) = (date.day(), date.month());
+    match language {
+        Language::English => date.strftime("%-d %b").to_string(),
+        Language::German => format!("{day}.{month}."),
+        Language::French | Language::Spanish => format!("{day}/{month}"),
+        Language::Bulgarian => format!("{day}.{month:02}"),
     }
 }
 
@@ -155,10 +167,10 @@ mod tests {
         let moment: Timestamp = "2026-05-31T22:05:59Z".parse().expect("a moment");
         for (language, expected) in [
             (Language::English, "1 Jun 2026, 01:05"),
-            (Language::German, "1. Juni 2026, 01:05\u{a0}Uhr"),
-            (Language::French, "1er juin 2026 à 01:05"),
+            (Language::German, "1.\u{a0}Juni 2026, 01:05\u{a0}Uhr"),
+            (Language::French, "1er\u{a0}juin 2026 à 01:05"),
             (Language::Spanish, "1 de junio de 2026, 01:05"),
-            (Language::Bulgarian, "1 юни 2026\u{a0}г., 01:05\u{a0}ч."),
+            (Language::Bulgarian, "1\u{a0}юни 2026\u{a0}г., 01:05\u{a0}ч."),
         ] {
             assert_eq!(day_and_time(language, moment, &zone), expected);
         }

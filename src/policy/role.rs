@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Condition, PortalRight, Rule};
-use crate::types::{Requirement, RoleName, Way};
+use crate::types::{DisplayName, Requirement, RoleName, Way};
 
 /// One role of an app.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Role {
+    /// What people call it; without one, its name.
+    pub title: Option<DisplayName>,
     /// The roles whose rules come after its own.
     pub includes: Vec<RoleName>,
     /// Holders enter only where this is true.
@@ -79,6 +81,13 @@ impl Roles {
     #[must_use]
     pub fn role(&self, name: &RoleName) -> Option<&Role> {
         self.0.get(name)
+    }
+
+    /// What people call a role: its title, else its name.
+    #[must_use]
+    pub fn title<'a>(&'a self, name: &'a RoleName) -> &'a str {
+        let title = self.role(name).and_then(|role| role.title.as_ref());
+        title.map_or(name.as_str(), DisplayName::as_str)
     }
 
     /// The rules that hold for a role: its own in order, then those of each role it includes, depth first, each role once.

@@ -1,14 +1,17 @@
-//! Side door: the person's own pages (choose a customer, account, log out), the brand's assets and the public keys.
+//! Side door: the person's own pages (choose a customer, account, team, log out), the brand's assets and the public keys.
 
+mod dashboard;
 mod language;
 mod log_out;
+mod notifications;
 mod passkeys;
 mod preview;
+mod team;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Extension, Form, Query, State};
+use axum::extract::{Extension, Form, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use http::StatusCode;
@@ -20,10 +23,14 @@ use crate::policy::{Grant, Standing};
 use crate::session::{CookieName, Seal, setting};
 use crate::state::assertion::Signer;
 use crate::state::audit::{Event, Journal};
+use crate::state::membership::Membership;
+use crate::state::notifications::Notifications;
+use crate::state::people::People;
 use crate::state::people_search::PeopleSearch;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
+use crate::state::usage::Usage;
 use crate::state::visit::Visit;
 use crate::types::CustomerId;
 
@@ -39,10 +46,18 @@ pub struct PortalRoom {
     pub people: Arc<dyn PeopleSearch>,
     /// Whose public keys are shown.
     pub signer: Arc<Signer>,
+    /// What customers use.
+    pub usage: Arc<Usage>,
+    /// Whom customers have.
+    pub membership: Arc<Membership>,
+    /// What people are notified of.
+    pub notifications: Arc<Notifications>,
     /// What seals whatever goes through a browser.
     pub seal: Arc<Seal>,
     /// The audit log.
     pub journal: Arc<Journal>,
+    /// Who has access, and who may change that.
+    pub team: Arc<People>,
 }
 
 /// What the hub has of the portal.
@@ -59,12 +74,17 @@ pub fn router(room: Arc<PortalRoom>) -> Router {
         .route("/.access/account", get(show_account))
         .route("/.access/language", post(language::choose))
         .route("/.access/sessions/end", post(end_sessions))
+        .route("/.access/dashboard", get(dashboard::show))
+        .route("/.access/notifications", get(notifications::show).post(notifications::save))
+        .route("/.access/unsubscribe/{token}", get(notifications::ask).post(notifications::unsubscribe))
         .route("/.access/passkey/name", post(passkeys::name))
         .route("/.access/passkey/remove", post(passkeys::remove))
         .route("/.access/passkey.js", get(passkeys::script))
         .route("/.access/style.css", get(stylesheet))
         .route("/.access/logo", get(logo))
+        .route("/.access/logo/{hash}", get(picture))
         .route("/.access/jwks.json", get(public_keys))
+        .merge(team::router())
         .merge(log_out::router())
         .merge(preview::router())
         .fallback(not_found)
@@ -162,11 +182,14 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         name: grant.and_then(|grant| grant.name.as_ref()).map(|name| name.as_str()),
         // Without a customer column each address is a customer of its own, which is nothing to tell a person.
         customer: customer.filter(|customer| *customer != record.email.as_str()),
-        role: grant.map_or("", |grant| grant.role.as_str()),
+        role: grant.map_or("", |grant| visit.site.app.policy.roles.title(&grant.role)),
         can_switch: live.choices > 1,
+        doors: team::doors(&visit, live, customer),
         can_preview: room.sessions.may_preview(&visit.site, record),
         sessions: sessions.collect(),
         passkeys,
+        has_notifications: !visit.site.app.topics.is_empty(),
+        has_dashboard: dashboard::may_see(&visit, live),
     };
     pages::account(visit.look(), &view)
 }
@@ -211,11 +234,22 @@ async fn stylesheet(Extension(visit): Extension<Visit>) -> Reply {
     pages::stylesheet(&visit.site.domain.brand)
 }
 
+/// How long a browser may keep what may be another picture soon.
+const KEEP_LOGO_SECONDS: u32 = 300;
+
 async fn logo(Extension(visit): Extension<Visit>) -> Reply {
-    const KEEP_SECONDS: u32 = 300;
     match &visit.site.domain.brand.logo {
-        Some(logo) => Reply::asset(logo.content_type, logo.bytes.clone(), KEEP_SECONDS),
+        Some(logo) => Reply::asset(logo.content_type, logo.bytes.clone(), KEEP_LOGO_SECONDS),
         None => error(&visit, StatusCode::NOT_FOUND),
+    }
+}
+
+/// A picture of the brand by its hash, which a browser may keep for good. A page from before a reload may ask for one that is no
+/// more, and gets the logo of now.
+async fn picture(Extension(visit): Extension<Visit>, Path(hash): Path<String>) -> Reply {
+    match visit.site.domain.brand.picture(&hash) {
+        Some(picture) => Reply::lasting_asset(picture.content_type, picture.bytes.clone()),
+        None => logo(Extension(visit)).await,
     }
 }
 

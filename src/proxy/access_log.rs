@@ -43,7 +43,7 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
         decision = ctx.outcome.decision,
         reason = ctx.outcome.reason,
         client = client.map(tracing::field::display),
-        user = live.map(|live| live.record.preview.as_ref().map_or(&live.record.email, |preview| &preview.email).masked()),
+        user = live.map(|live| live.record.subject().masked()),
         actor = live.filter(|live| live.record.preview.is_some()).map(|live| live.record.email.masked()),
         customer = customer.map(|customer| customer.masked()),
         session = live.map(|live| live.record.id.public()),
@@ -56,8 +56,8 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
 
 /// A link's token stands in its path.
 fn shown_path(path: &str) -> &str {
-    const LINK: &str = "/.access/link/";
-    if path.starts_with(LINK) { LINK } else { path }
+    const LINKS: [&str; 3] = ["/.access/link/", "/.access/unsubscribe/", "/.access/invitation/"];
+    LINKS.into_iter().find(|link| path.starts_with(link)).unwrap_or(path)
 }
 
 fn milliseconds(duration: Duration) -> f64 {

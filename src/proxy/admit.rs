@@ -55,8 +55,9 @@ impl Corridor {
         ctx.now = Some(now);
         let path = facts.path.as_str();
         let is_ours = path == "/.access" || path.starts_with("/.access/");
-        if is_back_channel(facts) {
-            // Neither the app's state nor a session is its business: other apps' sessions end by it too.
+        if is_back_channel(facts) || is_one_click(facts) {
+            // Neither the app's state nor a session is its business: other apps' sessions end by the one, and by the other
+            // people want to be left alone by an app that is closed too.
             return self.own_page(facts, ctx, now);
         }
         if !facts.site.app.enabled && !is_asset(path) {
@@ -177,6 +178,12 @@ fn is_back_channel(facts: &Facts) -> bool {
     facts.path.as_str() == "/.access/oidc/backchannel" && facts.method == Method::POST
 }
 
+/// Whether a mail provider switches a kind of mail off on behalf of its person (RFC 8058, section 3.2). It sends neither cookie
+/// nor origin: the sealed token in the path is its proof, and does nothing else.
+fn is_one_click(facts: &Facts) -> bool {
+    facts.path.as_str().starts_with("/.access/unsubscribe/") && facts.method == Method::POST
+}
+
 /// A request to the hub, for the pages that it has.
 pub(super) fn hub_visit(facts: &HubFacts, request_id: &str, now: Timestamp) -> HubVisit {
     HubVisit {
@@ -212,9 +219,9 @@ fn is_open_in_previews(path: &str) -> bool {
         "/.access/preview/switch",
         "/.access/style.css",
     ];
-    OPEN.contains(&path)
+    OPEN.contains(&path) || path.starts_with("/.access/logo/")
 }
 
 fn is_asset(path: &str) -> bool {
-    matches!(path, "/.access/style.css" | "/.access/logo")
+    matches!(path, "/.access/style.css" | "/.access/logo") || path.starts_with("/.access/logo/")
 }

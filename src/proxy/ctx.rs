@@ -41,6 +41,8 @@ pub struct RequestCtx {
     pub(super) decided_in: Option<Duration>,
     /// Bytes of its body so far.
     pub(super) body_bytes: u64,
+    /// Interim answers of the app so far.
+    pub(super) interim_heads: u32,
     /// Whether it was answered with an error before its body was in, and so its connection has to be read on.
     pub(super) failed_early: bool,
     /// Its tries at the app's servers.
@@ -82,6 +84,7 @@ impl RequestCtx {
             outcome: Outcome { decision: "refuse", reason: "malformed" },
             decided_in: None,
             body_bytes: 0,
+            interim_heads: 0,
             failed_early: false,
             attempts: None,
             come_again: None,

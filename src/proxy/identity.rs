@@ -182,9 +182,10 @@ fn strip_cookies(head: &mut RequestHeader, jar: Option<&str>) -> pingora::Result
     Ok(())
 }
 
-/// Takes the address of a page away that holds a token, a code or a ticket: a browser names it as the page that it came from.
+/// Takes the address of a page away that holds a token, a code, a ticket or an address: a browser names it as the page that it came from.
 fn strip_referer(head: &mut RequestHeader) {
-    const HOLD_SECRETS: [&[u8]; 2] = [b"/.access/link/", b"/.access/oidc/"];
+    const HOLD_SECRETS: [&[u8]; 4] =
+        [b"/.access/link/", b"/.access/oidc/", b"/.access/invitation/", b"/.access/login?"];
     let holds_secret = |value: &HeaderValue| {
         let text = value.as_bytes().to_ascii_lowercase();
         HOLD_SECRETS.iter().any(|secret| text.windows(secret.len()).any(|part| part == *secret))
@@ -265,6 +266,8 @@ mod tests {
             ("https://orders.test/.access/link/abc", false),
             ("https://orders.test/.access/oidc/callback?code=abc&state=def", false),
             ("https://orders.test/.ACCESS/OIDC/ticket?ticket=abc", false),
+            ("https://orders.test/.access/invitation/abc", false),
+            ("https://orders.test/.access/login?stay=1&email=ann%40example.com", false),
             ("https://orders.test/.access/account", true),
             ("https://orders.test/orders?page=2", true),
         ] {

@@ -10,6 +10,7 @@ mod access_log;
 mod acme;
 mod admit;
 mod connection;
+mod count;
 mod ctx;
 mod deadlines;
 mod decision;
@@ -73,6 +74,10 @@ use upstream::{Attempts, Sent};
 const MOST_FORM_BYTES: usize = 128 * 1024;
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
+
+/// How many interim answers (1xx) an app may send before its answer. Each begins its time anew, so without a limit a request might never end;
+/// one that says every half minute that it works on it has eight hours.
+const MOST_INTERIM_HEADS: u32 = 1000;
 
 /// The gateway, as Pingora calls it. What a reload changes stands behind pointers, so a copy of it sees the same.
 #[derive(Clone)]
@@ -171,6 +176,13 @@ impl ProxyHttp for Gateway {
         if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             let what = "it turns to another protocol, which nobody has asked for";
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
+        if response.status.is_informational() {
+            ctx.interim_heads += 1;
+            if ctx.interim_heads > MOST_INTERIM_HEADS {
+                let what = "it sends one interim answer after the other";
+                return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+            }
         }
         if !is_framed_plainly(response) {
             let what = "its body is in a transfer coding other than `chunked`, or in several";
@@ -279,6 +291,7 @@ impl ProxyHttp for Gateway {
         }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let sent = session.body_bytes_sent();
+        count::count(ctx, &session.req_header().method, session.response_written());
         access_log::write(ctx, session.req_header().method.as_str(), status, sent, &self.metrics);
         if ctx.failed_early {
             // Pingora drops the connection after this hook, without closing it in the way that lets the answer arrive.

@@ -24,7 +24,8 @@ use crate::mail::outbox;
 use crate::state::audit::{Event, Scene};
 use crate::state::clock::Clock;
 use crate::state::mail_counters::MailCounters;
-use crate::state::ports::Mailer;
+use crate::state::notifications::Notifications;
+use crate::state::ports::{MailGate, Mailer};
 use crate::state::rate_limits::RateLimits;
 use crate::store::SqliteStore;
 
@@ -116,6 +117,7 @@ enum Ending {
 struct Alone {
     store: Arc<SqliteStore>,
     login: Arc<LoginRoom>,
+    notifications: Arc<Notifications>,
     mailer: Arc<CurrentMailer>,
     mail: Arc<MailCounters>,
     limits: Arc<RateLimits>,
@@ -125,11 +127,13 @@ struct Alone {
 
 impl Alone {
     fn start(self, rooms: &TaskTracker, halt: &CancellationToken) {
-        let Self { store, login, mailer, mail, limits, orders, clock } = self;
+        let Self { store, login, notifications, mailer, mail, limits, orders, clock } = self;
         let (mailed, current) = (Arc::clone(&login.mailed), Arc::clone(&login.current));
         rooms.spawn(login::answer::run(login, Arc::clone(&mailed), clock, halt.clone()));
         let mailer = mailer as Arc<dyn Mailer>;
-        rooms.spawn(outbox::run(Arc::clone(&store) as _, mailer, mailed, clock, mail, halt.clone()));
+        let gate = Arc::clone(&notifications) as Arc<dyn MailGate>;
+        rooms.spawn(outbox::run(Arc::clone(&store) as _, mailer, gate, mailed, clock, mail, halt.clone()));
+        rooms.spawn(notifications.run(halt.clone()));
         rooms.spawn(sweep(store, limits, current, clock, halt.clone()));
         // Whoever asks for the proof comes by the listeners of the process that serves.
         rooms.spawn(orders.run(halt.clone()));
@@ -256,6 +260,10 @@ impl Gateway {
             async move { providers.run(halt).await }
         });
         rooms.spawn(Arc::clone(&self.reloader.upstreams).run(halt.clone()));
+        rooms.spawn({
+            let (usage, halt) = (Arc::clone(&self.usage), halt.clone());
+            async move { usage.run(halt).await }
+        });
     }
 
     /// Starts the rooms that must run alone, as soon as they are: from then on this process is what it will be.
@@ -268,10 +276,11 @@ impl Gateway {
     ) -> impl Future<Output = ()> + use<> {
         let (store, listeners, sessions) =
             (Arc::clone(&self.store), Arc::clone(&self.listeners), Arc::clone(&self.sessions));
-        let login = Arc::clone(&self.login);
+        let (login, notifications) = (Arc::clone(&self.login), Arc::clone(&self.notifications));
         let alone = Alone {
             store: Arc::clone(&store),
             login: Arc::clone(&login),
+            notifications: Arc::clone(&self.notifications),
             mailer: Arc::clone(&self.mailer),
             mail: Arc::clone(&self.mail),
             limits: Arc::clone(&self.limits),
@@ -294,6 +303,7 @@ impl Gateway {
             while tokio::time::timeout(LOOK, predecessor.gone()).await.is_err() {
                 login.asked.notify_one();
                 login.mailed.notify_one();
+                notifications.look();
             }
             login.asked.notify_one();
             login.mailed.notify_one();
@@ -310,9 +320,7 @@ impl Gateway {
         loop {
             let program = tokio::select! {
                 () = stop.cancelled() => return Ending::Stopped,
-                program = signals.upgrade() => program,
-                // A reload that is being prepared has changed nothing yet.
-                never = self.reloader.run() => match never {},
+                program = self.reloader.run_until(signals.upgrade()) => program,
             };
             tracing::info!(program = %program.path().display(), "upgrading: starting a successor");
             systemd::status("upgrading: a successor starts");

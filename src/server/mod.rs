@@ -61,7 +61,9 @@ use crate::state::counters::ListenerCounters;
 use crate::state::issuance::CertificateStore;
 use crate::state::known_browsers::KnownBrowsers;
 use crate::state::mail_counters::MailCounters;
+use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
+use crate::state::notifications::{self, Notifications};
 use crate::state::people::{self, People};
 use crate::state::people_search::Everywhere;
 use crate::state::ports::{Mailer, Store};
@@ -69,6 +71,7 @@ use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
+use crate::state::usage::Usage;
 use crate::store::{self, SqliteStore};
 
 /// Parts that stand in for those the config names.
@@ -115,6 +118,8 @@ pub struct Gateway {
     people: Arc<People>,
     journal: Arc<Journal>,
     login: Arc<LoginRoom>,
+    notifications: Arc<Notifications>,
+    usage: Arc<Usage>,
     limits: Arc<RateLimits>,
     mailer: Arc<CurrentMailer>,
     mail: Arc<MailCounters>,
@@ -192,13 +197,18 @@ impl Gateway {
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
         let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
-        let sessions = Arc::new(Sessions::new(
-            Arc::clone(&current),
-            Arc::clone(&store),
-            Arc::clone(&people) as _,
-            Arc::clone(&providers) as _,
-            Arc::clone(&journal),
-        ));
+        let usage_key = store.secret("usage-key", || Token::generate().bytes().to_vec()).await?;
+        let usage = Arc::new(Usage::new(Arc::clone(&current), Arc::clone(&sqlite) as _, clock, &usage_key));
+        let sessions = Arc::new(
+            Sessions::new(
+                Arc::clone(&current),
+                Arc::clone(&store),
+                Arc::clone(&people) as _,
+                Arc::clone(&providers) as _,
+                Arc::clone(&journal),
+            )
+            .counting(Arc::clone(&usage)),
+        );
         let seal = Arc::new(Seal::new(browser_key));
         let known = KnownBrowsers::new(Arc::clone(&seal));
         let limits = Arc::new(RateLimits::new(&config.login, known, Arc::clone(&metrics), Arc::clone(&journal)));
@@ -217,6 +227,23 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             journal: Arc::clone(&journal),
         });
+        let membership = Arc::new(Membership::new(
+            Arc::clone(&directory) as _,
+            Arc::clone(&directory) as _,
+            Arc::clone(&sqlite) as _,
+        ));
+        let notifications = Arc::new(Notifications::new(notifications::Parts {
+            current: Arc::clone(&current),
+            store: Arc::clone(&sqlite) as _,
+            directory: Arc::clone(&people) as _,
+            audience: Arc::clone(&membership) as _,
+            languages: Arc::clone(&store),
+            seal: Arc::clone(&seal),
+            https_port: Arc::clone(&https_port),
+            mailed: Arc::clone(&login.mailed),
+            metrics: Arc::clone(&metrics),
+            clock,
+        }));
         let portal = Arc::new(PortalRoom {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
@@ -224,8 +251,12 @@ impl Gateway {
             // What people decided first: it says what somebody has.
             people: Arc::new(Everywhere(vec![Arc::clone(&people) as _, Arc::clone(&directory) as _])),
             signer: Arc::clone(&signer),
+            usage: Arc::clone(&usage),
+            membership,
+            notifications: Arc::clone(&notifications),
             seal,
             journal: Arc::clone(&journal),
+            team: Arc::clone(&people),
         });
         let pages = login::router(Arc::clone(&login)).merge(portal::router(Arc::clone(&portal)));
         let hub = login::hub::router(Arc::clone(&login)).merge(portal::hub_router(portal));
@@ -241,8 +272,13 @@ impl Gateway {
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let config_in_force = Arc::new(ArcSwap::from_pointee(config.clone()));
         let (console, staff) = {
-            let services =
-                ConsoleServices::new(Arc::clone(&directory), Arc::clone(&config_in_force), loaded.path.clone(), clock);
+            let services = ConsoleServices::new(
+                Arc::clone(&directory),
+                Arc::clone(&people),
+                Arc::clone(&config_in_force),
+                loaded.path.clone(),
+                clock,
+            );
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),
@@ -257,6 +293,7 @@ impl Gateway {
                 nominations: tables.nominations,
                 waiting: tables.waiting,
                 domains: Arc::clone(&orders.onboarding) as _,
+                notifications: Arc::clone(&notifications),
                 stopping: Arc::clone(&stopping),
                 clock,
                 journal: Arc::clone(&journal),
@@ -265,6 +302,7 @@ impl Gateway {
                 personal: Arc::clone(&sqlite) as _,
                 listing: Arc::clone(&sqlite) as _,
                 sessions: Arc::clone(&sessions),
+                people: Arc::clone(&people),
                 services: Arc::new(services),
                 api: Operations::default(),
             });
@@ -342,6 +380,8 @@ impl Gateway {
             people,
             journal,
             login,
+            notifications,
+            usage,
             limits,
             mailer,
             mail,

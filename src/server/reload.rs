@@ -7,7 +7,6 @@
 //! What is equal to what runs stays the same object: its caches, pools, counts and connections go on. So a change of one app costs
 //! the others nothing, and what changed is looked up anew at its next request.
 
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -98,8 +97,9 @@ struct Prepared {
 }
 
 impl Reloader {
-    /// Reloads at SIGHUP, when the admin listener is asked, and when files change.
-    pub(super) async fn run(&mut self) -> Infallible {
+    /// Reloads at SIGHUP, when the admin listener is asked, and when files change, until something else is asked for. That waits for
+    /// a reload under way, for whoever drops one halfway may go on with this afterwards, and would not know of the change any more.
+    pub(super) async fn run_until<T>(&mut self, other: impl Future<Output = T>) -> T {
         // What a look costs decides how soon the next one comes, so that a folder of very many certificates keeps no core busy.
         const COST_OF_LOOKS: u32 = 20;
         const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -108,8 +108,10 @@ impl Reloader {
         let mut pause = LOOK_EVERY;
         let mut renew = tokio::time::interval(RENEW_EVERY);
         renew.tick().await;
+        tokio::pin!(other);
         loop {
             let (cause, asker) = tokio::select! {
+                other = &mut other => return other,
                 _ = renew.tick() => {
                     self.renew().await;
                     continue;

@@ -257,4 +257,18 @@ mod tests {
             proptest::prop_assert!(cookie(&headers, CookieName::Session).is_none(), "nobody guesses a token");
         }
     }
+
+    #[test]
+    fn a_chosen_language_comes_back_and_its_cookie_is_one_of_ours() {
+        for language in Language::ALL {
+            let set = setting_language(language);
+            let text = set.to_str().expect("ASCII");
+            let (pair, attributes) = text.split_once("; ").expect("it has attributes");
+            assert_eq!(attributes, "Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax");
+            assert!(pair.starts_with(LANGUAGE_COOKIE) && is_ours(LANGUAGE_COOKIE));
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, HeaderValue::from_str(pair).expect("a header"));
+            assert_eq!(chosen_language(&headers), Some(language));
+        }
+    }
 }

@@ -59,6 +59,12 @@ pub struct SessionLimits {
 }
 
 impl SessionRecord {
+    /// Whose grants it goes by: in a preview, not its own person's.
+    #[must_use]
+    pub fn subject(&self) -> &Email {
+        self.preview.as_ref().map_or(&self.email, |preview| &preview.email)
+    }
+
     /// When the person last proved who they are.
     #[must_use]
     pub fn auth_time(&self) -> Timestamp {

@@ -32,3 +32,33 @@ impl AskedLanguages {
         own.or(self.chosen).or(said).or(self.accepted).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_browsers_choice_comes_before_its_settings_and_what_cannot_be_read_counts_as_nothing() {
+        for (cookie, field, expected) in [
+            ("", "", Language::English),
+            ("", "de", Language::German),
+            ("__Host-access-language=bg", "de", Language::Bulgarian),
+            ("a=b; __Host-access-language=es; c=d", "de", Language::Spanish),
+            ("__Host-access-language=BG", "de", Language::German),
+            ("__Host-access-language=bg-BG", "de", Language::German),
+            ("__Host-access-language=", "de", Language::German),
+            // Which of the two somebody planted cannot be told.
+            ("__Host-access-language=bg; __Host-access-language=es", "de", Language::German),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, HeaderValue::from_static(cookie));
+            headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static(field));
+            assert_eq!(AskedLanguages::of(&headers).spoken(None), expected, "{cookie} {field}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_bytes(b"de\xff").expect("a header may hold it"));
+        assert_eq!(AskedLanguages::of(&headers), AskedLanguages::default());
+    }
+}

@@ -18,6 +18,8 @@ pub struct SessionFilter<'a> {
     pub app: Option<&'a AppName>,
     /// Of this person.
     pub email: Option<&'a Email>,
+    /// Only those in which staff look through a customer's eyes just now.
+    pub previews: bool,
     /// After the one that began then, in microseconds, and has this id.
     pub after: Option<(i64, SessionId)>,
     /// Those that are over by these limits are left out.

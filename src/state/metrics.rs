@@ -21,6 +21,9 @@ const UNFILTERABLE: [&str; 10] = [
     "unpacks-too-far",
 ];
 
+/// What can become of a person whom a notification is for.
+const NOTIFIED: [&str; 6] = ["failed", "gone", "over-limit", "queued", "switched-off", "unsent"];
+
 /// How a request to an OpenID provider can end: with an answer, with a refusal, or without either.
 const PROVIDER_OUTCOMES: [&str; 3] = ["ok", "refused", "unavailable"];
 /// The limits that requests meet in the corridor; the listener and the log-in count their own.
@@ -41,6 +44,8 @@ pub struct Metrics {
     pub limits_reached: IntCounterVec,
     /// Lines of the audit log, by event.
     pub audit_events: IntCounterVec,
+    /// People whom notifications were for, by app and what became of that.
+    pub notified: IntCounterVec,
     /// Log-ins by app and outcome.
     pub logins: IntCounterVec,
     /// Errors with upstreams, by app and kind.
@@ -127,6 +132,11 @@ impl Metrics {
                 &["limit", "kind"],
             ),
             audit_events: counter("vestibule_audit_events_total", "Lines of the audit log, by event", &["event"]),
+            notified: counter(
+                "vestibule_notified_total",
+                "People whom notifications were for, by what became of that; unsent is a mail withdrawn at the last moment",
+                &["app", "outcome"],
+            ),
             logins: counter("vestibule_logins_total", "Log-ins by app and outcome", &["app", "outcome"]),
             upstream_errors: counter("vestibule_upstream_errors_total", "Errors with upstreams", &["app", "kind"]),
             upstream_requests: counter(
@@ -219,6 +229,9 @@ impl Metrics {
             }
             for cause in UPSTREAM_REFUSALS {
                 self.upstream_refused.with_label_values(&[app, cause]);
+            }
+            for outcome in NOTIFIED {
+                self.notified.with_label_values(&[app, outcome]);
             }
             for cause in UNFILTERABLE {
                 self.unfilterable.with_label_values(&[app, cause]);

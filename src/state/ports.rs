@@ -142,8 +142,8 @@ pub trait MailQueue: Send + Sync {
     async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError>;
     /// When the next queued mail is due.
     async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError>;
-    /// A mail went out, or never will: forgets it.
-    async fn forget_mail(&self, id: i64) -> Result<(), StoreError>;
+    /// A mail went out, or never will: forgets it, and notes with the notification that it belongs to what became of it.
+    async fn forget_mail(&self, id: i64, end: MailEnd) -> Result<(), StoreError>;
     /// A mail could not go out yet.
     async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError>;
     /// How many mails are queued.
@@ -292,6 +292,29 @@ pub struct OutgoingMail {
     pub text: String,
     /// Its HTML part.
     pub html: String,
+    /// Where one request switches off all mails of its kind (RFC 8058); only mails that go to many have that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsubscribe: Option<String>,
+}
+
+/// What became of a mail that is in the outbox no longer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MailEnd {
+    /// The next server took it over.
+    Sent,
+    /// The next server will not take it, or not in time.
+    Failed,
+    /// Its person is not to have it any more.
+    Unwanted(Unwanted),
+}
+
+/// Why a person is not to have a mail.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unwanted {
+    /// The person may not enter any more, or what it is about is gone.
+    Gone,
+    /// The person switched its topic off.
+    SwitchedOff,
 }
 
 /// A mail holds a link and a code, so it does not print.
@@ -314,6 +337,26 @@ pub struct QueuedMail {
     pub expires: Timestamp,
     /// The mail.
     pub mail: OutgoingMail,
+    /// Which person of which notification it is for, where it is one's.
+    pub notified: Option<i64>,
+}
+
+/// Tells at the last moment whether a notification's mail may still go out.
+#[async_trait]
+pub trait MailGate: Send + Sync {
+    /// Whether the person behind it is still to have it.
+    async fn ask(&self, notified: i64) -> GateAnswer;
+}
+
+/// What a [`MailGate`] says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum GateAnswer {
+    /// It may go.
+    Pass,
+    /// It may not, nor will it.
+    Drop(Unwanted),
+    /// Nobody can tell now.
+    Later(String),
 }
 
 /// Hands a mail to the outside.

@@ -5,7 +5,9 @@
 
 mod log_out;
 mod looks;
+mod counting;
 mod preview;
+mod uses;
 mod spoken;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use super::ports::{Directory, Farewell, Opening, Providers, Replaces, Store, Sto
 use super::recheck::{Checked, Recheck};
 use super::sharing::Sharing;
 use super::snapshot::{Current, Site, Snapshot};
+use super::usage::{Tally, Usage};
 use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
@@ -55,6 +58,8 @@ pub struct Live {
     pub chosen_language: ArcSwapOption<Language>,
     /// The language that the table says they speak.
     pub granted_language: Option<Language>,
+    /// Where its requests count; nowhere for staff.
+    pub tally: Option<Arc<Tally>>,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
     /// What it was compiled from; with another config it is compiled anew.
@@ -106,6 +111,7 @@ pub struct Sessions {
     ended: moka::sync::Cache<SessionId, ()>,
     open: OpenRequests,
     sharing: Sharing,
+    usage: Option<Arc<Usage>>,
 }
 
 impl Sessions {
@@ -122,7 +128,7 @@ impl Sessions {
         let cache = Cache::new(MOST_CACHED);
         let recheck = Recheck::new(providers);
         let (open, sharing) = (OpenRequests::default(), Sharing::default());
-        Self { current, store, directory, recheck, journal, cache, ended, open, sharing }
+        Self { current, store, directory, recheck, journal, cache, ended, open, sharing, usage: None }
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -140,7 +146,7 @@ impl Sessions {
             return Ok(None);
         }
         let is_old =
-            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now);
+            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, live.record.subject()), now);
         if live.as_ref().is_some_and(is_old) {
             live = self.refresh(id, site, now).await?;
         } else if live.is_none() {
@@ -284,21 +290,26 @@ impl Sessions {
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
-        let epoch = self.directory.epoch(&app.name, &record.email);
+        let epoch = self.directory.epoch(&app.name, record.subject());
         let compiled = match &record.preview {
             Some(preview) => self.compile_preview(&record, preview, site, now).await?,
             None => self.compile_own(&record, site, now).await?,
         };
         let Compiled { standing, choices, granted_language, recent, fresh_until } = compiled;
-        let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
         let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
         let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
+        // What staff see in a preview is not what the customer does.
+        let tally = match (&self.usage, &standing, &record.preview) {
+            (Some(usage), Standing::Access(access), None) => usage.tally(access.grant(), now),
+            _ => None,
+        };
         Ok(Some(Live {
+            chosen_language: ArcSwapOption::new(self.store.language_of(&record.email).await?.map(Arc::new)),
             record,
             standing,
             choices,
             recent,
-            chosen_language: ArcSwapOption::new(chosen_language),
+            tally,
             granted_language,
             assertion: ArcSwapOption::empty(),
             app: Arc::clone(app),
@@ -416,9 +427,16 @@ impl Sessions {
     pub async fn switch(&self, live: &Live, customer: CustomerId, now: Timestamp) -> Result<Option<Token>, StoreError> {
         let token = Token::generate();
         let session =
-            SessionRecord { id: token.hash(), customer: Some(customer), last_used: now, ..live.record.clone() };
+            SessionRecord { id: token.hash(), customer: Some(customer.clone()), last_used: now, ..live.record.clone() };
         let opening = Opening { session, replaces: Replaces::Only(live.record.id), tokens: None };
         let is_open = self.store.open_session(&opening).await?;
+        if let Some(usage) = &self.usage
+            && is_open
+            && matches!(live.standing, Standing::Undecided)
+        {
+            // Until now nobody knew whose log-in it was.
+            usage.logged_in(&live.record.app, &customer);
+        }
         self.forget(live.record.id).await;
         Ok(is_open.then_some(token))
     }
@@ -545,7 +563,7 @@ impl Sessions {
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         let is_fresh = current
             .site(&live.record.host)
-            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, &live.record.email), now));
+            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, live.record.subject()), now));
         if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
             return false;
         }
@@ -573,28 +591,6 @@ impl Sessions {
             // Nobody can be asked, and what is known of the person is too old: nobody goes on.
             Err(Trouble::Directory(_) | Trouble::Provider(_)) => self.open.end(id),
             Err(Trouble::Store(error)) => tracing::warn!(%error, "open requests could not be checked"),
-        }
-    }
-
-    async fn store_uses(&self) {
-        let mut used = Vec::new();
-        for (id, live) in &self.cache {
-            let last = live.last_used.load(Ordering::Relaxed);
-            if last > live.last_stored.load(Ordering::Relaxed) {
-                used.push((*id, live, last));
-            }
-        }
-        let rows: Vec<_> = used.iter().map(|(id, live, _)| (*id, live.last_used())).collect();
-        if rows.is_empty() {
-            return;
-        }
-        match self.store.touch_sessions(&rows).await {
-            Ok(()) => {
-                for (_, live, last) in used {
-                    live.last_stored.store(last, Ordering::Relaxed);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "when sessions were last used could not be stored"),
         }
     }
 }

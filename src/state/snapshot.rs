@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub session: SessionLimits,
     /// How long the audit log is kept.
     pub audit: Audit,
+    /// Notifications to one person, a day; none where there is no mail.
+    pub notifications_per_person: u32,
 }
 
 /// A domain and the app it reaches.
@@ -67,6 +69,7 @@ impl Snapshot {
             login: Arc::new(config.login.clone()),
             session: config.session,
             audit: config.audit,
+            notifications_per_person: config.mail.as_ref().map_or(0, |mail| mail.notifications_per_person),
         }
     }
 

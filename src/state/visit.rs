@@ -30,6 +30,19 @@ pub struct Visit {
     pub language: Language,
 }
 
+/// Whether one of our own pages is a place to be, and not a step on the way to one.
+fn is_a_place(path: &str) -> bool {
+    const PLACES: [&str; 6] = [
+        "/.access/account",
+        "/.access/choose",
+        "/.access/preview",
+        "/.access/team",
+        "/.access/team/leave",
+        "/.access/independent",
+    ];
+    PLACES.contains(&path)
+}
+
 /// What is known of a request to the hub, which people come through on their way to and from providers. It is no app's, and
 /// has neither pages to stay on nor sessions.
 #[derive(Clone, Debug)]
@@ -111,7 +124,7 @@ impl Visit {
         }
         // Of our own pages only these are places to be; the others would log out again, or lead in a circle.
         let is_ours = path.as_str() == "/.access" || path.as_str().starts_with("/.access/");
-        if is_ours && !matches!(path.as_str(), "/.access/account" | "/.access/choose" | "/.access/preview") {
+        if is_ours && !is_a_place(path.as_str()) {
             return home();
         }
         match query {

@@ -11,6 +11,7 @@ mod domains;
 mod farewells;
 mod languages;
 mod links;
+mod notifications;
 mod once;
 mod open;
 mod outbox;
@@ -23,12 +24,15 @@ mod secrets;
 mod sessions;
 mod sqlite;
 mod tokens;
+mod usage;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]
 mod suite_of_domains;
 #[cfg(test)]
 mod suite_of_ends;
+#[cfg(test)]
+mod suite_of_notifications;
 #[cfg(test)]
 mod suite_of_records;
 #[cfg(test)]

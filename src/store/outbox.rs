@@ -5,14 +5,19 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query, query_scalar};
 use zeroize::Zeroize;
 
-use super::SqliteStore;
 use super::seal::SealKey;
 use super::sqlite::{malformed, micros, moment};
-use crate::state::ports::{OutgoingMail, QueuedMail};
+use super::{SqliteStore, notifications};
+use crate::state::ports::{MailEnd, OutgoingMail, QueuedMail};
 use crate::types::Email;
 
 /// What a sealed mail is called.
 const SEALED_AS: &str = "outbox/mail";
+
+/// Where a mail that somebody waits for stands in the queue.
+const FIRST: i64 = 0;
+/// Where a notification stands: behind all log-in mail, however many people it goes to.
+const LATER: i64 = 1;
 
 /// Queues a mail, within a transaction.
 pub(super) async fn insert(
@@ -22,13 +27,27 @@ pub(super) async fn insert(
     now: Timestamp,
     expires: Timestamp,
 ) -> sqlx::Result<()> {
+    insert_for(connection, seal, mail, None, now, expires).await
+}
+
+/// Queues a mail that is for one person of a notification, within a transaction.
+pub(super) async fn insert_for(
+    connection: &mut SqliteConnection,
+    seal: &SealKey,
+    mail: &OutgoingMail,
+    notified: Option<i64>,
+    now: Timestamp,
+    expires: Timestamp,
+) -> sqlx::Result<()> {
     let mut plain = serde_json::to_vec(mail).map_err(|_| malformed("outbox.mail"))?;
     let sealed = seal.seal(SEALED_AS, &plain).map_err(|error| sqlx::Error::Encode(error.into()));
     plain.zeroize();
-    query("INSERT INTO outbox (mail, queued, due, expires) VALUES (?1, ?2, ?2, ?3)")
+    query("INSERT INTO outbox (mail, queued, due, expires, rank, notified) VALUES (?1, ?2, ?2, ?3, ?4, ?5)")
         .bind(sealed?)
         .bind(micros(now))
         .bind(micros(expires))
+        .bind(if notified.is_some() { LATER } else { FIRST })
+        .bind(notified)
         .execute(connection)
         .await?;
     Ok(())
@@ -46,7 +65,7 @@ pub(super) async fn queue(
 }
 
 pub(super) async fn due(store: &SqliteStore, now: Timestamp, most: u32) -> sqlx::Result<Vec<QueuedMail>> {
-    let rows = query("SELECT * FROM outbox WHERE due <= ? ORDER BY id LIMIT ?")
+    let rows = query("SELECT * FROM outbox WHERE due <= ? ORDER BY rank, id LIMIT ?")
         .bind(micros(now))
         .bind(most)
         .fetch_all(&store.readers)
@@ -59,7 +78,7 @@ pub(super) async fn due(store: &SqliteStore, now: Timestamp, most: u32) -> sqlx:
                 // It would stand before all others for ever, and nobody can read it.
                 let id: i64 = row.try_get("id")?;
                 tracing::error!(mail = id, %error, "a queued mail cannot be read; removed");
-                forget(store, id).await?;
+                forget(store, id, MailEnd::Failed).await?;
             }
         }
     }
@@ -71,9 +90,16 @@ pub(super) async fn next(store: &SqliteStore) -> sqlx::Result<Option<Timestamp>>
     due.map(moment).transpose()
 }
 
-pub(super) async fn forget(store: &SqliteStore, id: i64) -> sqlx::Result<()> {
-    query("DELETE FROM outbox WHERE id = ?").bind(id).execute(&store.writer).await?;
-    Ok(())
+pub(super) async fn forget(store: &SqliteStore, id: i64, end: MailEnd) -> sqlx::Result<()> {
+    let mut transaction = store.begin().await?;
+    let notified: Option<Option<i64>> = query_scalar("DELETE FROM outbox WHERE id = ? RETURNING notified")
+        .bind(id)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    if let Some(notified) = notified.flatten() {
+        notifications::end(&mut transaction, notified, end.into()).await?;
+    }
+    transaction.commit().await
 }
 
 pub(super) async fn defer(store: &SqliteStore, id: i64, until: Timestamp) -> sqlx::Result<()> {
@@ -100,6 +126,7 @@ fn read(seal: &SealKey, row: &SqliteRow) -> sqlx::Result<QueuedMail> {
         queued: moment(row.try_get("queued")?)?,
         expires: moment(row.try_get("expires")?)?,
         mail: mail?,
+        notified: row.try_get("notified")?,
     })
 }
 

@@ -93,6 +93,27 @@ const HOLDINGS: &[Holding] = &[
         erase: "DELETE FROM passkey WHERE email = ?1 RETURNING 1",
     },
     Holding {
+        table: "notified",
+        name: "notifications",
+        export: concat!(
+            "SELECT json_object('app', notification.app, 'topic', notification.topic, 'taken_in', ",
+            at!("notification.created"),
+            ", 'state', notified.state) FROM notified JOIN notification ON notification.id = notified.notification ",
+            "WHERE email = ?1 ORDER BY notified.id"
+        ),
+        erase: "DELETE FROM notified WHERE email = ?1 RETURNING 1",
+    },
+    Holding {
+        table: "topic_off",
+        name: "topics_switched_off",
+        export: concat!(
+            "SELECT json_object('app', app, 'topic', topic, 'since', ",
+            at!("since"),
+            ") FROM topic_off WHERE email = ?1 ORDER BY app, topic"
+        ),
+        erase: "DELETE FROM topic_off WHERE email = ?1 RETURNING 1",
+    },
+    Holding {
         table: "language",
         name: "language",
         export: "SELECT json_object('code', code) FROM language WHERE email = ?1",

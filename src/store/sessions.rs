@@ -144,7 +144,7 @@ pub(super) async fn page(
     filter: SessionFilter<'_>,
     most: u32,
 ) -> sqlx::Result<Vec<SessionRecord>> {
-    let SessionFilter { app, email, after, limits, now } = filter;
+    let SessionFilter { app, email, previews, after, limits, now } = filter;
     let mut select = QueryBuilder::<Sqlite>::new("SELECT * FROM session WHERE last_used > ");
     select.push_bind(micros(now.checked_sub(limits.idle).unwrap_or(Timestamp::MIN)));
     select.push(" AND created > ").push_bind(micros(now.checked_sub(limits.absolute).unwrap_or(Timestamp::MIN)));
@@ -153,6 +153,9 @@ pub(super) async fn page(
     }
     if let Some(email) = email {
         select.push(" AND email = ").push_bind(email.as_str());
+    }
+    if previews {
+        select.push(" AND preview_until > ").push_bind(micros(now));
     }
     if let Some((created, id)) = &after {
         select.push(" AND (created, id) < (").push_bind(*created).push(", ").push_bind(&id.as_bytes()[..]).push(")");

@@ -25,8 +25,8 @@ use crate::state::audit::{AuditStore, Entry, Kept, Question, Verified};
 use crate::state::listing::{Listing, SessionFilter};
 use crate::state::personal::{Erased, PersonalStore};
 use crate::state::ports::{
-    Answer, Farewell, Identity, LinkTokens, MailQueue, Opening, OutgoingMail, Previewed, QueuedMail, Remembered, Store,
-    StoreError, Ticket,
+    Answer, Farewell, Identity, LinkTokens, MailEnd, MailQueue, Opening, OutgoingMail, Previewed, QueuedMail,
+    Remembered, Store, StoreError, Ticket,
 };
 use crate::state::tokens::{TokenRecord, TokenStore};
 use crate::types::{AppName, Email, HostName, Language, ProviderName, Secret};
@@ -104,8 +104,8 @@ impl MailQueue for SqliteStore {
         outbox::next(self).await.map_err(failed("read when mail is due"))
     }
 
-    async fn forget_mail(&self, id: i64) -> Result<(), StoreError> {
-        outbox::forget(self, id).await.map_err(failed("remove a mail"))
+    async fn forget_mail(&self, id: i64, end: MailEnd) -> Result<(), StoreError> {
+        outbox::forget(self, id, end).await.map_err(failed("remove a mail"))
     }
 
     async fn defer_mail(&self, id: i64, until: Timestamp) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use crate::session::{
     Asker, Attempt, AttemptState, MOST_PASSKEYS, MOST_WRONG_CODES, PasskeyRecord, Preview, Proof, SessionLimits,
     SessionRecord, Token, TokenHash,
 };
-use crate::state::ports::{Answer, Identity, Opening, OutgoingMail, Remembered, Replaces, Store, Ticket};
+use crate::state::ports::{Answer, Identity, MailEnd, Opening, OutgoingMail, Remembered, Replaces, Store, Ticket};
 use crate::types::{AppName, CustomerId, Email, HostName, Language, Secret, Way};
 
 /// A store, as the suite asks for it.
@@ -145,6 +145,7 @@ pub(super) fn answer(link: u8) -> Answer {
             subject: "Log in".to_owned(),
             text: format!("https://orders.example.com/.access/link/plain-token-{link}"),
             html: "<p>Log in</p>".to_owned(),
+            unsubscribe: None,
         },
         expires: after(900),
     }
@@ -426,8 +427,8 @@ pub(super) async fn mail_is_due_until_it_is_forgotten(store: AnyStore) {
     assert_eq!(store.mail_due(after(0), 9).await.expect("read").len(), 0, "not before its time");
     let due = store.mail_due(after(1), 2).await.expect("read");
     assert_eq!(due.iter().map(|queued| queued.mail.clone()).collect::<Vec<_>>(), [answer(101).mail, answer(102).mail]);
-    store.forget_mail(due[0].id).await.expect("forgotten");
-    store.forget_mail(due[0].id).await.expect("twice is as good as once");
+    store.forget_mail(due[0].id, MailEnd::Sent).await.expect("forgotten");
+    store.forget_mail(due[0].id, MailEnd::Sent).await.expect("twice is as good as once");
     assert_eq!(store.queued_mails().await.expect("read"), 2);
     let due = store.mail_due(after(1), 9).await.expect("read");
     assert_eq!(due.iter().map(|queued| queued.mail.clone()).collect::<Vec<_>>(), [answer(102).mail, answer(103).mail]);

@@ -18,7 +18,7 @@ pub use email::{Email, InvalidEmail};
 pub use host::{HostName, InvalidHostName};
 pub use language::Language;
 pub use names::{
-    AppName, ColumnName, CustomerId, DisplayName, InvalidName, ProviderName, RoleName, SourceName, TableName,
+    AppName, ColumnName, CustomerId, DisplayName, InvalidName, ProviderName, RoleName, SourceName, TableName, TopicName,
 };
 pub use path::{Ambiguity, AmbiguousPath, PathAllowances, RequestPath};
 pub use secret::Secret;

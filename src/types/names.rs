@@ -75,6 +75,10 @@ name!(
     "letters, digits, `-` and `_`, and not `email`, `passkey` or `oidc`"
 );
 name!(
+    /// The name of an `[app.NAME.topic.NAME]`.
+    TopicName, "topic name", 64, is_slug, "letters, digits, `-` and `_`"
+);
+name!(
     /// The name of a column of a source's table.
     ColumnName, "column name", 128, is_printable, "1 to 128 characters without control characters"
 );

@@ -73,7 +73,7 @@ async fn attack_30_without_a_good_token_nothing_is_told() {
         plain(house.admin_address(), &format!("{renamed}{good}\r\n")).await.expect(421);
     }
     for path in ["/api", "/api/v1", "/api/v2/apps", "/api/v1/nothing", "/api/v1/apps/", "/api/v1//apps"] {
-        let answer = house.admin(path).await.expect(404);
+        let answer = house.api("GET", path, "").await.expect(404);
         assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
     }
     let answer = house.api("PATCH", "/api/v1/tokens", "").await.expect(405);
@@ -206,6 +206,60 @@ async fn people_are_found_and_explained() {
     house.admin("/api/v1/people/ann%40example.com/explanation?app=orders&host=no.test").await.expect(422);
     let grants = printed(&house.command(&["grants", "--app", "orders", "globex"]));
     assert!(grants.contains("eve@example.com") && !grants.contains("ann@example.com"), "{grants}");
+}
+
+#[tokio::test]
+async fn people_are_invited_changed_and_removed() {
+    let house = house().await;
+    let make = async |body: Value| house.api("POST", "/api/v1/records", &body.to_string()).await;
+    let gil =
+        json!({ "app": "orders", "customer": "42", "email": "gil@example.com", "role": "user", "first_name": "Gil" });
+    let made = make(gil.clone()).await.expect(200).json();
+    assert_eq!((&made["state"], &made["first_name"]), (&"invited".into(), &"Gil".into()), "{made}");
+    assert_eq!(made["made_by"], "staff local");
+    make(gil).await.expect(409);
+    let named = json!({ "app": "orders", "customer": "42", "email": "ann@example.com", "role": "user" });
+    make(named).await.expect(422);
+    make(json!({ "app": "none", "customer": "42", "email": "a@example.com", "role": "user" })).await.expect(404);
+    make(json!({ "app": "orders", "customer": "42", "email": "a@example.com", "role": "odd" })).await.expect(422);
+    make(json!({ "app": "orders", "customer": "42", "email": "no address", "role": "user" })).await.expect(400);
+    house.mail.wait("gil@example.com").await;
+    let listed = printed(&house.command(&["invitations", "list", "--app", "orders"]));
+    assert!(listed.contains("gil@example.com"), "{listed}");
+
+    // Let in at once, found and changed.
+    let hal = json!({
+        "app": "orders", "customer": "42", "email": "hal@example.com", "role": "user", "without_invitation": true,
+    });
+    let made = make(hal).await.expect(200).json();
+    let path = format!("/api/v1/records/{}", made["id"].as_str().expect("a number"));
+    let hal = house.browser("orders.test");
+    hal.log_in("hal@example.com").await;
+    hal.fetch("/").await.expect(200);
+    let found = house.admin("/api/v1/people?app=orders&q=hal").await.expect(200).json();
+    assert_eq!(found["items"][0]["origin"], "record", "{found}");
+    let stale = house.api("PATCH", &path, "{\"version\":77,\"role\":\"admin\"}").await.expect(409);
+    assert_eq!(stale.json()["code"], "conflict");
+    let changed = house.api("PATCH", &path, "{\"days_back\":7,\"notes\":\"until May\"}").await.expect(200).json();
+    assert_eq!(
+        (&changed["days_back"], &changed["notes"], &changed["role"]),
+        (&7.into(), &"until May".into(), &"user".into())
+    );
+    let changed = house.api("PATCH", &path, "{\"days_back\":\"unlimited\",\"notes\":null}").await.expect(200).json();
+    assert_eq!((&changed["days_back"], &changed["notes"]), (&"unlimited".into(), &Value::Null));
+
+    // A token of another app neither sees nor changes it.
+    let of_shop = token(&house, &["of-shop", "--scope", "people", "--app", "shop"]);
+    house.api_as(&of_shop, "GET", &path, "").await.expect(404);
+    house.api_as(&of_shop, "DELETE", &path, "").await.expect(404);
+    let other = json!({ "app": "orders", "customer": "42", "email": "x@example.com", "role": "user" });
+    house.api_as(&of_shop, "POST", "/api/v1/records", &other.to_string()).await.expect(403);
+
+    house.api("DELETE", &path, "").await.expect(200);
+    hal.fetch("/").await.expect(403);
+    house.api("DELETE", &path, "").await.expect(404);
+    let entries = house.admin("/api/v1/audit?person=hal%40example.com&event=record_removed").await.expect(200).json();
+    assert_eq!(entries["items"][0]["actor"]["token"], "local", "{entries}");
 }
 
 #[tokio::test]

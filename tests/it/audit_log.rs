@@ -137,7 +137,7 @@ async fn all_that_is_held_of_a_person_is_given_out_and_erased() {
     assert!(output.status.success(), "{}", printed(&output));
     let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(all["data"]["sessions"].as_array().map(Vec::len), Some(1), "{all}");
-    assert_eq!(all["data"]["sessions"][0]["customer"], "42");
+    assert_eq!(all["data"]["sessions"][0]["domain"], "orders.test");
     assert!(all["data"]["audit"].as_array().is_some_and(|entries| entries.len() >= 2), "{all}");
     assert!(!all.to_string().contains("bob@example.com"), "{all}");
 

@@ -1,7 +1,7 @@
 //! Domains with faces of their own, one of which pins a customer.
 
 use crate::browser::SESSION;
-use crate::house::{House, OPEN};
+use crate::house::{House, OPEN, printed};
 
 const BRANDS: &str = r##"
 [app.orders.branding]
@@ -52,6 +52,40 @@ async fn each_domain_shows_its_own_title_logo_and_colour() {
     for word in ["vestibule", "Vestibule"] {
         assert!(!at_home.navigate("/.access/login").await.text().contains(word), "customers never hear of us");
     }
+}
+
+#[tokio::test]
+async fn pictures_are_kept_for_good_under_addresses_that_tell_their_bytes() {
+    let dark = BIG.replace("big", "dark");
+    let icon = BIG.replace("big", "icon");
+    let brands = BRANDS.replace(
+        "logo = \"branding/big.svg\"",
+        "logo = \"branding/big.svg\", logo_dark = \"branding/dark.svg\", icon = \"branding/icon.svg\"",
+    );
+    let plan = House::plan(&format!("{OPEN}{brands}")).file("branding/acme.svg", ACME).file("branding/big.svg", BIG);
+    let house = plan.file("branding/dark.svg", &dark).file("branding/icon.svg", &icon).start().await;
+    let browser = house.browser("orders.big.test");
+    let page = browser.navigate("/.access/nothing").await.expect(404).text();
+    let mut addresses = Vec::new();
+    for (before, content) in [("<img src=\"", BIG), ("<source srcset=\"", &dark), ("<link rel=\"icon\" href=\"", &icon)]
+    {
+        let (_, rest) = page.split_once(before).unwrap_or_else(|| panic!("no {before} in {page}"));
+        let address = rest.split('"').next().expect("an attribute ends");
+        let picture = browser.navigate(address).await.expect(200);
+        assert_eq!(picture.text(), content, "{address}");
+        assert_eq!(picture.header("cache-control"), "public, max-age=31536000, immutable");
+        assert!(picture.header("content-security-policy").ends_with("sandbox"));
+        addresses.push(address.to_owned());
+    }
+    addresses.dedup();
+    assert_eq!(addresses.len(), 3);
+    // A page from before a change asks for what is no more, and another domain's pictures are not here.
+    for address in ["/.access/logo/0123456789abcdef01234567", "/.access/logo"] {
+        let picture = browser.navigate(address).await.expect(200);
+        assert_eq!((picture.text().as_str(), picture.header("cache-control")), (BIG, "private, max-age=300"));
+    }
+    assert_eq!(house.browser("orders.test").navigate(&addresses[1]).await.expect(200).text(), ACME);
+    house.browser("reports.test").navigate(&addresses[0]).await.expect(404);
 }
 
 #[tokio::test]
@@ -116,4 +150,16 @@ async fn a_link_works_on_the_domain_that_sent_it() {
     assert!(matches!(answer.status, 403 | 410), "{}", answer.status);
     assert_eq!(elsewhere.cookie(SESSION), None);
     ann.press_button(&mail).await.expect(303);
+}
+
+#[tokio::test]
+async fn check_names_a_colour_whose_links_need_another_shade() {
+    let pale = BRANDS.replace("#0b5fff", "#ffd400");
+    let plan = House::plan(&format!("{OPEN}{pale}")).file("branding/acme.svg", ACME).file("branding/big.svg", BIG);
+    let told = printed(&plan.furnish().await.command(&["check"]));
+    assert!(
+        told.contains("note: app orders: #ffd400 is too pale to be read on white: there, links are rgb("),
+        "{told}"
+    );
+    assert_eq!(told.matches("too pale").count(), 1, "{told}");
 }

@@ -44,8 +44,9 @@ async fn a_stranger_is_spoken_to_as_their_browser_asks() {
     assert_eq!(language(&see(&person, "/.access/nothing", "bg").await.expect(404)), "bg");
     assert_eq!(language(&see(&person, "/.access/link/nonsense", "de").await.expect(410)), "de");
     assert_eq!(language(&see(&person, "/a%2fb", "fr").await.expect(400)), "fr");
-    let headers = [AS_A_PAGE, ("accept-language", "es"), ("host", "elsewhere.test")];
-    assert_eq!(language(&person.send("GET", "/", &headers, "").await.expect(421)), "es");
+    let mut wire = house.wire("orders.test").await;
+    let head = ["GET / HTTP/1.1", "Host: elsewhere.test", "Accept: text/html", "Accept-Language: es"];
+    assert_eq!(language(&wire.ask(&head).await.expect("an answer").expect(421)), "es");
 }
 
 #[tokio::test]

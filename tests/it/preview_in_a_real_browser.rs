@@ -54,9 +54,11 @@ const HOSTILE: &str = "* { margin: 3px !important; opacity: 1; letter-spacing: 4
                        body { position: relative } html { font-size: 40px }";
 
 fn page(style: &str, meta: &str) -> String {
+    let style = if style.is_empty() { String::new() } else { format!("<style nonce=abc>{style}</style>") };
     format!(
-        "<!doctype html><html lang=en><head><meta charset=utf-8>{meta}<title>Strict</title><style nonce=abc>{style}</style></head>\
-         <body><main><h1>Strict</h1><p>Text</p><form method=post action=/c/42/x><button>Send</button></form></main></body></html>"
+        "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\">{meta}\
+         <title>Strict</title>{style}</head><body><main><h1>Strict</h1><p>Text</p>\
+         <form method=post action=/c/42/x><button>Send</button></form></main></body></html>"
     )
 }
 

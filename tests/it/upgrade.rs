@@ -12,7 +12,9 @@ use tokio_tungstenite::tungstenite::Message;
 use vestibule::state::clock::Clock;
 
 use crate::browser::Browser;
-use crate::house::{House, OPEN, eventually, is_alive, signal};
+use crate::house::{House, OPEN, PEOPLE, Plan, eventually, is_alive, signal};
+use crate::pki::Authority;
+use crate::table_server::{TableServer, Told};
 
 /// Asks without a pause until it is told to stop; counts answers, and says what else came.
 struct Load {
@@ -64,7 +66,7 @@ impl Load {
     /// Waits for some more answers.
     async fn go_on(&self) {
         let before = self.answers.load(Ordering::Relaxed);
-        eventually("answers come", async || (self.answers.load(Ordering::Relaxed) > before + 50).then_some(())).await;
+        eventually("answers come", async || (self.answers.load(Ordering::Relaxed) > before + 20).then_some(())).await;
     }
 
     async fn end(self) -> usize {
@@ -78,7 +80,7 @@ impl Load {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_upgrades_under_load_lose_no_request() {
-    let mut house = House::plan(OPEN).server("grace = \"60s\"\n").start().await;
+    let mut house = House::plan(OPEN).server("grace = \"600s\"\n").start().await;
     let ann = house.browser("orders.test");
     ann.log_in("ann@example.com").await;
     let mut load = Load::new();
@@ -105,11 +107,11 @@ async fn three_upgrades_under_load_lose_no_request() {
         .await;
         processes.push(house.upgrade().expect("an upgrade"));
         assert_eq!(slow.await.expect("no panic").status, 200);
-    }
-    load.go_on().await;
-    for socket in &mut sockets {
-        socket.send(Message::text("still here")).await.expect("it is open");
-        assert_eq!(socket.next().await.expect("an echo").expect("a message"), Message::text("still here"));
+        load.go_on().await;
+        for socket in &mut sockets {
+            socket.send(Message::text("still here")).await.expect("it is open");
+            assert_eq!(socket.next().await.expect("an echo").expect("a message"), Message::text("still here"));
+        }
     }
     assert!(load.end().await > 200);
     let mut distinct = processes.clone();
@@ -125,8 +127,8 @@ async fn three_upgrades_under_load_lose_no_request() {
 }
 
 /// A house whose gateway is started by a file that can be replaced.
-async fn with_program_of_its_own() -> (House, PathBuf) {
-    let mut house = House::plan(OPEN).furnish().await;
+async fn with_program_of_its_own(plan: Plan) -> (House, PathBuf) {
+    let mut house = plan.furnish().await;
     let program = house.dir.path().join("vestibule");
     let built = env!("CARGO_BIN_EXE_vestibule");
     if std::fs::hard_link(built, &program).is_err() {
@@ -148,7 +150,7 @@ fn replace(program: &std::path::Path, script: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_successor_that_fails_or_is_killed_changes_nothing() {
-    let (mut house, program) = with_program_of_its_own().await;
+    let (mut house, program) = with_program_of_its_own(House::plan(OPEN)).await;
     let ann = house.browser("orders.test");
     ann.log_in("ann@example.com").await;
     let mut socket = ann.web_socket("/ws").await.expect("it opens");
@@ -181,6 +183,33 @@ async fn a_successor_that_fails_or_is_killed_changes_nothing() {
         std::fs::copy(built, &program).expect("a copy");
     }
     house.upgrade().expect("an upgrade");
+    ann.fetch("/").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_under_way_is_not_lost_to_an_upgrade_that_fails() {
+    let authority = Authority::new("Table CA");
+    let server = TableServer::start(Some(&authority.leaf(&["127.0.0.1"])), |_| Told::csv(PEOPLE)).await;
+    let source = format!("url = \"{}/people.csv\"\nca = \"tables-ca.pem\"\ntimeout = \"2s\"", server.url());
+    let apps = OPEN.replace("url = \"csv:people.csv\"", &source).replace("refresh = \"1s\"", "refresh = \"60s\"");
+    let plan = House::plan(&apps).file("tables-ca.pem", &authority.pem).server("watch = false\n");
+    let (house, program) = with_program_of_its_own(plan).await;
+    replace(&program, "#!/bin/sh\nexit 7\n");
+    house.change("domains = [\"orders.test\"]", "domains = [\"orders.test\", \"new.test\"]");
+    // The reload asks the table, which takes its time.
+    let before = server.count();
+    server.conduct(|_| Told::Silence);
+    let upgrading = async {
+        eventually("the table is asked", async || (server.count() > before).then_some(())).await;
+        house.signal("USR2");
+    };
+    let (answer, ()) = tokio::join!(house.reload(), upgrading);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let failed = "the upgrade failed; this process goes on as before";
+    eventually("the old one gives it up", async || (house.log.named(failed).len() == 1).then_some(())).await;
+    server.conduct(|_| Told::csv(PEOPLE));
+    let ann = house.browser("new.test");
+    ann.log_in("ann@example.com").await;
     ann.fetch("/").await.expect(200);
 }
 

@@ -341,6 +341,10 @@ impl App {
             "/ws" => return reply(stream, seen, 400, "", b"no upgrade").await,
             _ => {}
         }
+        if path.starts_with("/html/") {
+            return reply(stream, seen, 200, "content-type: text/html; charset=utf-8\r\n", b"<!doctype html><p>A page")
+                .await;
+        }
         if let Some(status) = path.strip_prefix("/status/") {
             return reply(stream, seen, status.parse().unwrap_or(500), "", b"as asked").await;
         }

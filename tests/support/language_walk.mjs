@@ -14,7 +14,7 @@ const HABITS = [
   { name: 'phone', viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
 ];
 const LANGUAGES = [
-  { code: 'de', locale: 'de-DE', email: 'bob@example.com', name: 'Deutsch', words: { login: 'Anmelden', check: 'Sehen Sie in Ihre E-Mails', denied: 'Sie können diese Seite nicht öffnen', account: 'Ihr Konto' } },
+  { code: 'de', locale: 'de-DE', email: 'bob@example.com', name: 'Deutsch', words: { login: 'Anmelden', check: 'Sehen Sie in Ihrem Posteingang nach', denied: 'Sie können diese Seite nicht öffnen', account: 'Ihr Konto' } },
   { code: 'bg', locale: 'en-GB', email: 'eve@example.com', name: 'Български', words: { login: 'Вход', check: 'Проверете пощата си', denied: 'Не можете да отворите тази страница', account: 'Вашият профил' } },
 ];
 

@@ -12,11 +12,13 @@ mod audit;
 mod auth;
 mod config;
 mod domains;
+mod notify;
 mod openapi;
 mod operation;
 mod page;
 mod people;
 mod problem;
+mod records;
 mod sessions;
 mod tokens;
 
@@ -44,9 +46,10 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Every operation. A part of the API that comes to it is added here, and stands in the document by that.
 fn all() -> Vec<Operation> {
-    [apps::operations(), domains::operations(), people::operations(), sessions::operations()]
+    [apps::operations(), domains::operations(), people::operations(), records::operations()]
         .into_iter()
-        .chain([audit::operations(), config::operations(), tokens::operations(), openapi::operations()])
+        .chain([sessions::operations(), notify::operations(), audit::operations()])
+        .chain([config::operations(), tokens::operations(), openapi::operations()])
         .flatten()
         .collect()
 }
@@ -111,6 +114,7 @@ async fn lead(room: &Arc<ConsoleRoom>, client: Option<IpAddr>, id: &str, request
     };
     auth::check(&caller, operation)?;
     let is_json = is_json(&head.headers);
+    let idempotency_key = only(&head.headers, "idempotency-key");
     let body = tokio::time::timeout(PATIENCE, Limited::new(body, MOST_BYTES).collect()).await;
     let body = match body {
         Ok(Ok(body)) => body.to_bytes(),
@@ -120,9 +124,19 @@ async fn lead(room: &Arc<ConsoleRoom>, client: Option<IpAddr>, id: &str, request
         Ok(Err(_)) => return Err(Problem::new(Code::Malformed, "the body did not come in whole")),
         Err(_) => return Err(Problem::new(Code::Malformed, "the body took longer than 30 seconds to come in")),
     };
-    let asked =
-        Asked { caller, client, request_id: id.to_owned(), now: room.clock.now(), path, uri: head.uri, body, is_json };
-    let sent = (operation.run)(Arc::clone(room), asked).await;
+    let asked = Asked {
+        caller,
+        client,
+        request_id: id.to_owned(),
+        now: room.clock.now(),
+        path,
+        uri: head.uri,
+        body,
+        is_json,
+        idempotency_key,
+    };
+    let done = (operation.run)(Arc::clone(room), asked).await;
+    let sent = done.map(|sent| Sent { status: operation.status, ..sent });
     // What was done stands in the audit log before anybody is told that it is done, and so does what was refused on the way.
     room.journal.settled().await.map_err(|_| {
         Problem::new(Code::Unavailable, "the audit log cannot be stored")
@@ -164,6 +178,7 @@ pub(super) async fn for_staff(
         uri: uri.clone(),
         body: body.map(|body| body.to_string().into()).unwrap_or_default(),
         is_json: body.is_some(),
+        idempotency_key: None,
     };
     let sent = (operation.run)(Arc::clone(room), asked).await.map_err(told)?;
     serde_json::from_slice(&sent.body).map_err(|error| told(Problem::new(Code::Unavailable, error.to_string())))
@@ -175,6 +190,13 @@ fn refuse_browsers(headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(Code::FromAPage, "the API is not for web pages"));
     }
     Ok(())
+}
+
+/// The value of a header that is there once.
+fn only(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then(|| value.to_owned())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -90,6 +90,16 @@ fn tell(operation: &Operation, generator: &mut SchemaGenerator, problem: &Schema
     if let Some(query) = operation.query {
         parameters.extend(of_query(&query(generator), generator));
     }
+    if operation.takes_key {
+        parameters.push(json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": true,
+            "description": "The caller's name for the call. A call with the same name and body is answered as the first one, and \
+                            does nothing again; with another body it is refused.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+        }));
+    }
     let mut answers = Map::new();
     let answer = json!({ "application/json": { "schema": (operation.answer)(generator) } });
     answers.insert(operation.status.as_u16().to_string(), json!({ "description": "Done", "content": answer }));

@@ -48,6 +48,8 @@ pub(super) struct Asked {
     pub(super) uri: Uri,
     pub(super) body: Bytes,
     pub(super) is_json: bool,
+    /// What the caller names the call by, to repeat it without doing it twice.
+    pub(super) idempotency_key: Option<String>,
 }
 
 impl Asked {
@@ -123,6 +125,8 @@ pub(super) struct Operation {
     pub(super) status: StatusCode,
     /// What else it may answer than every operation may.
     pub(super) refuses: &'static [Code],
+    /// Whether its calls have to be named by an `Idempotency-Key`.
+    pub(super) takes_key: bool,
     pub(super) query: Option<SchemaOf>,
     pub(super) body: Option<SchemaOf>,
     pub(super) answer: SchemaOf,
@@ -166,6 +170,7 @@ where
         needs,
         status: StatusCode::OK,
         refuses: &[],
+        takes_key: false,
         query: (!is_nothing(TypeId::of::<Q>())).then_some(schema_of::<Q> as SchemaOf),
         body: (!is_nothing(TypeId::of::<B>())).then_some(schema_of::<B> as SchemaOf),
         answer: schema_of::<T>,
@@ -181,6 +186,18 @@ impl Operation {
     /// The same, and it may refuse for these reasons too.
     pub(super) const fn refuses(mut self, codes: &'static [Code]) -> Self {
         self.refuses = codes;
+        self
+    }
+
+    /// The same, answering with another status than 200.
+    pub(super) const fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same, and its calls have to be named.
+    pub(super) const fn takes_key(mut self) -> Self {
+        self.takes_key = true;
         self
     }
 

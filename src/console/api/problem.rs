@@ -36,13 +36,15 @@ pub(super) enum Code {
     OtherHost,
     /// What is asked for cannot be done as it is.
     Refused,
+    /// There were too many such requests.
+    TooMany,
     /// The gateway cannot do this now.
     Unavailable,
 }
 
 impl Code {
     /// Every one, with its status and title.
-    pub(super) const ALL: [(Self, u16, &'static str); 13] = [
+    pub(super) const ALL: [(Self, u16, &'static str); 14] = [
         (Self::Malformed, 400, "malformed request"),
         (Self::NoToken, 401, "a token is needed"),
         (Self::NotAllowed, 403, "not allowed"),
@@ -55,6 +57,7 @@ impl Code {
         (Self::NotJson, 415, "no JSON"),
         (Self::OtherHost, 421, "other host"),
         (Self::Refused, 422, "refused"),
+        (Self::TooMany, 429, "too many"),
         (Self::Unavailable, 503, "not now"),
     ];
 
@@ -82,7 +85,6 @@ pub(super) struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
     /// Everything that is wrong, where it is more than one thing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
     /// The request, as logs and the audit log name it.
     request_id: String,
@@ -127,6 +129,12 @@ impl Problem {
         let allowed = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let problem = Self::new(Code::OtherMethod, format!("this path takes {allowed}"));
         Self { header: Some((header::ALLOW, allowed)), ..problem }
+    }
+
+    /// There were too many such requests; come again after so long.
+    pub(super) fn too_many(detail: &str, wait: std::time::Duration) -> Self {
+        let header = Some((header::RETRY_AFTER, wait.as_secs().to_string()));
+        Self { header, ..Self::new(Code::TooMany, detail) }
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {

@@ -54,6 +54,8 @@ struct SessionQuery {
     app: Option<String>,
     /// Only those of this person.
     email: Option<String>,
+    /// Only previews: sessions in which staff look through a customer's eyes just now.
+    previews: Option<bool>,
     /// At most so many.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
@@ -85,6 +87,20 @@ struct Session {
     device: String,
     /// By which ways the person came.
     ways: Vec<String>,
+    /// Through whose eyes the person looks, in a preview.
+    preview: Option<PreviewOf>,
+}
+
+/// Whose eyes a member of staff looks through.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Preview", deny_unknown_fields)]
+struct PreviewOf {
+    /// The customer's person.
+    email: String,
+    /// Which customer, where the person has several.
+    customer: Option<String>,
+    /// When it ends.
+    until: String,
 }
 
 impl Session {
@@ -100,6 +116,11 @@ impl Session {
             last_used: format!("{:.0}", record.last_used),
             device: record.device.clone(),
             ways: record.proofs.iter().map(|proof| proof.way.to_string()).collect(),
+            preview: record.preview.as_ref().map(|preview| PreviewOf {
+                email: preview.email.to_string(),
+                customer: preview.customer.as_ref().map(ToString::to_string),
+                until: format!("{:.0}", preview.until),
+            }),
         }
     }
 }
@@ -117,7 +138,8 @@ async fn list(room: Arc<ConsoleRoom>, asked: Asked, query: SessionQuery, _: Noth
     let after = after.map(|text| place(&text).ok_or_else(|| malformed("cursor", "it is the `next` of a page")));
     let after = after.transpose()?;
     let limits = room.current.load().session;
-    let filter = SessionFilter { app: app.as_ref(), email: person.as_ref(), after, limits, now: asked.now };
+    let previews = query.previews == Some(true);
+    let filter = SessionFilter { app: app.as_ref(), email: person.as_ref(), previews, after, limits, now: asked.now };
     let records = room.listing.sessions(filter, limit.saturating_add(1)).await?;
     let count = usize::try_from(limit).unwrap_or(usize::MAX);
     let next = records.get(count.saturating_sub(1)).filter(|_| records.len() > count);

@@ -348,18 +348,18 @@ impl Work<'_> {
         Ok(failures.into_iter().find(|failure| failure.challenge == challenge))
     }
 
-    /// Notes every challenge of the order that failed and is not noted yet.
+    /// Notes every challenge of the order that failed and is not noted yet. An order for one name has one authorization; an authority
+    /// that lists thousands has only the first of them asked for.
     async fn note_failures(&self, order: &mut Order, failed: &mut Vec<FailedChallenge>) -> Result<(), Halt> {
         let mut authorizations = order.authorizations();
-        while let Some(authorization) = authorizations.next().await {
-            let mut authorization = authorization?;
-            for found in &authorization.refresh().await?.challenges {
-                let ours = Challenge::ALL.into_iter().find(|challenge| kind_of(*challenge) == found.r#type);
-                let (Some(challenge), Some(problem)) = (ours, &found.error) else { continue };
-                if !failed.iter().any(|failed| failed.challenge == challenge) {
-                    let (kind, detail) = read(problem);
-                    failed.push(FailedChallenge { challenge, kind, detail });
-                }
+        let Some(authorization) = authorizations.next().await else { return Ok(()) };
+        let mut authorization = authorization?;
+        for found in &authorization.refresh().await?.challenges {
+            let ours = Challenge::ALL.into_iter().find(|challenge| kind_of(*challenge) == found.r#type);
+            let (Some(challenge), Some(problem)) = (ours, &found.error) else { continue };
+            if !failed.iter().any(|failed| failed.challenge == challenge) {
+                let (kind, detail) = read(problem);
+                failed.push(FailedChallenge { challenge, kind, detail });
             }
         }
         Ok(())

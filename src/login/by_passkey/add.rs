@@ -188,6 +188,7 @@ impl LoginRoom {
             subject: letter.subject,
             text: letter.text,
             html: letter.html,
+            unsubscribe: None,
         };
         let expires = visit.now.checked_add(NEWS_LIFETIME).unwrap_or(visit.now);
         match self.store.queue_mail(&mail, visit.now, expires).await {

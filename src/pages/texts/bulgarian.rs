@@ -117,7 +117,7 @@ pub(super) static BULGARIAN: Texts = Texts {
         lead: "{email} има достъп за повече от един клиент. За кого искате да влезете сега?",
         current: "Текущ",
         none: "В момента няма клиент, от който да избирате. Моля, обърнете се към човека, който Ви е дал достъп.",
-        someone_else: "Вход като друг човек",
+        someone_else: "Вход с друг адрес",
     },
     account: AccountTexts {
         heading: "Вашият профил",
@@ -148,7 +148,7 @@ pub(super) static BULGARIAN: Texts = Texts {
         next: "Ако смятате, че трябва да имате достъп, обърнете се към човека, който Ви е дал достъп, и му съобщете номера на \
                заявката по-долу.",
         switch: "Смяна на клиента",
-        someone_else: "Вход като друг човек",
+        someone_else: "Вход с друг адрес",
         account: "Вашият профил",
     },
     logged_out: LoggedOutTexts {
@@ -185,7 +185,7 @@ pub(super) static BULGARIAN: Texts = Texts {
         no_script: "Този браузър не може да добави ключ за достъп: за това са нужни JavaScript и устройство или програма, която пази \
                     ключове за достъп.",
         not_now: "Не сега",
-        someone_else: "Вход като друг човек",
+        someone_else: "Вход с друг адрес",
         heading: "Ключове за достъп",
         lead: "С ключ за достъп влизате с пръстов отпечатък, лице или заключването на екрана вместо с имейл.",
         none: "Още нямате нито един.",
@@ -225,6 +225,7 @@ pub(super) static BULGARIAN: Texts = Texts {
     error,
     reason,
     too_many_next: "Междувременно можете да използвате другите начини за вход, които този сайт предлага.",
+    team: team::BULGARIAN,
 };
 
 fn in_minutes(minutes: u32) -> String {

@@ -220,6 +220,7 @@ pub(super) static ENGLISH: Texts = Texts {
     error,
     reason,
     too_many_next: "Other ways to log in that this site offers are open meanwhile.",
+    team: team::ENGLISH,
 };
 
 fn in_minutes(minutes: u32) -> String {

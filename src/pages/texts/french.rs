@@ -130,7 +130,7 @@ pub(super) static FRENCH: Texts = Texts {
         lead: "{email} a accès pour plusieurs clients. Lequel voulez-vous maintenant\u{202f}?",
         current: "Actuel",
         none: "Il n’y a aucun client à choisir pour le moment. Veuillez vous adresser à la personne qui vous a donné accès.",
-        someone_else: "Se connecter sous une autre identité",
+        someone_else: "Se connecter avec une autre adresse",
     },
     account: AccountTexts {
         heading: "Votre compte",
@@ -161,7 +161,7 @@ pub(super) static FRENCH: Texts = Texts {
         next: "Si vous pensez que vous devriez avoir accès, adressez-vous à la personne qui vous a donné accès, et indiquez-lui \
                l’identifiant de la requête ci-dessous.",
         switch: "Changer de client",
-        someone_else: "Se connecter sous une autre identité",
+        someone_else: "Se connecter avec une autre adresse",
         account: "Votre compte",
     },
     logged_out: LoggedOutTexts {
@@ -202,7 +202,7 @@ pub(super) static FRENCH: Texts = Texts {
         no_script: "Ce navigateur ne peut pas ajouter de clé d’accès\u{a0}: il faut JavaScript, et un appareil ou un programme qui \
                     conserve les clés d’accès.",
         not_now: "Pas maintenant",
-        someone_else: "Se connecter sous une autre identité",
+        someone_else: "Se connecter avec une autre adresse",
         heading: "Clés d’accès",
         lead: "Une clé d’accès vous permet de vous connecter avec votre empreinte, votre visage ou le verrouillage de votre écran, au \
                lieu d’un e-mail.",
@@ -244,6 +244,7 @@ pub(super) static FRENCH: Texts = Texts {
     error,
     reason,
     too_many_next: "Les autres façons de se connecter que ce site propose restent ouvertes entre-temps.",
+    team: team::FRENCH,
 };
 
 /// After « dans ».

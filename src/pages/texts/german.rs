@@ -15,7 +15,7 @@ pub(super) static GERMAN: Texts = Texts {
     request_id: "Anfrage-ID:",
     languages: LanguagesTexts {
         heading: "Sprache",
-        lead: "In dieser Sprache erscheinen diese Seiten und schreiben wir Ihnen E-Mails.",
+        lead: "Diese Seiten und unsere E-Mails an Sie sind in dieser Sprache.",
     },
     login: LoginTexts {
         lead: "Geben Sie Ihre E-Mail-Adresse ein. Wir schicken Ihnen einen Link und einen Code, mit denen Sie sich anmelden. \
@@ -85,13 +85,13 @@ pub(super) static GERMAN: Texts = Texts {
         next: "Gehen Sie zurück zu der Seite, auf der Sie sich anmelden wollten, und beginnen Sie noch einmal.",
     },
     check: CheckTexts {
-        heading: "Sehen Sie in Ihre E-Mails",
+        heading: "Sehen Sie in Ihrem Posteingang nach",
         sent_to: "Wenn {address} hier Zugang hat, ist eine E-Mail dorthin unterwegs.",
         sent: "Wenn die eingegebene Adresse hier Zugang hat, ist eine E-Mail dorthin unterwegs.",
         how: "Öffnen Sie den Link darin mit diesem Browser, oder geben Sie den Code daraus hier ein.",
         code: "Sechsstelliger Code",
         code_shape: "Die sechs Ziffern aus der E-Mail",
-        valid: |minutes| format!("Link und Code gelten nur einmal, und zwar {}.", for_minutes(minutes)),
+        valid: |minutes| format!("Link und Code gelten nur einmal und nur {}.", for_minutes(minutes)),
         nothing_came: "Nichts angekommen? Sehen Sie auch im Spam-Ordner nach, und prüfen Sie die Adresse auf Tippfehler.",
         wrong: |left| match left {
             0 => "Das ist nicht der richtige Code. Bitte beginnen Sie von vorn, um einen neuen zu bekommen.".to_owned(),
@@ -135,7 +135,7 @@ pub(super) static GERMAN: Texts = Texts {
         lead: "{email} hat Zugang für mehrere Kunden. Für welchen möchten Sie jetzt arbeiten?",
         current: "Aktuell",
         none: "Zurzeit gibt es keinen Kunden zur Auswahl. Bitte wenden Sie sich an die Person, die Ihnen den Zugang gegeben hat.",
-        someone_else: "Als jemand anderes anmelden",
+        someone_else: "Mit einer anderen Adresse anmelden",
     },
     account: AccountTexts {
         heading: "Ihr Konto",
@@ -167,7 +167,7 @@ pub(super) static GERMAN: Texts = Texts {
         next: "Wenn Sie Zugang haben sollten, wenden Sie sich an die Person, die Ihnen den Zugang gegeben hat, und nennen Sie ihr \
                die Anfrage-ID unten.",
         switch: "Kunden wechseln",
-        someone_else: "Als jemand anderes anmelden",
+        someone_else: "Mit einer anderen Adresse anmelden",
         account: "Ihr Konto",
     },
     logged_out: LoggedOutTexts {
@@ -189,7 +189,7 @@ pub(super) static GERMAN: Texts = Texts {
         by_link: "um sich bei {title} anzumelden, öffnen Sie diesen Link in dem Browser, in dem Sie ihn angefordert haben:",
         open_here: "Klicken Sie auf diese Schaltfläche in dem Browser, in dem Sie sich anmelden wollten.",
         by_code: "Oder geben Sie diesen Code in jenem Browser ein:",
-        valid: |minutes| format!("Link und Code gelten nur einmal, und zwar {}.", for_minutes(minutes)),
+        valid: |minutes| format!("Link und Code gelten nur einmal und nur {}.", for_minutes(minutes)),
         asked_at: "Jemand, wahrscheinlich Sie selbst, hat diese E-Mail auf {host} angefordert.",
         ignore: "Wenn Sie es nicht waren, beachten Sie diese E-Mail nicht: Ohne sie kann sich niemand anmelden. Verraten Sie den \
                  Code niemals jemandem.",
@@ -206,7 +206,7 @@ pub(super) static GERMAN: Texts = Texts {
         no_script: "Dieser Browser kann keinen Passkey hinzufügen: Dazu braucht es JavaScript und ein Gerät oder ein Programm, das \
                     Passkeys aufbewahrt.",
         not_now: "Jetzt nicht",
-        someone_else: "Als jemand anderes anmelden",
+        someone_else: "Mit einer anderen Adresse anmelden",
         heading: "Passkeys",
         lead: "Mit einem Passkey melden Sie sich mit Fingerabdruck, Gesicht oder Bildschirmsperre an statt mit einer E-Mail.",
         none: "Sie haben noch keinen.",
@@ -247,6 +247,7 @@ pub(super) static GERMAN: Texts = Texts {
     error,
     reason,
     too_many_next: "Andere Wege zur Anmeldung, die es hier gibt, stehen Ihnen inzwischen offen.",
+    team: team::GERMAN,
 };
 
 /// After „in“.

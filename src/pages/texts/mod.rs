@@ -5,18 +5,25 @@
 //! Sentences say what happened and what to do next, in plain words, and blame nobody.
 
 mod bulgarian;
+pub(super) mod dashboard;
 mod english;
 mod french;
 mod german;
 pub(super) mod preview;
+pub(super) mod notifications;
 mod sentence;
 mod spanish;
+mod team;
 #[cfg(test)]
 mod tests;
 
 use http::StatusCode;
 
 pub(super) use sentence::{Sentence, fill};
+pub(super) use team::{
+    DoorTexts, IndependentTexts, InvitationTexts, InviteTexts, ListTexts, ManyTexts, MemberTexts, PersonTexts,
+    TeamTexts,
+};
 
 use crate::types::Language;
 
@@ -50,6 +57,7 @@ pub struct Texts {
     /// Why a request was refused, by the reason's name.
     reason: fn(&str) -> &'static str,
     pub(super) too_many_next: &'static str,
+    pub(super) team: TeamTexts,
 }
 
 #[derive(Debug)]

@@ -126,7 +126,7 @@ pub(super) static SPANISH: Texts = Texts {
         lead: "{email} tiene acceso para más de un cliente. ¿Con cuál quiere seguir?",
         current: "Actual",
         none: "En este momento no hay ningún cliente que elegir. Consulte a la persona que le dio acceso.",
-        someone_else: "Iniciar sesión como otra persona",
+        someone_else: "Iniciar sesión con otra dirección",
     },
     account: AccountTexts {
         heading: "Su cuenta",
@@ -158,7 +158,7 @@ pub(super) static SPANISH: Texts = Texts {
         next: "Si cree que debería tener acceso, consulte a la persona que se lo dio e indíquele el identificador de la solicitud que \
                figura abajo.",
         switch: "Cambiar de cliente",
-        someone_else: "Iniciar sesión como otra persona",
+        someone_else: "Iniciar sesión con otra dirección",
         account: "Su cuenta",
     },
     logged_out: LoggedOutTexts {
@@ -196,7 +196,7 @@ pub(super) static SPANISH: Texts = Texts {
         no_script: "Este navegador no puede añadir una llave de acceso: hace falta JavaScript y un dispositivo o un programa que guarde \
                     llaves de acceso.",
         not_now: "Ahora no",
-        someone_else: "Iniciar sesión como otra persona",
+        someone_else: "Iniciar sesión con otra dirección",
         heading: "Llaves de acceso",
         lead: "Una llave de acceso le permite iniciar sesión con su huella, su cara o el bloqueo de pantalla en lugar de un correo.",
         none: "Todavía no tiene ninguna.",
@@ -237,6 +237,7 @@ pub(super) static SPANISH: Texts = Texts {
     error,
     reason,
     too_many_next: "Mientras tanto puede usar las otras formas de iniciar sesión que ofrece este sitio.",
+    team: team::SPANISH,
 };
 
 fn in_minutes(minutes: u32) -> String {

@@ -15,6 +15,12 @@ const MAY_BE_AS_IN_ENGLISH: &[(&str, &str)] = &[
     ("de", "passkey.name"),
     ("de", "passkey.unnamed"),
     ("de", "passkey.heading"),
+    ("de", "team.list.heading"),
+    ("de", "team.list.person"),
+    ("de", "team.many.who"),
+    ("fr", "team.list.pages"),
+    ("fr", "team.field.note"),
+    ("fr", "team.member.invitation_heading"),
 ];
 
 /// A text with a number in it.
@@ -27,10 +33,19 @@ const COUNTING: &[(&str, Counting)] = &[
     ("check.wrong", |t, n| (t.check.wrong)(n)),
     ("check.too_many", |t, n| (t.check.too_many)(n)),
     ("mail.valid", |t, n| (t.mail.valid)(n)),
+    ("team.list.found", |t, n| (t.team.list.found)(n)),
+    ("team.person.days", |t, n| (t.team.person.days)(n)),
+    ("team.many.would", |t, n| (t.team.many.would)(n)),
+    ("team.many.invited", |t, n| (t.team.many.invited)(n)),
+    ("team.many.known", |t, n| (t.team.many.known)(n)),
+    ("team.many.not_invited", |t, n| (t.team.many.not_invited)(n)),
+    ("team.many.go", |t, n| (t.team.many.go)(n)),
+    ("team.independent.go_over", |t, n| (t.team.independent.go_over)(n)),
+    ("team.mail.parted_over", |t, n| (t.team.mail.parted_over)(n)),
 ];
 
 /// What is made of something else than a number; each has a test of its own below.
-const OTHER_FUNCTIONS: &[&str] = &["error", "reason"];
+const OTHER_FUNCTIONS: &[&str] = &["error", "reason", "team.person.left"];
 
 /// The names of reasons, and one that is none.
 const REASONS: &[&str] = &["no-grant", "other-customer", "hidden-field", "cannot-filter", "rule"];
@@ -239,16 +254,20 @@ fn each_language_keeps_to_its_letters() {
     }
 }
 
-/// Every source and template of our pages but the texts themselves.
+/// Every source and template of our pages but the texts themselves and the tests.
 fn sources() -> Vec<String> {
     let mut found = Vec::new();
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pages");
-    for folder in [pages.clone(), pages.join("templates")] {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pages")];
+    while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("the folder is part of the project") {
             let path = entry.expect("an entry").path();
-            let is_tests = path.file_stem().is_some_and(|name| name.to_string_lossy().contains("tests"));
-            if path.is_file() && !is_tests {
-                found.push(std::fs::read_to_string(path).expect("a text file"));
+            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            match path.is_dir() {
+                true if name != "texts" => folders.push(path),
+                false if !name.contains("tests") => {
+                    found.push(std::fs::read_to_string(path).expect("a text file"));
+                }
+                _ => {}
             }
         }
     }
@@ -257,23 +276,44 @@ fn sources() -> Vec<String> {
 
 #[test]
 fn no_text_is_left_over() {
+    // An error's words go to the page as a whole.
+    const AS_A_WHOLE: [&str; 1] = ["hub_lost"];
     let sources = sources();
-    let word = |source: &str, wanted: &str| {
+    let names = |source: &str, wanted: &str| {
         source.match_indices(wanted).any(|(at, _)| {
             let after = source[at + wanted.len()..].chars().next();
             !after.is_some_and(|character| character.is_alphanumeric() || character == '_')
         })
     };
     for path in flat(Language::English).keys() {
-        let (group, name) = path.rsplit_once('.').unwrap_or(("", path));
-        let is_used = sources.iter().any(|source| {
-            // By its whole path, or where its group was taken out before.
-            word(source, &format!(".{path}"))
-                || (!group.is_empty() && word(source, &format!(".{group}")) && word(source, &format!(".{name}")))
-        });
-        assert!(
-            is_used || path == "hub_lost.heading" || path == "hub_lost.happened" || path == "hub_lost.next",
-            "no page uses {path}"
-        );
+        let (groups, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let group = groups.rsplit('.').next().unwrap_or_default();
+        let is_used = AS_A_WHOLE.contains(&group)
+            || sources.iter().any(|source| match group {
+                "" => names(source, &format!(".{name}")),
+                // With its group before it, or in a file that takes the group out first.
+                _ => {
+                    names(source, &format!(".{group}.{name}"))
+                        || (names(source, &format!(".{group}")) && names(source, &format!(".{name}")))
+                }
+            });
+        assert!(is_used, "no page uses {path}");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_time_is_said_in_its_largest_unit() {
+    const HOUR: i64 = 3600;
+    for (language, days, hours, one, soon) in [
+        (Language::English, "7 days left", "47 hours left", "1 hour left", "less than an hour left"),
+        (Language::German, "noch 7 Tage", "noch 47 Stunden", "noch 1 Stunde", "weniger als eine Stunde"),
+        (Language::French, "encore 7 jours", "encore 47 heures", "encore 1 heure", "moins d’une heure"),
+        (Language::Spanish, "quedan 7 días", "quedan 47 horas", "queda 1 hora", "queda menos de una hora"),
+        (Language::Bulgarian, "остават 7 дни", "остават 47 часа", "остава 1 час", "остава по-малко от час"),
+    ] {
+        let left = Texts::of(language).team.person.left;
+        let said = [7 * 24 * HOUR + 5, 48 * HOUR - 1, HOUR, HOUR - 1].map(left);
+        assert_eq!(said, [days, hours, one, soon], "{language}");
+        assert_eq!(left(-5), soon, "{language}");
     }
 }

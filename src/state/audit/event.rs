@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::super::network::Network;
 use super::{Actor, Deed, Scene};
 use crate::session::SessionId;
-use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, Way};
+use crate::types::{AppName, CustomerId, Email, HostName, ProviderName, TopicName, Way};
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
@@ -242,6 +242,27 @@ pub enum Event<'a> {
     PersonExported(&'a Email),
     /// All that is held of a person was erased.
     PersonErased(&'a Email),
+    /// A notification was taken in.
+    NotificationTaken {
+        /// For which customer's people; for those of all, without one.
+        customer: Option<&'a CustomerId>,
+        /// Its name, and to how many people it goes.
+        detail: &'a str,
+    },
+    /// Somebody is notified of a topic from now on.
+    TopicSwitchedOn {
+        /// Who.
+        email: &'a Email,
+        /// Of which.
+        topic: &'a TopicName,
+    },
+    /// Somebody is notified of a topic no longer.
+    TopicSwitchedOff {
+        /// Who.
+        email: &'a Email,
+        /// Of which.
+        topic: &'a TopicName,
+    },
     /// Something became of a person's record.
     Record {
         /// What.
@@ -275,7 +296,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The name of every event, for metrics that show each at zero.
-pub const EVENTS: [&str; 52] = [
+pub const EVENTS: [&str; 55] = [
     "login_asked",
     "login_mailed",
     "login_unknown",
@@ -317,6 +338,9 @@ pub const EVENTS: [&str; 52] = [
     "sessions_ended_by_staff",
     "person_exported",
     "person_erased",
+    "notification_taken",
+    "topic_switched_on",
+    "topic_switched_off",
     "record_made",
     "record_changed",
     "record_removed",
@@ -405,6 +429,9 @@ impl<'a> Event<'a> {
             Self::SessionsEndedByStaff { .. } => "sessions_ended_by_staff",
             Self::PersonExported(_) => "person_exported",
             Self::PersonErased(_) => "person_erased",
+            Self::NotificationTaken { .. } => "notification_taken",
+            Self::TopicSwitchedOn { .. } => "topic_switched_on",
+            Self::TopicSwitchedOff { .. } => "topic_switched_off",
             Self::Record { deed, .. } => deed.name(),
         }
     }
@@ -453,6 +480,9 @@ impl<'a> Event<'a> {
             Self::SessionsEndedByStaff { .. } => "sessions ended by staff",
             Self::PersonExported(_) => "what is held of a person was given out",
             Self::PersonErased(_) => "what is held of a person was erased",
+            Self::NotificationTaken { .. } => "a notification was taken in",
+            Self::TopicSwitchedOn { .. } => "notifications of a topic switched on",
+            Self::TopicSwitchedOff { .. } => "notifications of a topic switched off",
             Self::Record { deed, .. } => deed.sentence(),
         }
     }
@@ -534,6 +564,10 @@ impl<'a> Event<'a> {
             | Self::TokenMade(detail)
             | Self::TokenRevoked(detail) => Facts { detail: Some(detail), ..none },
             Self::Stopped | Self::HandedOver | Self::ReloadAsked => none,
+            Self::NotificationTaken { customer, detail } => Facts { customer, detail: Some(detail), ..none },
+            Self::TopicSwitchedOn { email, topic } | Self::TopicSwitchedOff { email, topic } => {
+                Facts { email: Some(email), detail: Some(topic.as_str()), ..none }
+            }
             Self::Record { email, customer, detail, .. } => {
                 Facts { email: Some(email), customer: Some(customer), detail, ..none }
             }

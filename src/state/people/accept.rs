@@ -15,7 +15,7 @@ use crate::state::audit::{Deed, Scene};
 use crate::state::members::{Maker, Record, RecordState, Step};
 use crate::state::ports::Unavailable;
 use crate::state::snapshot::Site;
-use crate::types::{AppName, DisplayName, Email, RoleName};
+use crate::types::{AppName, DisplayName, Email, Language, RoleName};
 
 /// What the page of an invitation shows.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct InvitationShown {
     pub inviter: Option<Email>,
     /// Until when it may be accepted.
     pub expires: Timestamp,
+    /// The language that the person is invited in, where one was chosen.
+    pub language: Option<Language>,
     /// Whether it may be.
     pub standing: Standing,
 }
@@ -73,6 +75,7 @@ impl People {
         };
         Ok(Some(InvitationShown {
             name: record.entry.name(),
+            language: record.entry.language,
             customer: Customer { id: record.entry.customer.clone(), name: record.customer_name.clone() },
             email: record.entry.email,
             role: record.entry.role,

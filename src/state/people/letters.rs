@@ -48,7 +48,7 @@ impl People {
             name: name.as_ref().map(crate::types::DisplayName::as_str),
             inviter: invitation.inviter,
             customer: invitation.customer,
-            role: entry.role.as_str(),
+            role: app.policy.roles.title(&entry.role),
             address: entry.email.as_str(),
             link: &link,
             until: invitation.expires,
@@ -83,7 +83,13 @@ impl People {
 
 /// A letter to somebody.
 pub(super) fn addressed(to: &Email, letter: Letter) -> OutgoingMail {
-    OutgoingMail { to: to.to_string(), subject: letter.subject, text: letter.text, html: letter.html }
+    OutgoingMail {
+        to: to.to_string(),
+        subject: letter.subject,
+        text: letter.text,
+        html: letter.html,
+        unsubscribe: None,
+    }
 }
 
 /// The language of a person by what their record or grant says, else the one given.
