@@ -163,7 +163,13 @@ mod tests {
     use crate::types::{Color, Language};
 
     fn brand() -> Brand {
-        Brand { title: "Orders".to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") }
+        Brand {
+            title: "Orders".to_owned(),
+            logo: None,
+            logo_dark: None,
+            icon: None,
+            color: Color::parse("#0b5fff").expect("a colour"),
+        }
     }
 
     fn news<'a>(zone: &'a TimeZone, name: &'a str) -> InvitationNews<'a> {

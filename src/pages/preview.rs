@@ -315,7 +315,7 @@ mod tests {
             };
             let bar = preview_bar(Look { brand: &brand, language }, &view).expect("it renders");
             assert!(bar.html.is_ascii());
-            for hostile in ["<i>", "<b>", "<script>", "\"><b"] {
+            for hostile in ["<i>", "<b>", "<script>", "\"><b>"] {
                 assert!(!bar.html.contains(hostile), "{hostile}: {}", bar.html);
             }
             assert_eq!(bar.html.matches("</template>").count(), 1);

@@ -200,8 +200,8 @@ fn every_page(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
         ("disabled", 503, disabled(look)),
     ];
     pages.extend(provider_pages(look, text));
-    pages.extend(team::tests::team_pages(look, text));
     pages.extend(preview_pages(look, text));
+    pages.extend(team::tests::team_pages(look, text));
     for code in [400, 403, 404, 405, 408, 413, 418, 421, 429, 431, 500, 502, 503, 504] {
         let view = ErrorView { status: StatusCode::from_u16(code).expect("a status"), request_id: text };
         pages.push(("error", code, error(Some(look.brand), look.language, &view)));
@@ -356,7 +356,8 @@ fn the_languages_to_choose_from_stand_in_their_own_names_and_know_the_way_back()
 
 #[test]
 fn no_page_carries_script_but_the_one_or_style_or_looks_elsewhere() {
-    for (name, _, reply) in every_page(english(&with_logo("Acme Orders")), "ann@example.com") {
+    // A way back is what the room found to be a path of this site: here, what stands for every text is one.
+    for (name, _, reply) in every_page(english(&with_logo("Acme Orders")), "/.access/account") {
         let page = body(&reply).replacen(SCRIPT, "", 1).to_lowercase();
         for banned in ["<script", "<style", " style=", " onclick", "http:", "https:", "javascript:", "vestibule"] {
             assert!(!page.contains(banned), "{name}: {banned}");

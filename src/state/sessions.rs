@@ -7,6 +7,7 @@ mod log_out;
 mod looks;
 mod counting;
 mod preview;
+mod uses;
 mod spoken;
 
 use std::sync::Arc;
@@ -295,7 +296,6 @@ impl Sessions {
             None => self.compile_own(&record, site, now).await?,
         };
         let Compiled { standing, choices, granted_language, recent, fresh_until } = compiled;
-        let chosen_language = self.store.language_of(&record.email).await?.map(Arc::new);
         let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
         let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
         // What staff see in a preview is not what the customer does.
@@ -304,12 +304,12 @@ impl Sessions {
             _ => None,
         };
         Ok(Some(Live {
+            chosen_language: ArcSwapOption::new(self.store.language_of(&record.email).await?.map(Arc::new)),
             record,
             standing,
             choices,
             recent,
             tally,
-            chosen_language: ArcSwapOption::new(chosen_language),
             granted_language,
             assertion: ArcSwapOption::empty(),
             app: Arc::clone(app),
@@ -591,28 +591,6 @@ impl Sessions {
             // Nobody can be asked, and what is known of the person is too old: nobody goes on.
             Err(Trouble::Directory(_) | Trouble::Provider(_)) => self.open.end(id),
             Err(Trouble::Store(error)) => tracing::warn!(%error, "open requests could not be checked"),
-        }
-    }
-
-    async fn store_uses(&self) {
-        let mut used = Vec::new();
-        for (id, live) in &self.cache {
-            let last = live.last_used.load(Ordering::Relaxed);
-            if last > live.last_stored.load(Ordering::Relaxed) {
-                used.push((*id, live, last));
-            }
-        }
-        let rows: Vec<_> = used.iter().map(|(id, live, _)| (*id, live.last_used())).collect();
-        if rows.is_empty() {
-            return;
-        }
-        match self.store.touch_sessions(&rows).await {
-            Ok(()) => {
-                for (_, live, last) in used {
-                    live.last_stored.store(last, Ordering::Relaxed);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "when sessions were last used could not be stored"),
         }
     }
 }

@@ -200,7 +200,13 @@ pub(in crate::pages) fn team_pages(look: Look<'_>, text: &str) -> Vec<(&'static 
 }
 
 fn brand() -> Brand {
-    Brand { title: "Orders".to_owned(), logo: None, color: Color::parse("#0b5fff").expect("a colour") }
+    Brand {
+        title: "Orders".to_owned(),
+        logo: None,
+        logo_dark: None,
+        icon: None,
+        color: Color::parse("#0b5fff").expect("a colour"),
+    }
 }
 
 fn body(reply: &Reply) -> &str {
