@@ -75,7 +75,8 @@ try {
     // A moderator invites, and mistakes something first.
     await mona.goto(`${home}/.access/team`);
     await look(mona, step('list-moderator'));
-    if (await mona.locator('a[href^="/.access/team/member/"]').count() > 0) complain(step('list-moderator'), 'offers what a moderator may not do');
+    // Later there are invitations, which a moderator may send again.
+    if (round === 1 && await mona.locator('a[href^="/.access/team/member/"]').count() > 0) complain(step('list-moderator'), 'offers what a moderator may not do');
     await mona.locator('a[href="/.access/team/invite"]').click();
     await look(mona, step('invite'));
     await mona.fill('#email', 'ines at example');
