@@ -19,6 +19,7 @@ pub mod running;
 mod scan;
 mod secret;
 mod sources;
+mod staff;
 mod team;
 mod topics;
 mod units;

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::app::{check_previews, is_app, role_of};
+use super::app::{is_app, role_of};
 use super::builder::{Builder, lift};
 use super::either::SecretFile;
 use super::error::Problem;
 use super::file::{At, ConfigFile, ProviderFile, Text, WorkspaceOidcFile};
 use super::nearest::did_you_mean;
+use super::staff::check_previews;
 use super::{Provider, SigningAlgorithm, Ways, WhenDown};
 use crate::policy::WorkspaceGroups;
 use crate::types::{HostName, ProviderName, RequiredWay, Requirement, RoleName, Secret, Way};

@@ -38,6 +38,7 @@ mod branded_domains;
 mod certificates_from_a_folder;
 mod choose_and_switch_customer;
 mod command_line;
+mod console;
 mod dashboard;
 mod datasette;
 mod days_back;

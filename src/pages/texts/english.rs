@@ -1,4 +1,4 @@
-//! English.
+//! English: what everything was written in first.
 
 use http::StatusCode;
 

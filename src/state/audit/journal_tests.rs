@@ -1,3 +1,5 @@
+//! The journal over a store that is slow, fails, or comes back.
+
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use async_trait::async_trait;

@@ -1,4 +1,4 @@
-//! English.
+//! English: the team's pages.
 
 use super::*;
 

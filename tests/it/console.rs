@@ -1,0 +1,142 @@
+//! The workspace team's pages: who may use them, what a viewer may not, and both ways to them.
+
+use crate::browser::Browser;
+use crate::house::{House, LADDER, Plan, eventually, plain};
+
+const CONSOLE: &str = r#"
+[console]
+domain = "console.test"
+
+[[workspace.user]]
+email = "kim@staff.example"
+roles = { console = "admin", orders = "reader" }
+
+[[workspace.user]]
+email = "lou@staff.example"
+roles = { console = "viewer" }
+"#;
+
+fn plan() -> Plan {
+    House::plan(LADDER).config(CONSOLE)
+}
+
+async fn logged_in(house: &House, email: &str) -> Browser {
+    let browser = house.browser("console.test");
+    browser.log_in(email).await;
+    browser
+}
+
+#[tokio::test]
+async fn staff_log_in_as_everywhere_and_find_everything() {
+    let house = plan().start().await;
+    let answer = house.browser("console.test").navigate("/people").await.expect(303);
+    assert!(answer.header("location").starts_with("/.access/login?to="), "{}", answer.header("location"));
+    let kim = logged_in(&house, "kim@staff.example").await;
+    for (path, holds) in [
+        ("/", "orders"),
+        ("/domains", "orders.test"),
+        ("/domains/orders.test", "orders"),
+        ("/sources", "fresh"),
+        ("/people?app=orders&q=", "ann@example.com"),
+        ("/people/ann%40example.com?app=orders&path=%2Forders", "ann@example.com"),
+        ("/sessions", "kim@staff.example"),
+        ("/audit", "logged_in"),
+        ("/audit/verify", "audit"),
+        ("/config", "In force since"),
+        ("/tokens", "local"),
+    ] {
+        let page = kim.navigate(path).await.expect(200).text();
+        assert!(page.contains(holds), "{path}: {page}");
+    }
+    assert_eq!(kim.navigate("/nothing").await.status, 404);
+}
+
+#[tokio::test]
+async fn who_has_no_role_in_it_gets_no_further_than_the_log_in() {
+    let house = plan().start().await;
+    let ann = house.browser("console.test");
+    let answer = ann.post("/.access/login", &[("email", "ann@example.com"), ("to", "/")]).await.expect(303);
+    assert_eq!(answer.header("location"), "/.access/check");
+    eventually("the attempt is answered", async || {
+        house.log.events().iter().any(|line| line["fields"]["event"] == "login_unknown").then_some(())
+    })
+    .await;
+    assert_eq!(ann.navigate("/people").await.status, 303);
+}
+
+#[tokio::test]
+async fn a_viewer_looks_and_an_admin_does() {
+    let house = plan().start().await;
+    let ann = house.browser("orders.test");
+    ann.log_in("ann@example.com").await;
+    let lou = logged_in(&house, "lou@staff.example").await;
+    let page = lou.navigate("/sessions?email=ann%40example.com").await.expect(200).text();
+    let id = page.split("name=\"id\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a session");
+    for (path, fields) in [
+        ("/sessions/end", vec![("id", id)]),
+        ("/config/reload", vec![]),
+        ("/tokens", vec![("name", "mine"), ("scopes", "admin")]),
+        ("/tokens/revoke", vec![("name", "local")]),
+    ] {
+        assert_eq!(lou.post(path, &fields).await.status, 403, "{path}");
+    }
+    ann.navigate("/orders").await.expect(200);
+    let kim = logged_in(&house, "kim@staff.example").await;
+    kim.post("/sessions/end", &[("id", id)]).await.expect(200);
+    ann.navigate("/orders").await.expect(303);
+    let page = kim.post("/tokens", &[("name", "mine"), ("scopes", "read audit")]).await.expect(200).text();
+    let token = page.split("<pre tabindex=\"0\">").nth(1).and_then(|rest| rest.split('<').next()).expect("a token");
+    house.secret(token);
+    house.api_as(token, "GET", "/api/v1/audit", "").await.expect(200);
+    assert_eq!(house.api_as(token, "POST", "/api/v1/reload", "").await.status, 403);
+    // What staff did stands under their name.
+    let audit = kim.navigate("/audit?event=token_made").await.expect(200).text();
+    assert!(audit.contains("kim@staff.example"), "{audit}");
+}
+
+#[tokio::test]
+async fn attack_30_another_sites_page_changes_nothing_in_the_console() {
+    let house = plan().start().await;
+    let kim = logged_in(&house, "kim@staff.example").await;
+    let headers = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.test")];
+    let answer = kim.post_from("/tokens", &[("name", "theirs"), ("scopes", "admin")], &headers).await;
+    assert_eq!(answer.status, 403);
+    assert!(!kim.navigate("/tokens").await.expect(200).text().contains("theirs"));
+    // A session of the console opens nothing else, and one of an app does not open the console.
+    let api = kim.fetch("/api/v1/audit").await;
+    assert_eq!(api.status, 404);
+}
+
+#[tokio::test]
+async fn the_admin_listener_has_the_same_behind_a_log_in() {
+    let house = plan().start().await;
+    let admin = house.admin_address();
+    let get = async |path: &str, more: &str| {
+        plain(admin, &format!("GET {path} HTTP/1.1\r\nHost: {admin}\r\n{more}Connection: close\r\n\r\n")).await
+    };
+    let answer = get("/people", "").await.expect(303);
+    assert!(answer.header("location").starts_with("/.access/login?to="));
+    assert_eq!(get("/.access/login", "").await.status, 200);
+    // Nobody gets in by a cookie of another place.
+    let kim = logged_in(&house, "kim@staff.example").await;
+    let cookie = format!("Cookie: {}\r\n", kim.cookie_header());
+    assert_eq!(get("/people", &cookie).await.status, 303);
+    let post = format!(
+        "POST /.access/login HTTP/1.1\r\nHost: {admin}\r\nOrigin: http://evil.test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    assert_eq!(plain(admin, &post).await.status, 403);
+}
+
+#[tokio::test]
+async fn without_a_console_there_is_none() {
+    let house = House::start(LADDER).await;
+    assert_eq!(house.admin("/people").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_of_staff_walks_through_the_console() {
+    let house = plan().login("mails_per_address = 100\ntries_per_client = 1000").start().await;
+    let ann = house.browser("orders.test");
+    ann.log_in("ann@example.com").await;
+    crate::house::walk(&house, "console_walk.mjs", 20);
+}
