@@ -5,7 +5,7 @@ use askama::filters::HtmlSafe;
 
 use super::notices::Door;
 use crate::pages::Look;
-use crate::pages::texts::{DoorTexts, fill};
+use crate::pages::texts::{Texts, fill};
 
 /// What the account page leads to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -23,7 +23,7 @@ pub struct DoorsView<'a> {
 #[derive(Template)]
 #[template(path = "doors.html")]
 pub(in crate::pages) struct Doors<'a> {
-    d: &'static DoorTexts,
+    t: &'static Texts,
     doors: Vec<Door<'a>>,
 }
 
@@ -45,6 +45,6 @@ impl Doors<'_> {
         .flatten()
         .map(|(href, label)| Door { href, label, is_quiet: true })
         .collect();
-        (!doors.is_empty()).then_some(Self { d, doors })
+        (!doors.is_empty()).then_some(Self { t: look.texts(), doors })
     }
 }

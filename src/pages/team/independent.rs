@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::field::{Field, FieldKind, FieldProblem, Line};
 use super::notices::{Door, Notice, Question};
-use crate::pages::texts::{IndependentTexts, Sentence, Texts, fill};
+use crate::pages::texts::{Sentence, Texts, fill};
 use crate::pages::views::{Frame, render};
 use crate::pages::{Look, Reply};
 
@@ -41,7 +41,6 @@ pub struct FollowerView {
 #[template(path = "independent.html")]
 struct IndependentPage<'a> {
     t: &'static Texts,
-    i: &'static IndependentTexts,
     frame: Frame<'a>,
     view: &'a IndependentView<'a>,
     alert: Option<&'static str>,
@@ -66,7 +65,6 @@ pub fn independent(look: Look<'_>, view: &IndependentView<'_>) -> Reply {
     };
     let page = IndependentPage {
         t: look.texts(),
-        i,
         frame: Frame { wide: true, problem: status != StatusCode::OK, ..Frame::new(look, i.heading) },
         view,
         alert: match (view.is_stale, view.problem) {

@@ -4,7 +4,7 @@ use askama::Template;
 use http::StatusCode;
 
 use super::notices::{Door, Notice};
-use crate::pages::texts::{InvitationTexts, Sentence, Texts, fill};
+use crate::pages::texts::{Sentence, Texts, fill};
 use crate::pages::views::{Frame, render};
 use crate::pages::{Look, Reply};
 
@@ -65,7 +65,6 @@ enum Step<'a> {
 #[template(path = "invitation.html")]
 struct InvitationPage<'a> {
     t: &'static Texts,
-    i: &'static InvitationTexts,
     frame: Frame<'a>,
     lead: Sentence<'a>,
     facts: Vec<(&'static str, &'a str)>,
@@ -96,7 +95,6 @@ pub fn invitation(look: Look<'_>, view: &InvitationView<'_>) -> Reply {
     };
     let page = InvitationPage {
         t: look.texts(),
-        i,
         frame: Frame::new(look, &fill(heading, &values)),
         lead: Sentence::new(sentence, &values),
         facts,

@@ -7,7 +7,7 @@ use super::field::{
     Field, FieldKind, FieldName, FieldProblem, Lines, RoleView, Typed, languages, person_fields, roles,
 };
 use super::notices::{Door, Notice};
-use crate::pages::texts::{InviteTexts, ManyTexts, Sentence, Texts, fill};
+use crate::pages::texts::{Sentence, Texts, fill};
 use crate::pages::views::{Frame, render};
 use crate::pages::{Look, Reply};
 
@@ -118,7 +118,6 @@ pub enum Outcome {
 #[template(path = "invite.html")]
 struct InvitePage<'a> {
     t: &'static Texts,
-    i: &'static InviteTexts,
     frame: Frame<'a>,
     has_problems: bool,
     problem: &'static str,
@@ -130,7 +129,6 @@ struct InvitePage<'a> {
 #[template(path = "invite_many.html")]
 struct ManyPage<'a> {
     t: &'static Texts,
-    m: &'static ManyTexts,
     frame: Frame<'a>,
     fields: Vec<Field<'a>>,
     has_team: bool,
@@ -140,7 +138,6 @@ struct ManyPage<'a> {
 #[template(path = "invite_report.html")]
 struct ReportPage<'a> {
     t: &'static Texts,
-    m: &'static ManyTexts,
     frame: Frame<'a>,
     view: &'a ReportView<'a>,
     counts: (String, Option<String>, Option<String>),
@@ -173,7 +170,6 @@ pub fn invite(look: Look<'_>, view: &InviteView<'_>) -> Reply {
     let has_problems = !view.problems.is_empty();
     let page = InvitePage {
         t: look.texts(),
-        i: &texts.invite,
         frame: Frame { problem: has_problems, wide: true, ..Frame::new(look, texts.invite.heading) },
         has_problems,
         problem: texts.field.problem,
@@ -226,7 +222,6 @@ pub fn invite_many(look: Look<'_>, view: &ManyView<'_>) -> Reply {
     let language = FieldKind::Choice(languages(texts.field.language_any));
     let page = ManyPage {
         t: look.texts(),
-        m,
         frame: Frame { problem: is_bad, wide: true, ..Frame::new(look, m.heading) },
         fields: vec![
             Field::new("list", m.list, view.list, list).said(&[m.how, m.how_table], problem),
@@ -262,7 +257,6 @@ pub fn invite_report(look: Look<'_>, view: &ReportView<'_>) -> Reply {
     let copy = rows.iter().map(|row| format!("{}\t{}\t{}\n", row.number, row.who, row.what)).collect();
     let page = ReportPage {
         t: look.texts(),
-        m,
         frame: Frame { wide: true, ..Frame::new(look, if view.is_check { m.check_heading } else { m.report_heading }) },
         view,
         counts: (

@@ -179,7 +179,6 @@ impl PersonView {
 #[template(path = "team.html")]
 struct TeamPage<'a> {
     t: &'static Texts,
-    l: &'static ListTexts,
     frame: Frame<'a>,
     view: &'a TeamView<'a>,
     lead: Sentence<'a>,
@@ -197,8 +196,7 @@ struct TeamPage<'a> {
 #[derive(Template)]
 #[template(path = "people.html")]
 struct PeopleTable<'a> {
-    l: &'static ListTexts,
-    p: &'static PersonTexts,
+    t: &'static Texts,
     label: &'static str,
     rows: Vec<Row<'a>>,
 }
@@ -233,7 +231,6 @@ pub fn team(look: Look<'_>, view: &TeamView<'_>) -> Reply {
     let (page, pages) = (view.page.to_string(), view.pages.to_string());
     let reply = TeamPage {
         t: look.texts(),
-        l,
         frame: Frame { broad: true, ..Frame::new(look, l.heading) },
         view,
         lead: Sentence::new(l.lead, &[("title", &look.brand.title), ("customer", view.customer)]),
@@ -279,7 +276,7 @@ impl<'a> PeopleTable<'a> {
                 _ => view.why.map(|why| why.said(p)),
             },
         });
-        Self { l, p, label, rows: rows.collect() }
+        Self { t: look.texts(), label, rows: rows.collect() }
     }
 }
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::field::{Field, FieldName, FieldProblem, RoleView, Typed, person_fields};
 use super::list::{PersonView, StateView};
 use super::notices::Question;
-use crate::pages::texts::{MemberTexts, Sentence, Texts, fill};
+use crate::pages::texts::{Sentence, Texts, fill};
 use crate::pages::views::{Frame, render};
 use crate::pages::{Look, Reply};
 
@@ -75,7 +75,6 @@ pub struct RemoveView<'a> {
 #[template(path = "member.html")]
 struct MemberPage<'a> {
     t: &'static Texts,
-    m: &'static MemberTexts,
     frame: Frame<'a>,
     view: &'a MemberView<'a>,
     alert: Option<&'static str>,
@@ -125,7 +124,6 @@ pub fn member(look: Look<'_>, view: &MemberView<'_>) -> Reply {
     };
     let page = MemberPage {
         t: look.texts(),
-        m: &texts.member,
         frame: Frame { problem: alert.is_some(), wide: true, ..Frame::new(look, person.called()) },
         view,
         alert,

@@ -20,10 +20,7 @@ mod tests;
 use http::StatusCode;
 
 pub(super) use sentence::{Sentence, fill};
-pub(super) use team::{
-    DoorTexts, IndependentTexts, InvitationTexts, InviteTexts, ListTexts, ManyTexts, MemberTexts, PersonTexts,
-    TeamTexts,
-};
+pub(super) use team::{ListTexts, PersonTexts, TeamTexts};
 
 use crate::types::Language;
 

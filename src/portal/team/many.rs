@@ -228,7 +228,7 @@ fn table(list: &str, mark: u8) -> Vec<Pasted> {
             continue;
         }
         lines.push(Pasted {
-            number: record.position().and_then(|position| u32::try_from(position.line()).ok()).unwrap_or(0),
+            number: record.position().map_or(0, |position| line_of(list, position)),
             email: cell("email"),
             first_name: cell("first_name"),
             last_name: cell("last_name"),
@@ -237,6 +237,14 @@ fn table(list: &str, mark: u8) -> Vec<Pasted> {
         });
     }
     lines
+}
+
+/// The line where a record stands. The reader takes blank lines before it for its own.
+fn line_of(list: &str, position: &csv::Position) -> u32 {
+    let from = usize::try_from(position.byte()).ok().and_then(|start| list.get(start..)).unwrap_or_default();
+    let blank = from.len() - from.trim_start_matches(['\r', '\n']).len();
+    let skipped = from.get(..blank).unwrap_or_default().matches('\n').count();
+    u32::try_from(position.line()).unwrap_or(u32::MAX).saturating_add(u32::try_from(skipped).unwrap_or(u32::MAX))
 }
 
 /// One person: an address, or a name and an address in angle brackets (RFC 5322, section 3.4).
