@@ -279,7 +279,7 @@ pub(super) fn ways(
         }
     }
     match login {
-        Some(list) if list.is_empty() => {
+        Some([]) => {
             let what = format!("app `{}` has no way in", name.value);
             builder.problem(&name.span, what, "write login = [\"email\"], or leave it out");
         }

@@ -80,11 +80,9 @@ impl Corridor {
             }
         }
         let is_console = facts.site.app.kind == AppKind::Console;
-        if is_ours || is_console {
-            if !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
-                ctx.decided("refuse", "cross-site");
-                return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
-            }
+        if (is_ours || is_console) && !self.visit(facts, ctx, now).is_same_origin(&facts.method, headers) {
+            ctx.decided("refuse", "cross-site");
+            return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
         }
         if is_ours {
             let is_preview = ctx.live.as_ref().is_some_and(|live| live.record.preview.is_some());

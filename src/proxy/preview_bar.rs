@@ -58,7 +58,7 @@ pub(super) fn of(
     let own_policy = facts.site.app.response_headers.iter().find(|(name, _)| *name == header::CONTENT_SECURITY_POLICY);
     let has_forms = match own_policy {
         // It takes the place of the app's.
-        Some((_, policy)) => !Bar::are_forms_held_back([policy].into_iter()),
+        Some((_, policy)) => !Bar::are_forms_held_back([policy]),
         None => !Bar::are_forms_held_back(response.headers.get_all(header::CONTENT_SECURITY_POLICY).iter()),
     };
     Ok(Ok(bar(facts, live, ctx, has_forms).map(|bar| Planned { bar: Arc::new(bar), charset })))

@@ -86,7 +86,7 @@ async fn a_viewer_looks_and_an_admin_does() {
     ann.navigate("/orders").await.expect(303);
     let page = kim.post("/tokens", &[("name", "mine"), ("scopes", "read audit")]).await.expect(200).text();
     let token = page.split("<pre tabindex=\"0\">").nth(1).and_then(|rest| rest.split('<').next()).expect("a token");
-    house.secret(token);
+    house.door.secret(token);
     house.api_as(token, "GET", "/api/v1/audit", "").await.expect(200);
     assert_eq!(house.api_as(token, "POST", "/api/v1/reload", "").await.status, 403);
     // What staff did stands under their name.

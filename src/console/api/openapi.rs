@@ -164,7 +164,9 @@ fn of_query(schema: &Schema, generator: &SchemaGenerator) -> Vec<Value> {
             kinds.retain(|kind| kind != "null");
             if let [only] = kinds.as_slice() {
                 let only = only.clone();
-                schema["type"] = only;
+                if let Some(kind) = schema.get_mut("type") {
+                    *kind = only;
+                }
             }
         }
         if let Some(Value::Array(kinds)) = schema.get_mut("anyOf") {

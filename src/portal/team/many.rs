@@ -19,7 +19,7 @@ use crate::types::{DisplayName, Email, Language, RoleName};
 /// So much of a line is shown.
 const MOST_SHOWN: usize = 200;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct ManyForm {
     #[serde(default)]
     list: String,
@@ -110,12 +110,6 @@ fn outcome_of(done: Option<LineOutcome>, is_new: bool) -> Outcome {
         Some(Err(Refused::Full(_))) => Outcome::Full,
         Some(Err(refused)) => problem_of(&refused).map_or(Outcome::NotStored, |(_, problem)| Outcome::Wrong(problem)),
         None => Outcome::NotStored,
-    }
-}
-
-impl Default for ManyForm {
-    fn default() -> Self {
-        Self { list: String::new(), role: String::new(), language: String::new(), does: String::new() }
     }
 }
 
