@@ -595,8 +595,13 @@ async fn attack_28_of_two_owners_one_stays_whatever_a_hundred_requests_want() {
     let answers = futures_util::future::join_all(wishes).await;
     let statuses: BTreeSet<u16> = answers.iter().map(|answer| answer.status).collect();
     assert!(statuses.iter().all(|status| *status < 500), "{statuses:?}");
-    let left = answers.iter().filter(|answer| answer.status == 200 && answer.text().contains("You have left")).count();
-    assert!(left <= 1, "{left} have left");
+    // Whoever leaves by several requests at once may be told so by more than one of them.
+    let left: BTreeSet<usize> = answers
+        .iter()
+        .enumerate()
+        .filter(|(_, answer)| answer.status == 200 && answer.text().contains("You have left"))
+        .map(|(number, _)| number % 2)
+        .collect();
     let mut owners = 0;
     for person in [&olga, &adam] {
         if person.fetch("/").await.status == 200 {
@@ -604,8 +609,7 @@ async fn attack_28_of_two_owners_one_stays_whatever_a_hundred_requests_want() {
             owners += 1;
         }
     }
-    assert_eq!(owners, 2 - left, "one stays");
-    assert_eq!(left, 1, "one of two may leave");
+    assert_eq!((left.len(), owners), (1, 1), "one of two may leave, and the other stays");
 }
 
 #[tokio::test]
