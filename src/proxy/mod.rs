@@ -71,7 +71,9 @@ use route::{Facts, Routed};
 use upstream::{Attempts, Sent};
 
 /// The largest form that our own pages take, in bytes.
-const MOST_FORM_BYTES: usize = 128 * 1024;
+const MOST_FORM_BYTES: usize = 16 * 1024;
+/// The largest one with a list of people to invite.
+const MOST_LIST_BYTES: usize = 128 * 1024;
 /// What an app may not say in a trailer, as it may not say it elsewhere; no field of these is for trailers (RFC 9110, section 6.5.1).
 const NO_TRAILERS: [&str; 2] = ["alt-svc", "set-cookie"];
 
@@ -434,6 +436,7 @@ impl Gateway {
     ) -> Result<Reply> {
         // The workspace team pastes whole configs.
         let most = match facts.site.app.kind {
+            AppKind::Proxied if facts.path.as_str() == "/.access/team/invite-many" => MOST_LIST_BYTES,
             AppKind::Proxied => MOST_FORM_BYTES,
             AppKind::Console => usize::try_from(facts.site.app.body_bytes).unwrap_or(usize::MAX),
         };

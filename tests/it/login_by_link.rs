@@ -11,7 +11,8 @@ async fn a_link_logs_in_and_leads_where_the_person_was_going() {
 
     let first = ann.navigate("/orders/7?view=full").await.must_log_in();
     let page = ann.navigate(first.location()).await.expect(200);
-    assert_eq!(page.fields("to"), ["/orders/7?view=full"], "the form remembers the way:\n{}", page.text());
+    // The form does, and so do the buttons for other languages.
+    assert_eq!(page.fields("to"), ["/orders/7?view=full"; 2], "the form remembers the way:\n{}", page.text());
     assert!(page.has_field("email"));
 
     let led = ann.log_in_to("ann@example.com", "/orders/7?view=full").await;
@@ -128,5 +129,5 @@ async fn a_way_back_that_is_too_long_loses_its_query_but_not_the_log_in() {
     let ann = house.browser("orders.test");
     let first = ann.navigate(&format!("/orders/7?filter={}", "x".repeat(20_000))).await.must_log_in();
     let page = ann.navigate(first.location()).await.expect(200);
-    assert_eq!(page.fields("to"), ["/orders/7"]);
+    assert!(page.has_field("to") && page.fields("to").iter().all(|to| to == "/orders/7"), "{}", page.text());
 }

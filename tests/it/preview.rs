@@ -138,8 +138,6 @@ async fn attack_27_a_preview_changes_nothing() {
     let page = form.expect(403).text();
     assert!(page.contains("Nothing was changed") && page.contains("<access-preview>"), "{page}");
     assert_eq!(kim.web_socket("/ws").await.map(drop), Err(403));
-    let upgrade = [("connection", "upgrade"), ("upgrade", "h2c"), ("origin", &*kim.origin())];
-    kim.send("GET", "/c/42/x", &upgrade, "").await.expect(403);
     assert_eq!(house.upstream.count(), before, "nothing has reached the app");
     let overrides = [("x-http-method-override", "DELETE"), ("x-http-method", "DELETE"), ("x-method-override", "PUT")];
     kim.send("GET", "/c/42/x", &overrides, "").await.expect(200);
@@ -350,7 +348,7 @@ async fn a_preview_survives_a_kill_and_only_its_own_list_shows_it() {
     let page = other.navigate("/.access/account").await.expect(200);
     assert!(page.text().contains("Preview as bob@example.com"), "{}", page.text());
     let page = bob.navigate("/.access/account").await.expect(200);
-    assert!(!page.text().contains("Preview") && page.text().matches("<li>").count() == 1, "{}", page.text());
+    assert!(!page.text().contains("Preview") && !page.text().contains("name=\"session\""), "{}", page.text());
     // The customer logs out everywhere, which is no business of the staff's; she ends hers from another device.
     bob.post("/.access/logout/everywhere", &[]).await.expect(303);
     kim.fetch("/orders").await.expect(200);
