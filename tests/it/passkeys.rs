@@ -39,7 +39,8 @@ async fn call(browser: &Browser, what: &str, body: &Value) -> Answer {
 /// The mails that have told of a passkey so far.
 async fn news(house: &House) -> Vec<Mail> {
     let mut mails = house.mail.all().await;
-    mails.retain(|mail| mail.subject.starts_with("A passkey was added"));
+    // In whatever language: it is the only mail that leads to the account page.
+    mails.retain(|mail| mail.links.iter().any(|link| link.ends_with("/.access/account")));
     mails
 }
 
