@@ -39,6 +39,7 @@ async fn staff_log_in_as_everywhere_and_find_everything() {
         ("/sources", "fresh"),
         ("/people?app=orders&q=", "ann@example.com"),
         ("/people/ann%40example.com?app=orders&path=%2Forders", "ann@example.com"),
+        ("/records", "There is none."),
         ("/sessions", "kim@staff.example"),
         ("/audit", "logged_in"),
         ("/audit/verify", "audit"),

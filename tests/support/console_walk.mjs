@@ -11,7 +11,7 @@ const HABITS = [
   { name: 'console-desk-light', colorScheme: 'light', viewport: { width: 1280, height: 800 }, javaScriptEnabled: true },
   { name: 'console-phone-dark', colorScheme: 'dark', viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
 ];
-const PAGES = ['/', '/domains', '/domains/orders.test', '/sources', '/people?app=orders&q=', '/sessions', '/audit', '/config', '/tokens'];
+const PAGES = ['/', '/domains', '/domains/orders.test', '/sources', '/people?app=orders&q=', '/records', '/sessions', '/audit', '/config', '/tokens'];
 
 const { complain, isContent, listen, look } = critic(options);
 

@@ -9,6 +9,7 @@ mod domains;
 mod outline;
 mod overview;
 mod people;
+mod records;
 mod sessions;
 mod sources;
 mod tokens;
@@ -39,6 +40,7 @@ pub fn router(room: Arc<ConsoleRoom>) -> Router {
         .route("/sources", get(sources::list))
         .route("/people", get(people::search))
         .route("/people/{email}", get(people::explain))
+        .route("/records", get(records::list))
         .route("/sessions", get(sessions::list))
         .route("/sessions/end", post(sessions::end))
         .route("/audit", get(audit::list))
