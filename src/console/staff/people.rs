@@ -139,8 +139,26 @@ pub(super) async fn explain(
     ]);
     let mut blocks = vec![links, Block::Form(form)];
     match ask(&room, &visit, Method::GET, &target, None).await {
-        Ok(answer) => blocks.extend(answer.as_object().map(outline::all).unwrap_or_default()),
+        Ok(answer) => {
+            blocks.extend(verdict(&answer));
+            blocks.extend(answer.as_object().map(outline::all).unwrap_or_default());
+        }
         Err(failure) => blocks.push(failed(&failure)),
     }
     page(&visit, &ConsolePage { heading: email, section: "/people", blocks })
+}
+
+/// What it all comes to, before the reasons.
+fn verdict(answer: &serde_json::Value) -> Option<Block> {
+    let verdict = answer.get("verdict")?;
+    let is = |name: &str| verdict.get(name).and_then(serde_json::Value::as_bool);
+    let tone = match (is("may_enter"), is("is_allowed")) {
+        (Some(true), Some(true) | None) => Tone::Good,
+        (Some(true), Some(false)) => Tone::Warning,
+        _ => Tone::Bad,
+    };
+    let what = outline::text_of(verdict.get("what"));
+    let mut letters = what.chars();
+    let what = letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect());
+    Some(Block::Notice(tone, format!("{what}.")))
 }

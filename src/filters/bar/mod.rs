@@ -1,5 +1,5 @@
 //! The bar of a preview: placed at the beginning of a page's body while the page streams through (lol_html), and nothing else of the page
-//! changed but what its own policy would refuse the bar ([`csp`]).
+//! changed but what its own policy would refuse the bar (`csp`).
 //!
 //! A page is read up to where its body begins: at `<body>`, or, where that is left out, at the first thing that stands in no head. From
 //! there on its bytes pass as they are. What is placed is ASCII alone, so it reads the same in every character set that builds on ASCII.

@@ -1,6 +1,6 @@
 //! The team's pages: a customer's own people look after each other's access.
 //!
-//! What somebody may do is asked of [`People`] at each step anew; the pages only leave out what would be refused. Everything here is
+//! What somebody may do is asked of `state::people` at each step anew; the pages only leave out what would be refused. Everything here is
 //! for one customer, that of the session, so an id of another customer's person is nobody's.
 
 mod independent;

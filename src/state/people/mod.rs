@@ -5,7 +5,7 @@
 //! every change of a record goes through it, with all rules, so that the team page, the console, the API and the command line cannot
 //! differ in what they let somebody do.
 //!
-//! A change counts at once: [`Generations`] is part of the directory's epoch, person by person, and costs a request no I/O.
+//! A change counts at once: `Generations` is part of the directory's epoch, person by person, and costs a request no I/O.
 
 mod accept;
 mod change;
