@@ -22,10 +22,10 @@ impl Looks {
         is_new.then(|| Look { id, all: self.clone() })
     }
 
-    /// Whether nobody is looked at.
+    /// How many are looked at.
     #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    pub(super) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
