@@ -65,7 +65,6 @@ use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
 use crate::state::notifications::{self, Notifications};
 use crate::state::people::{self, People};
-use crate::state::people_search::Everywhere;
 use crate::state::ports::{Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
@@ -248,8 +247,6 @@ impl Gateway {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
-            // What people decided first: it says what somebody has.
-            people: Arc::new(Everywhere(vec![Arc::clone(&people) as _, Arc::clone(&directory) as _])),
             signer: Arc::clone(&signer),
             usage: Arc::clone(&usage),
             membership,
@@ -272,13 +269,8 @@ impl Gateway {
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let config_in_force = Arc::new(ArcSwap::from_pointee(config.clone()));
         let (console, staff) = {
-            let services = ConsoleServices::new(
-                Arc::clone(&directory),
-                Arc::clone(&people),
-                Arc::clone(&config_in_force),
-                loaded.path.clone(),
-                clock,
-            );
+            let services =
+                ConsoleServices::new(Arc::clone(&directory), Arc::clone(&config_in_force), loaded.path.clone(), clock);
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::audit;
+use super::people_search::{Candidates, PeopleFilter};
 use super::ports::{Directory, Known, OutgoingMail, StoreError, Unavailable};
 use crate::policy::{DaysBack, Grant};
 use crate::session::TokenHash;
@@ -267,6 +268,8 @@ pub trait Tables: Directory {
     async fn told(&self, app: &AppName, email: &Email, is_recorded: bool) -> Result<Arc<Known>, Unavailable>;
     /// Whom the tables name for one customer, at most so many.
     async fn of_customer(&self, app: &AppName, customer: &CustomerId, most: usize) -> Named;
+    /// Whom a row fits, of those who are asked for.
+    async fn candidates(&self, filter: PeopleFilter<'_>) -> Candidates;
 }
 
 /// Whom the tables name for one customer.
