@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::Look;
 use super::mail::{Letter, one_line};
 use super::style::Palette;
-use super::texts::fill;
+use super::texts::{Texts, fill};
 use super::when::day_and_time;
 
 /// What there is to say of an invitation.
@@ -67,7 +67,7 @@ struct TextPart<'a> {
 #[derive(Template)]
 #[template(path = "team_mail.html")]
 struct HtmlPart<'a> {
-    language: &'static str,
+    t: &'static Texts,
     light: Palette,
     dark: Palette,
     subject: &'a str,
@@ -151,8 +151,7 @@ fn letter(
     };
     let text = TextPart { hello: &hello, lines, button, after }.to_string();
     let (light, dark) = (Palette::light((&look.brand.color).into()), Palette::dark((&look.brand.color).into()));
-    let language = t.language;
-    let html = HtmlPart { language, light, dark, subject: &subject, hello: &hello, lines, button, after }.to_string();
+    let html = HtmlPart { t, light, dark, subject: &subject, hello: &hello, lines, button, after }.to_string();
     Letter { subject, text, html }
 }
 
