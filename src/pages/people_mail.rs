@@ -112,6 +112,17 @@ pub fn founded_letter(look: Look<'_>, news: &IndependenceNews<'_>) -> Letter {
     })
 }
 
+/// The mail to those whom somebody took along who has become an organisation of their own.
+#[must_use]
+pub fn taken_along_letter(look: Look<'_>, news: &IndependenceNews<'_>) -> Letter {
+    let t = &look.texts().team.mail;
+    news.with_values(look, |values| {
+        let lines = [fill(t.along, values), fill(t.along_now, values)];
+        let button = Button { label: fill(t.founded_open, values), link: news.link };
+        letter(look, fill(t.along_subject, values), None, &lines, Some(&button), &[])
+    })
+}
+
 /// The mail to those who look after the customer that somebody left.
 #[must_use]
 pub fn parted_letter(look: Look<'_>, news: &IndependenceNews<'_>) -> Letter {
@@ -226,6 +237,9 @@ mod tests {
         let own = founded_letter(look, &news);
         assert_eq!(own.subject, "Ann & Co hat in Orders begonnen");
         assert!(own.text.contains("https://orders.example.com/") && own.text.contains("Example GmbH"));
+        let along = taken_along_letter(look, &news);
+        assert_eq!(along.subject, "Ihr Zugang zu Orders gilt jetzt für Ann & Co");
+        assert!(along.text.contains("Ann Example") && along.text.contains("Example GmbH"), "{}", along.text);
         let theirs = parted_letter(look, &news);
         assert!(theirs.text.contains("2 weitere Personen") && !theirs.text.contains("https://"), "{}", theirs.text);
     }

@@ -70,7 +70,7 @@ use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
-use crate::state::usage::Usage;
+use crate::state::usage::{self, Usage};
 use crate::store::{self, SqliteStore};
 
 /// Parts that stand in for those the config names.
@@ -196,7 +196,7 @@ impl Gateway {
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
         let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
-        let usage_key = store.secret("usage-key", || Token::generate().bytes().to_vec()).await?;
+        let usage_key = store.secret(usage::KEY, usage::new_key).await?;
         let usage = Arc::new(Usage::new(Arc::clone(&current), Arc::clone(&sqlite) as _, clock, &usage_key));
         let sessions = Arc::new(
             Sessions::new(
@@ -295,6 +295,7 @@ impl Gateway {
                 listing: Arc::clone(&sqlite) as _,
                 sessions: Arc::clone(&sessions),
                 people: Arc::clone(&people),
+                usage: Arc::clone(&usage),
                 services: Arc::new(services),
                 api: Operations::default(),
             });

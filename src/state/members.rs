@@ -140,7 +140,7 @@ pub enum Step {
         state: RecordState,
         /// Who makes it.
         by: Maker,
-        /// How many records its customer may have, this one among them.
+        /// How many people its customer may have by records, this one among them. An invitation that ran out is none.
         most: u32,
     },
     /// Changes one.
@@ -162,6 +162,15 @@ pub enum Step {
         id: i64,
         /// The version that was seen.
         version: i64,
+    },
+    /// Makes sure that a customer has room for one more, of at most so many.
+    Room {
+        /// The app.
+        app: AppName,
+        /// The customer.
+        customer: CustomerId,
+        /// How many there may be.
+        most: u32,
     },
     /// Keeps a customer's name; one that is there gets another, and keeps its founder.
     Name(Organisation),

@@ -201,6 +201,10 @@ async fn one(
                 _ => Ok(None),
             }
         }
+        Step::Room { app, customer, most } => match has_room(connection, (app, customer), *most, now).await? {
+            true => Ok(None),
+            false => Err(Changed::Full),
+        },
         Step::Name(organisation) => {
             name(connection, organisation, now).await?;
             Ok(None)
@@ -216,12 +220,7 @@ async fn add(
     now: Timestamp,
 ) -> sqlx::Result<Result<i64, Changed>> {
     // Those that only change what a list gives are none of the people that a customer has by records.
-    let others: i64 = query_scalar("SELECT count(*) FROM record WHERE app = ? AND customer = ? AND basis = 'own'")
-        .bind(entry.app.as_str())
-        .bind(entry.customer.as_str())
-        .fetch_one(&mut *connection)
-        .await?;
-    if entry.basis == Basis::Own && others >= i64::from(most) {
+    if entry.basis == Basis::Own && !has_room(&mut *connection, (&entry.app, &entry.customer), most, now).await? {
         return Ok(Err(Changed::Full));
     }
     let (made_by, maker) = maker_columns(by);
@@ -238,6 +237,27 @@ async fn add(
         Some(row) => Ok(Ok(row.try_get(0)?)),
         None => Ok(Err(Changed::Known)),
     }
+}
+
+/// Whether a customer may have one person more by records. An invitation that ran out takes no place; but of those, too, there are at
+/// most as many.
+async fn has_room(
+    connection: &mut SqliteConnection,
+    (app, customer): (&AppName, &CustomerId),
+    most: u32,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let (over, all): (i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE state = 'invited' AND expires <= ?), count(*) FROM record
+         WHERE app = ? AND customer = ? AND basis = 'own'",
+    )
+    .bind(micros(now))
+    .bind(app.as_str())
+    .bind(customer.as_str())
+    .fetch_one(connection)
+    .await?;
+    let most = i64::from(most);
+    Ok(all - over < most && over <= most)
 }
 
 /// Binds what both a new record and a changed one say.

@@ -226,6 +226,8 @@ async fn erase(room: Arc<ConsoleRoom>, asked: Asked, _: Nothing, _: Nothing) -> 
 async fn erase_person(room: &ConsoleRoom, asked: &Asked, email: &Email) -> Result<Erased, Problem> {
     // First what is in memory here, so that nothing goes on for whom nothing is held any more.
     let sessions = room.sessions.end_everywhere(email).await?;
+    // That they were here just now is not written down afterwards.
+    room.usage.flush().await?;
     // What is on its way into the log with the address has to be there before the address goes.
     room.journal.settled().await.map_err(|_| Problem::new(Code::Unavailable, "the audit log cannot be stored"))?;
     let event = Event::PersonErased(email);
