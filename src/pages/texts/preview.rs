@@ -46,30 +46,6 @@ pub(in crate::pages) struct PreviewTexts {
     pub(in crate::pages) session: &'static str,
 }
 
-impl PreviewTexts {
-    /// Why a preview is over, by the reason's name.
-    pub(in crate::pages) fn over(&self, reason: &str) -> &'static str {
-        match reason {
-            "time" => self.over_time,
-            "not-allowed" => self.over_actor,
-            _ => self.over_subject,
-        }
-    }
-
-    /// Why somebody cannot be previewed, by the reason's name.
-    pub(in crate::pages) fn refusal(&self, reason: &str) -> &'static str {
-        match reason {
-            "nested" => self.nested,
-            "oneself" => self.oneself,
-            "staff" => self.staff,
-            "no-grant" => self.no_grant,
-            "no-customer" => self.no_customer,
-            "role-too-high" => self.role,
-            _ => self.not_allowed,
-        }
-    }
-}
-
 pub(super) const ENGLISH: PreviewTexts = PreviewTexts {
     label: "Preview",
     region: "Preview: you see this app as somebody else does",
@@ -166,7 +142,7 @@ pub(super) const GERMAN: PreviewTexts = PreviewTexts {
 
 pub(super) const FRENCH: PreviewTexts = PreviewTexts {
     label: "Aperçu",
-    region: "Aperçu : vous voyez cette application comme une autre personne",
+    region: "Aperçu\u{a0}: vous voyez cette application comme une autre personne",
     left: |minutes| match minutes {
         0 | 1 => format!("encore {minutes} minute"),
         _ => format!("encore {minutes} minutes"),
@@ -176,9 +152,9 @@ pub(super) const FRENCH: PreviewTexts = PreviewTexts {
     end: "Terminer l’aperçu",
     switch_or_end: "Changer ou terminer",
     heading: "Voir l’application comme un client",
-    lead: "Vous voyez l’application comme cette personne : pour le même client, avec le même rôle, les mêmes règles et les mêmes filtres.",
+    lead: "Vous voyez l’application comme cette personne\u{a0}: pour le même client, avec le même rôle, les mêmes règles et les mêmes filtres.",
     reads_only: "Rien ne peut être modifié pendant ce temps.",
-    writes: "Attention : ce que vous modifiez compte comme fait pour cette personne. Le journal vous nomme.",
+    writes: "Attention\u{a0}: ce que vous modifiez compte comme fait pour cette personne. Le journal vous nomme.",
     now: "Vous voyez l’application comme {who}.",
     search: "Nom ou adresse",
     search_hint: "Une partie d’un nom, d’une adresse ou du nom d’un client.",
