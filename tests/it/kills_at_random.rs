@@ -91,7 +91,7 @@ async fn work(api: Api, round: u32, promised: Arc<Mutex<Promised>>) {
             promised.edited.insert(id.clone());
         });
         if number % 4 == 1 {
-            let subject = format!("News {round}x{number}");
+            let subject = format!("News {round}x{number} is out");
             let body =
                 json!({ "app": "orders", "customer": "42", "topic": "news", "subject": subject, "text": "Read on." });
             let Some(taken) = api.ask("POST", "/api/v1/notify", Some(&subject.replace(' ', "-")), &body).await else {
