@@ -289,6 +289,30 @@ async fn attack_20_nobody_gives_above_their_role_the_ceiling_or_their_days() {
 }
 
 #[tokio::test]
+async fn an_invitation_that_leaves_days_back_to_the_role_gives_no_more_than_its_inviter_sees() {
+    let house = house().await;
+    let narrow = Details { days_back: Some(DaysBack::Days(10)), ..details("moderator") };
+    house.invite_with("staff", "nina", &narrow).await.expect("invited");
+    assert_eq!(house.come("nina", "orders.test", Clock.now()).await, 1);
+    let record = house.invite("nina", "new", "member").await.expect("a role of 30 days, by somebody who sees 10");
+    assert_eq!(record.entry.days_back, Some(DaysBack::Days(10)));
+    assert_eq!(house.come("new", "orders.test", Clock.now()).await, 1);
+    let record = house.invite("mona", "other", "member").await.expect("invited");
+    assert_eq!(record.entry.days_back, None, "the role gives less than its inviter sees");
+}
+
+#[tokio::test]
+async fn whom_staff_invite_is_told_the_customers_name_as_a_list_has_it() {
+    let house = house().await;
+    house.invite("staff", "new", "member").await.expect("invited");
+    let mail = house.store.mail_due(Timestamp::MAX, 9).await.expect("read").remove(0).mail;
+    assert!(mail.text.contains("Acme & Sons"), "{}", mail.text);
+    assert_eq!(house.come("new", "orders.test", Clock.now()).await, 1);
+    let grant = house.grant(&email("new"), "acme").await.expect("one");
+    assert_eq!(grant.customer.as_ref().and_then(|customer| customer.name.clone()), DisplayName::new("Acme & Sons"));
+}
+
+#[tokio::test]
 async fn attack_20_an_invitation_ends_with_its_time_and_its_inviters_right() {
     let house = house().await;
     house.add("ivy", "moderator").await;
