@@ -115,8 +115,8 @@ const GERMAN: NotificationTexts = NotificationTexts {
 
 const FRENCH: NotificationTexts = NotificationTexts {
     open: "Ouvrir dans {title}",
-    why: "Vous recevez cet e-mail parce que vous utilisez {title} et que « {topic} » est activé pour vous.",
-    off: "Désactiver « {topic} »",
+    why: "Vous recevez cet e-mail parce que vous utilisez {title} et que «\u{a0}{topic}\u{a0}» est activé pour vous.",
+    off: "Désactiver «\u{a0}{topic}\u{a0}»",
     settings: "Tous les réglages de notification",
     heading: "Notifications",
     lead: "Choisissez ce que {title} vous annonce par e-mail à l’adresse {email}.",
@@ -124,10 +124,10 @@ const FRENCH: NotificationTexts = NotificationTexts {
     save: "Enregistrer",
     saved: "Votre choix est enregistré.",
     account: "Votre compte",
-    confirm_heading: "Désactiver « {topic} » ?",
+    confirm_heading: "Désactiver «\u{a0}{topic}\u{a0}»\u{202f}?",
     confirm: "{title} n’enverra plus d’e-mails à ce sujet à {email}. Tout le reste demeure inchangé.",
     switch_off: "Désactiver",
-    done_heading: "« {topic} » est désactivé",
+    done_heading: "«\u{a0}{topic}\u{a0}» est désactivé",
     done: "{title} n’envoie plus d’e-mails à ce sujet à {email}.",
     again: "Vous pouvez l’activer de nouveau à tout moment dans vos réglages.",
     wrong_heading: "Ce lien n’est pas complet",

@@ -179,7 +179,7 @@ static GERMAN: PreviewTexts = PreviewTexts {
 
 static FRENCH: PreviewTexts = PreviewTexts {
     label: "Aperçu",
-    region: "Aperçu : vous voyez cette application comme une autre personne",
+    region: "Aperçu\u{a0}: vous voyez cette application comme une autre personne",
     left: |minutes| match minutes {
         0 | 1 => format!("encore {minutes} minute"),
         _ => format!("encore {minutes} minutes"),
@@ -189,9 +189,9 @@ static FRENCH: PreviewTexts = PreviewTexts {
     end: "Terminer l’aperçu",
     switch_or_end: "Changer ou terminer",
     heading: "Voir l’application comme un client",
-    lead: "Vous voyez l’application comme cette personne : pour le même client, avec le même rôle, les mêmes règles et les mêmes filtres.",
+    lead: "Vous voyez l’application comme cette personne\u{a0}: pour le même client, avec le même rôle, les mêmes règles et les mêmes filtres.",
     reads_only: "Rien ne peut être modifié pendant ce temps.",
-    writes: "Attention : ce que vous modifiez compte comme fait pour cette personne. Le journal vous nomme.",
+    writes: "Attention\u{a0}: ce que vous modifiez compte comme fait pour cette personne. Le journal vous nomme.",
     now: "Vous voyez l’application comme {who}.",
     search: "Nom ou adresse",
     search_hint: "Le début d’un nom, d’une adresse ou du nom d’un client.",
@@ -262,7 +262,7 @@ static SPANISH: PreviewTexts = PreviewTexts {
     read_only: "Una vista previa solo lee. Lo que usted ha enviado no ha llegado a la aplicación.",
     not_allowed: "Usted no puede ver una vista previa de esta aplicación.",
     nested: "Usted ya está en una vista previa. Termínela primero.",
-    oneself: "Es usted mismo.",
+    oneself: "Esa persona es usted.",
     staff: "Esta persona pertenece al equipo. Solo hay vista previa de clientes.",
     no_grant: "Nadie con esta dirección tiene acceso aquí.",
     no_customer: "Esta persona tiene varios clientes. Elija uno de ellos.",

@@ -286,7 +286,6 @@ impl Standing<'_> {
             other => other,
         }
     }
-
 }
 
 /// What an entry gives, for the audit log.
