@@ -45,6 +45,7 @@ use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::Current;
 use crate::state::tokens::TokenStore;
+use crate::state::usage::Usage;
 
 /// What the console tells of.
 pub struct ConsoleRoom {
@@ -92,6 +93,8 @@ pub struct ConsoleRoom {
     pub sessions: Arc<Sessions>,
     /// Everybody's access, and what may be changed of it.
     pub people: Arc<People>,
+    /// What customers use.
+    pub usage: Arc<Usage>,
     /// What takes the tables and the whole config.
     pub services: Arc<dyn Services>,
     /// What the API has.

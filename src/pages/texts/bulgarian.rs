@@ -226,6 +226,9 @@ pub(super) static BULGARIAN: Texts = Texts {
     reason,
     too_many_next: "Междувременно можете да използвате другите начини за вход, които този сайт предлага.",
     team: team::BULGARIAN,
+    dashboard: dashboard::BULGARIAN,
+    notifications: notifications::BULGARIAN,
+    preview: preview::BULGARIAN,
 };
 
 fn in_minutes(minutes: u32) -> String {

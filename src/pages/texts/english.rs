@@ -221,6 +221,9 @@ pub(super) static ENGLISH: Texts = Texts {
     reason,
     too_many_next: "Other ways to log in that this site offers are open meanwhile.",
     team: team::ENGLISH,
+    dashboard: dashboard::ENGLISH,
+    notifications: notifications::ENGLISH,
+    preview: preview::ENGLISH,
 };
 
 fn in_minutes(minutes: u32) -> String {

@@ -245,6 +245,9 @@ pub(super) static FRENCH: Texts = Texts {
     reason,
     too_many_next: "Les autres façons de se connecter que ce site propose restent ouvertes entre-temps.",
     team: team::FRENCH,
+    dashboard: dashboard::FRENCH,
+    notifications: notifications::FRENCH,
+    preview: preview::FRENCH,
 };
 
 /// After « dans ».

@@ -248,6 +248,9 @@ pub(super) static GERMAN: Texts = Texts {
     reason,
     too_many_next: "Andere Wege zur Anmeldung, die es hier gibt, stehen Ihnen inzwischen offen.",
     team: team::GERMAN,
+    dashboard: dashboard::GERMAN,
+    notifications: notifications::GERMAN,
+    preview: preview::GERMAN,
 };
 
 /// After „in“.

@@ -238,6 +238,9 @@ pub(super) static SPANISH: Texts = Texts {
     reason,
     too_many_next: "Mientras tanto puede usar las otras formas de iniciar sesión que ofrece este sitio.",
     team: team::SPANISH,
+    dashboard: dashboard::SPANISH,
+    notifications: notifications::SPANISH,
+    preview: preview::SPANISH,
 };
 
 fn in_minutes(minutes: u32) -> String {

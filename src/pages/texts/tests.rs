@@ -42,6 +42,7 @@ const COUNTING: &[(&str, Counting)] = &[
     ("team.many.go", |t, n| (t.team.many.go)(n)),
     ("team.independent.go_over", |t, n| (t.team.independent.go_over)(n)),
     ("team.mail.parted_over", |t, n| (t.team.mail.parted_over)(n)),
+    ("preview.left", |t, n| (t.preview.left)(n)),
 ];
 
 /// What is made of something else than a number; each has a test of its own below.

@@ -44,35 +44,29 @@ struct Pasted {
     language: String,
 }
 
-pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    match desk.needs(PortalRight::Invite) {
-        Ok(()) => desk.many_page(&ManyForm::default(), None, None),
-        Err(reply) => reply,
-    }
+pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    desk.needs(PortalRight::Invite)?;
+    Ok(desk.many_page(&ManyForm::default(), None, None))
 }
 
-pub(super) async fn send(State(room): Room, Extension(visit): Extension<Visit>, Form(form): Form<ManyForm>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    if let Err(reply) = desk.needs(PortalRight::Invite) {
-        return reply;
-    }
+pub(super) async fn send(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    Form(form): Form<ManyForm>,
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    desk.needs(PortalRight::Invite)?;
     if form.does == "mend" {
-        return desk.many_page(&form, None, None);
+        return Ok(desk.many_page(&form, None, None));
     }
     let pasted = match read(&form.list) {
         Ok(pasted) => pasted,
-        Err(problem) => return desk.many_page(&form, Some(problem), None),
+        Err(problem) => return Ok(desk.many_page(&form, Some(problem), None)),
     };
     let needs_role = pasted.iter().any(|line| line.role.is_empty());
     if needs_role && RoleName::parse(&form.role).is_err() {
-        return desk.many_page(&form, None, Some(FieldProblem::Missing));
+        return Ok(desk.many_page(&form, None, Some(FieldProblem::Missing)));
     }
     let is_check = form.does == "check";
     let read: Vec<Result<Line, FieldProblem>> = pasted.iter().map(|line| line.read(&form, desk.roles())).collect();
@@ -100,7 +94,7 @@ pub(super) async fn send(State(room): Room, Extension(visit): Extension<Visit>, 
         language: &form.language,
         has_team: desk.may(PortalRight::Members),
     };
-    invite_report(visit.look(), &view)
+    Ok(invite_report(visit.look(), &view))
 }
 
 fn outcome_of(done: Option<LineOutcome>, is_new: bool) -> Outcome {

@@ -133,8 +133,12 @@ impl People {
             state,
             by: Some(hand.maker()),
         };
+        // One that ran out takes a place again.
+        let is_over = matches!(record.state, RecordState::Invited { expires, .. } if expires <= hand.scene.now);
+        let most = app.policy.team.as_ref().unwrap_or(&STANDARD).max_members;
+        let room = Step::Room { app: whom.app.clone(), customer: whom.customer.clone(), most };
         let ready = Ready {
-            steps: vec![step],
+            steps: is_over.then_some(room).into_iter().chain([step]).collect(),
             rests_on: standing.rests_on(),
             mails: vec![mail],
             told: vec![Told::of(Deed::Resent, whom, None)],

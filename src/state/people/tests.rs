@@ -13,6 +13,7 @@ use crate::session::Token;
 use crate::state::audit::Actor;
 use crate::state::members::RecordState;
 use crate::state::metrics::Metrics;
+use crate::state::people_search::{PeopleFilter, Whose};
 use crate::state::ports::{Directory as _, MailQueue as _};
 use crate::state::snapshot::{Current, Snapshot};
 use crate::store::{self, SqliteStore};
@@ -215,6 +216,16 @@ impl House {
     async fn come(&self, name: &str, host: &str, at: Timestamp) -> usize {
         let site = self.current.load().site(&HostName::parse(host).expect("valid")).cloned().expect("a site");
         self.people.accept(Scene::gateway(at), &site, &email(name)).await.expect("found out")
+    }
+
+    /// Who is found, and whether there are more.
+    async fn found(&self, text: &str, of: Whose<'_>, most: usize) -> (Vec<String>, bool) {
+        let app = app();
+        let filter = PeopleFilter { app: &app, text: Some(text), of, after: None, most };
+        let found = self.people.search(filter).await.expect("nobody else searches");
+        assert!(found.unread.is_empty(), "{:?}", found.unread);
+        let name = |grant: &Arc<Grant>| grant.email.as_str().trim_end_matches("@example.com").to_owned();
+        (found.people.iter().map(name).collect(), found.is_cut)
     }
 
     /// The token of the link in the newest mail.
@@ -525,14 +536,29 @@ async fn the_team_says_of_each_where_it_comes_from_and_what_may_be_done() {
 
 #[tokio::test]
 async fn who_has_a_record_is_found_with_what_they_have() {
-    use crate::state::people_search::PeopleSearch as _;
     let house = house().await;
     house.add("ivy", "moderator").await;
     house.invite("mona", "ivan", "member").await.expect("invited");
-    let found = house.people.search(&app(), "iv").await;
-    let names: Vec<&str> = found.people.iter().map(|grant| grant.email.as_str()).collect();
-    assert_eq!(names, ["ivy@example.com"], "nobody who has not come yet");
-    assert!(house.people.search(&app(), "vy").await.people.is_empty(), "by its beginning");
+    assert_eq!(
+        house.found("iv", Whose::Everybody, 9).await,
+        (vec!["ivy".to_owned()], false),
+        "nobody who has not come yet"
+    );
+    assert_eq!(house.found("ivy@example.com", Whose::Customers, 9).await.0, ["ivy"]);
+    assert_eq!(house.found("VY", Whose::Customers, 9).await.0, ["ivy"]);
+    let (some, is_cut) = house.found("m", Whose::Customers, 2).await;
+    assert!(some.len() == 2 && is_cut, "{some:?}");
+}
+
+#[tokio::test]
+async fn nobody_is_found_with_what_a_record_takes_away() {
+    let house = house().await;
+    let acme = CustomerId::parse("acme").expect("valid");
+    // By a text that their record does not hold.
+    assert!(house.found("acme", Whose::Customer(&acme), 99).await.0.contains(&"lea".to_owned()));
+    let suspended = Edits { suspended: Edit::Set(true), ..Edits::default() };
+    house.change("adam", "lea", &suspended).await.expect("suspended");
+    assert!(!house.found("acme", Whose::Customer(&acme), 99).await.0.contains(&"lea".to_owned()));
 }
 
 #[tokio::test]

@@ -12,10 +12,10 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::{Compiled, Live, Sessions, Trouble};
-use crate::policy::{Access, Actor, AppPolicy, Choice, Grant, Origin, PreviewEnd, PreviewRefusal, Standing, choose};
+use crate::policy::{Access, Actor, AppPolicy, Choice, Grant, PreviewEnd, PreviewRefusal, Standing, choose};
 use crate::session::{Preview, SessionRecord, Token};
 use crate::state::audit::{self, Event, Scene};
-use crate::state::ports::{Opening, Previewed, Replaces, StoreError, Unavailable};
+use crate::state::ports::{Opening, Previewed, Replaces, StoreError};
 use crate::state::snapshot::Site;
 use crate::types::{CustomerId, DisplayName, Email};
 
@@ -131,15 +131,6 @@ impl Sessions {
     #[must_use]
     pub fn has_preview_right(&self, site: &Site, record: &SessionRecord) -> bool {
         staff_with_preview(&site.app.policy, record).is_some()
-    }
-
-    /// What somebody has in the app of a domain, for each customer.
-    ///
-    /// # Errors
-    /// When the tables cannot be asked.
-    pub async fn known_people(&self, site: &Site, email: &Email) -> Result<Vec<Arc<Grant>>, Unavailable> {
-        let known = self.directory.known(&site.app.name, email).await?;
-        Ok(known.grants.iter().filter(|grant| grant.origin != Origin::Workspace).cloned().collect())
     }
 
     /// Whom the person of a session previewed last, as people know them.

@@ -275,6 +275,9 @@ pub(in crate::pages::texts) const BULGARIAN: TeamTexts = TeamTexts {
         founded: "Станахте самостоятелни: {name} вече е отделна организация в {title} и Вие сте неин собственик.",
         founded_left: "Вашият достъп за {customer} е прекратен.",
         founded_open: "Отворете {title}",
+        along_subject: "Достъпът Ви до {title} вече е за {name}",
+        along: "{person} напусна {customer} и продължава като отделна организация: {name}. Достъпът Ви до {title} премина с нея.",
+        along_now: "Ролята Ви остава същата. Това, което виждате оттук нататък, е на {name}, а не на {customer}.",
         parted_subject: "{person} вече работи самостоятелно в {title}",
         parted: "{person} напусна {customer} в {title} и продължава като отделна организация: {name}.",
         parted_over: |count| match count {

@@ -272,6 +272,9 @@ pub(in crate::pages::texts) const ENGLISH: TeamTexts = TeamTexts {
         founded: "You have become independent: {name} is now an organisation of its own in {title}, and you are its owner.",
         founded_left: "Your access for {customer} has ended.",
         founded_open: "Open {title}",
+        along_subject: "Your access to {title} is for {name} now",
+        along: "{person} has left {customer} and goes on as an organisation of their own: {name}. Your access to {title} goes along.",
+        along_now: "Your role stays the same. What you see from now on belongs to {name}, and no longer to {customer}.",
         parted_subject: "{person} has become independent in {title}",
         parted: "{person} has left {customer} in {title} and goes on as an organisation of their own: {name}.",
         parted_over: |count| match count {

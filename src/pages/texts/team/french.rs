@@ -279,6 +279,9 @@ pub(in crate::pages::texts) const FRENCH: TeamTexts = TeamTexts {
                   êtes propriétaire.",
         founded_left: "Votre accès pour {customer} a pris fin.",
         founded_open: "Ouvrir {title}",
+        along_subject: "Votre accès à {title} vaut maintenant pour {name}",
+        along: "{person} a quitté {customer} et continue comme une organisation à part entière\u{a0}: {name}. Votre accès à {title} a suivi.",
+        along_now: "Votre rôle reste le même. Ce que vous voyez désormais appartient à {name}, et non plus à {customer}.",
         parted_subject: "{person} prend son indépendance sur {title}",
         parted: "{person} a quitté {customer} dans {title} et continue comme une organisation à part entière\u{a0}: {name}.",
         parted_over: |count| match count {

@@ -282,6 +282,9 @@ pub(in crate::pages::texts) const GERMAN: TeamTexts = TeamTexts {
         founded: "Sie sind selbstständig geworden: {name} ist jetzt eine eigene Organisation in {title}, mit Ihnen an der Spitze.",
         founded_left: "Ihr Zugang für {customer} ist beendet.",
         founded_open: "{title} öffnen",
+        along_subject: "Ihr Zugang zu {title} gilt jetzt für {name}",
+        along: "{person} hat {customer} verlassen und macht als eigene Organisation weiter: {name}. Ihr Zugang zu {title} ist mitgegangen.",
+        along_now: "Ihre Rolle bleibt dieselbe. Was Sie von jetzt an sehen, gehört zu {name} und nicht mehr zu {customer}.",
         parted_subject: "{person} ist in {title} selbstständig geworden",
         parted: "{person} hat {customer} in {title} verlassen und macht als eigene Organisation weiter: {name}.",
         parted_over: |count| match count {

@@ -273,6 +273,9 @@ pub(in crate::pages::texts) const SPANISH: TeamTexts = TeamTexts {
         founded: "Se ha independizado: {name} es ahora una organización propia en {title}, y la propiedad es de usted.",
         founded_left: "Su acceso para {customer} ha terminado.",
         founded_open: "Abrir {title}",
+        along_subject: "Su acceso a {title} es ahora para {name}",
+        along: "{person} ha dejado {customer} y sigue como organización propia: {name}. Su acceso a {title} ha pasado a ella.",
+        along_now: "Su rol sigue siendo el mismo. Lo que vea a partir de ahora es de {name} y ya no de {customer}.",
         parted_subject: "{person} se ha independizado en {title}",
         parted: "{person} ha dejado {customer} en {title} y sigue como organización propia: {name}.",
         parted_over: |count| match count {
