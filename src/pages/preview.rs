@@ -120,6 +120,8 @@ pub struct PersonView<'a> {
     pub who: OtherView<'a>,
     /// The role.
     pub role: &'a str,
+    /// Whether they are invited and have not come yet.
+    pub is_invited: bool,
     /// Why they cannot be previewed, by the reason's name.
     pub refusal: Option<&'static str>,
 }

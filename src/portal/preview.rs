@@ -16,7 +16,7 @@ use crate::pages::{self, FoundView, OtherView, PersonView, PreviewPageView, Prev
 use crate::policy::{Grant, PreviewEnd, PreviewRefusal, Standing};
 use crate::session::{CookieName, Token, setting};
 use crate::state::audit::Event;
-use crate::state::people_search::{Found, PeopleFilter, Whose};
+use crate::state::people_search::{Found, PeopleFilter, Place, Whose};
 use crate::state::ports::{Previewed, StoreError};
 use crate::state::sessions::{Begun, Live, Recent, Trouble};
 use crate::state::visit::Visit;
@@ -211,7 +211,7 @@ impl PortalRoom {
         let policy = &visit.site.app.policy;
         let to = visit.return_path(asked.to);
         let found = page.found.as_ref().map(|found| FoundView {
-            people: found.people.iter().map(|grant| person(visit, grant)).collect(),
+            people: found.people.iter().map(|grant| person(visit, found, grant)).collect(),
             is_cut: found.is_cut,
             is_partial: !found.unread.is_empty(),
         });
@@ -271,9 +271,10 @@ struct Gathered {
     found: Option<Found>,
 }
 
-fn person<'a>(visit: &Visit, grant: &'a Grant) -> PersonView<'a> {
+fn person<'a>(visit: &Visit, found: &Found, grant: &'a Grant) -> PersonView<'a> {
     let refusal = visit.site.app.policy.check_preview(grant).err().map(PreviewRefusal::name);
-    PersonView { who: shown(grant), role: grant.role.as_str(), refusal }
+    let is_invited = found.invited.contains(&Place::of(grant));
+    PersonView { who: shown(grant), role: grant.role.as_str(), is_invited, refusal }
 }
 
 fn shown(grant: &Grant) -> OtherView<'_> {

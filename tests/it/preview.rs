@@ -434,6 +434,27 @@ async fn a_plain_session_gets_every_byte_as_it_was() {
 }
 
 #[tokio::test]
+async fn whom_an_invitation_waits_for_is_seen_with_what_it_gives() {
+    let house = plan().start().await;
+    let kim = kim(&house).await;
+    let invited =
+        ["invitations", "create", "ina@example.com", "--app", "orders", "--customer", "42", "--role", "manager"];
+    assert!(house.command(&invited).status.success());
+    let page = kim.navigate("/.access/preview?q=ina").await.expect(200);
+    assert!(page.text().contains("ina@example.com") && page.text().contains("Invited"), "{}", page.text());
+    look_as(&kim, "ina@example.com", "42").await.expect(303);
+    kim.fetch("/c/42/x").await.expect(200);
+    let seen = house.upstream.last();
+    for (name, value) in
+        [("x-access-email", "ina@example.com"), ("x-access-role", "manager"), ("x-access-customer-name", "Acme Ltd")]
+    {
+        assert_eq!(seen.header(name), Some(value), "{name}");
+    }
+    assert!(house.command(&["invitations", "withdraw", "1"]).status.success());
+    eventually("the preview is over", async || is_over(&kim).await).await;
+}
+
+#[tokio::test]
 async fn attack_27_what_an_app_remembers_of_a_preview_is_of_no_use_outside() {
     let house = plan().start().await;
     let kim = kim(&house).await;

@@ -49,7 +49,7 @@ const COUNTING: &[(&str, Counting)] = &[
 const OTHER_FUNCTIONS: &[&str] = &["error", "reason", "team.person.left"];
 
 /// The names of reasons, and one that is none.
-const REASONS: &[&str] = &["no-grant", "other-customer", "hidden-field", "cannot-filter", "rule"];
+const REASONS: &[&str] = &["no-grant", "other-customer", "hidden-field", "cannot-filter", "cannot-preview", "rule"];
 
 /// The texts of a language by their paths, such as `login.lead`; nothing for what is a function.
 fn flat(language: Language) -> BTreeMap<String, Option<String>> {

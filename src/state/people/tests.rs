@@ -459,8 +459,8 @@ async fn a_person_becomes_an_organisation_and_takes_along_whom_they_invited() {
     let house = house().await;
     house.add("ada", "admin").await;
     house.add("sue", "member").await;
-    for name in ["one", "two"] {
-        house.invite("ada", name, "member").await.expect("invited");
+    for (name, role) in [("one", "admin"), ("two", "member")] {
+        house.invite("ada", name, role).await.expect("invited");
     }
     assert_eq!(house.come("one", "orders.test", Clock.now()).await, 1);
     let (app, acme, whom) = (app(), CustomerId::parse("acme").expect("valid"), email("ada"));
@@ -475,7 +475,7 @@ async fn a_person_becomes_an_organisation_and_takes_along_whom_they_invited() {
     let new = founded.customer.as_str();
     assert!(new.starts_with("org-") && new.len() == 30, "{new}");
     assert_eq!(house.has("ada").await, [format!("{new} owner")]);
-    assert_eq!(house.has("one").await, [format!("{new} member")]);
+    assert_eq!(house.has("one").await, [format!("{new} admin")]);
     assert_eq!(house.has("sue").await, ["acme member"]);
     assert_eq!(house.come("two", "orders.test", Clock.now()).await, 1, "her invitation goes on");
     assert_eq!(house.has("two").await, [format!("{new} member")]);
@@ -484,6 +484,8 @@ async fn a_person_becomes_an_organisation_and_takes_along_whom_they_invited() {
     for told in ["ada@example.com", "adam@example.com", "olga@example.com"] {
         assert!(mails.iter().any(|to| to == told), "{told} is told: {mails:?}");
     }
+    let of_one = mails.iter().filter(|to| *to == "one@example.com").count();
+    assert_eq!(of_one, 2, "invited, and told once that they went along, not as one of those who stay: {mails:?}");
     // Whom a table names cannot leave it by themself.
     let mia = email("adam");
     let of_table = Whom { email: &mia, ..whom };
@@ -545,6 +547,8 @@ async fn who_has_a_record_is_found_with_what_they_have() {
         "nobody who has not come yet"
     );
     assert_eq!(house.found("ivy@example.com", Whose::Customers, 9).await.0, ["ivy"]);
+    assert_eq!(house.found("iv", Whose::Customers, 9).await.0, ["ivan", "ivy"], "whom staff may preview");
+    assert_eq!(house.found("ivan@example.com", Whose::Customers, 9).await.0, ["ivan"]);
     assert_eq!(house.found("VY", Whose::Customers, 9).await.0, ["ivy"]);
     let (some, is_cut) = house.found("m", Whose::Customers, 2).await;
     assert!(some.len() == 2 && is_cut, "{some:?}");

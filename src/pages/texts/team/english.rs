@@ -79,7 +79,7 @@ pub(in crate::pages::texts) const ENGLISH: TeamTexts = TeamTexts {
         role: "Role",
         role_choose: "Please choose",
         days_back: "Days back",
-        days_back_hint: "How many days back the person may see. Left empty, as the role says, and no further than you see yourself.",
+        days_back_hint: "How many days back the person may see. Left empty, as the role or your organisation’s list says, and no further than you see yourself.",
         note: "Note",
         note_hint: "Only those who look after people see this.",
         problem: "Please look at the marked fields once more. Nothing has been changed yet.",

@@ -80,7 +80,7 @@ pub(in crate::pages::texts) const GERMAN: TeamTexts = TeamTexts {
         role: "Rolle",
         role_choose: "Bitte wählen",
         days_back: "Tage zurück",
-        days_back_hint: "Wie viele Tage die Person zurücksehen darf. Bleibt das Feld leer, bestimmt es die Rolle, höchstens aber so weit, wie Sie selbst sehen.",
+        days_back_hint: "Wie viele Tage die Person zurücksehen darf. Bleibt das Feld leer, bestimmt es die Rolle oder die Liste Ihrer Organisation, höchstens aber so weit, wie Sie selbst sehen.",
         note: "Notiz",
         note_hint: "Das sieht nur, wer Personen betreut.",
         problem: "Bitte sehen Sie sich die markierten Felder noch einmal an. Es wurde noch nichts geändert.",

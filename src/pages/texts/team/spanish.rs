@@ -80,7 +80,7 @@ pub(in crate::pages::texts) const SPANISH: TeamTexts = TeamTexts {
         role: "Rol",
         role_choose: "Elija uno, por favor",
         days_back: "Días hacia atrás",
-        days_back_hint: "Cuántos días hacia atrás puede ver la persona. Si se deja vacío, lo decide el rol, sin pasar de lo que ve usted.",
+        days_back_hint: "Cuántos días hacia atrás puede ver la persona. Si se deja vacío, lo decide el rol o la lista de su organización, sin pasar de lo que ve usted.",
         note: "Nota",
         note_hint: "Solo la ven quienes gestionan los accesos.",
         problem: "Revise los campos señalados, por favor. Todavía no se ha cambiado nada.",
