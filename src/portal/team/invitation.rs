@@ -23,7 +23,7 @@ pub(super) async fn show(
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Reply {
-    let shown = match find(&room, &visit, &token).await {
+    let shown = match find(&room, &visit, &headers, &token).await {
         Ok(shown) => shown,
         Err(reply) => return reply,
     };
@@ -72,7 +72,7 @@ pub(super) async fn answer(
     Path(token): Path<String>,
     Form(form): Form<AnswerForm>,
 ) -> Reply {
-    let shown = match find(&room, &visit, &token).await {
+    let shown = match find(&room, &visit, &headers, &token).await {
         Ok(shown) => shown,
         Err(reply) => return reply,
     };
@@ -109,7 +109,12 @@ pub(super) async fn answer(
 }
 
 /// The invitation of a link, if it may be accepted on this domain.
-async fn find(room: &super::PortalRoom, visit: &Visit, token: &str) -> Result<InvitationShown, Reply> {
+async fn find(
+    room: &super::PortalRoom,
+    visit: &Visit,
+    headers: &HeaderMap,
+    token: &str,
+) -> Result<InvitationShown, Reply> {
     let ended = |end| Err(invitation_ended(visit.look(), end));
     let Some(token) = Token::parse(token) else { return ended(InvitationEnd::Gone) };
     let shown = match room.team.invitation(&visit.site.app.name, &token, visit.now).await {
@@ -124,8 +129,12 @@ async fn find(room: &super::PortalRoom, visit: &Visit, token: &str) -> Result<In
         None => ended(InvitationEnd::Gone),
         Some(shown) => match shown.standing {
             InvitationStanding::Good => Ok(shown),
-            InvitationStanding::Expired => ended(InvitationEnd::Expired),
-            InvitationStanding::Revoked => ended(InvitationEnd::Revoked),
+            InvitationStanding::Expired => {
+                Err(invitation_ended(spoken(visit, headers, &shown), InvitationEnd::Expired))
+            }
+            InvitationStanding::Revoked => {
+                Err(invitation_ended(spoken(visit, headers, &shown), InvitationEnd::Revoked))
+            }
         },
     }
 }
