@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::texts::Texts;
-use super::texts::{Sentence, fill};
+use super::texts::{PreviewTexts, Sentence, fill};
 use super::views::{Frame, render};
 use super::{Look, Reply};
 
@@ -172,6 +172,30 @@ struct ClosedPage<'a> {
 impl PreviewPage<'_> {
     fn as_whom(&self, who: &OtherView<'_>) -> String {
         fill(self.t.preview.start_as, &[("who", &who.in_words())])
+    }
+}
+
+impl PreviewTexts {
+    /// Why a preview is over, by the reason's name.
+    fn over(&self, reason: &str) -> &'static str {
+        match reason {
+            "time" => self.over_time,
+            "not-allowed" => self.over_actor,
+            _ => self.over_subject,
+        }
+    }
+
+    /// Why somebody cannot be previewed, by the reason's name.
+    fn refusal(&self, reason: &str) -> &'static str {
+        match reason {
+            "nested" => self.nested,
+            "oneself" => self.oneself,
+            "staff" => self.staff,
+            "no-grant" => self.no_grant,
+            "no-customer" => self.no_customer,
+            "role-too-high" => self.role,
+            _ => self.not_allowed,
+        }
     }
 }
 

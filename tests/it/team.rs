@@ -329,7 +329,7 @@ async fn somebody_becomes_an_organisation_of_their_own() {
     ines.log_in("ines@example.com").await;
     ines.fetch("/").await.expect(200);
     assert_eq!(house.upstream.last().header("x-access-customer"), Some(customer.as_str()));
-    // Both sides hear of it, and the old one has them no more.
+    // Everybody concerned hears of it, and the old customer has them no more.
     let own = house.mail.wait_after("adam@example.com", 0).await;
     assert!(own.n > 0);
     eventually("both are told", async || {
@@ -337,7 +337,10 @@ async fn somebody_becomes_an_organisation_of_their_own() {
         let told = |to: &str, subject: &str| {
             all.iter().any(|mail| mail.to.iter().any(|one| one == to) && mail.subject.contains(subject))
         };
-        (told("adam@example.com", "has begun") && told("olga@example.com", "has become independent")).then_some(())
+        let all_told = told("adam@example.com", "has begun")
+            && told("olga@example.com", "has become independent")
+            && told("ines@example.com", "is for Adam & Co now");
+        all_told.then_some(())
     })
     .await;
     let olga = logged_in(&house, "olga").await;
@@ -364,7 +367,7 @@ async fn whoever_has_no_right_is_told_so_and_sees_nothing() {
 }
 
 #[tokio::test]
-async fn attack_08_every_form_of_the_team_needs_our_own_page() {
+async fn attack_16_every_form_of_the_team_needs_our_own_page() {
     let house = plan().start().await;
     let olga = logged_in(&house, "olga").await;
     let path = page_of(&olga, "bert@example.com").await;

@@ -21,7 +21,7 @@ use http::StatusCode;
 
 use dashboard::DashboardTexts;
 use notifications::NotificationTexts;
-use preview::PreviewTexts;
+pub(super) use preview::PreviewTexts;
 pub(super) use sentence::{Sentence, fill};
 pub(super) use team::{ListTexts, PersonTexts, TeamTexts};
 

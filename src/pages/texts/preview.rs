@@ -46,30 +46,6 @@ pub(in crate::pages) struct PreviewTexts {
     pub(in crate::pages) session: &'static str,
 }
 
-impl PreviewTexts {
-    /// Why a preview is over, by the reason's name.
-    pub(in crate::pages) fn over(&self, reason: &str) -> &'static str {
-        match reason {
-            "time" => self.over_time,
-            "not-allowed" => self.over_actor,
-            _ => self.over_subject,
-        }
-    }
-
-    /// Why somebody cannot be previewed, by the reason's name.
-    pub(in crate::pages) fn refusal(&self, reason: &str) -> &'static str {
-        match reason {
-            "nested" => self.nested,
-            "oneself" => self.oneself,
-            "staff" => self.staff,
-            "no-grant" => self.no_grant,
-            "no-customer" => self.no_customer,
-            "role-too-high" => self.role,
-            _ => self.not_allowed,
-        }
-    }
-}
-
 pub(super) const ENGLISH: PreviewTexts = PreviewTexts {
     label: "Preview",
     region: "Preview: you see this app as somebody else does",

@@ -18,6 +18,8 @@ const MAY_BE_AS_IN_ENGLISH: &[(&str, &str)] = &[
     ("de", "team.list.heading"),
     ("de", "team.list.person"),
     ("de", "team.many.who"),
+    ("fr", "dashboard.page"),
+    ("fr", "notifications.heading"),
     ("fr", "team.list.pages"),
     ("fr", "team.field.note"),
     ("fr", "team.member.invitation_heading"),
