@@ -139,6 +139,22 @@ async fn three_people_look_after_a_team_in_a_real_browser() {
 }
 
 #[tokio::test]
+async fn the_log_in_goes_on_in_an_invitations_language() {
+    let house = plan().start().await;
+    let olga = logged_in(&house, "olga").await;
+    let form = [("email", "ines@example.com"), ("role", "member"), ("language", "es")];
+    olga.post("/.access/team/invite", &form).await.expect(303);
+    let mail = house.mail.wait("ines@example.com").await;
+    olga.secret(invitation(&mail).rsplit('/').next().expect("a token"));
+    let ines = house.browser("orders.test");
+    let login = async || ines.navigate("/.access/login?stay=1").await.expect(200).text();
+    assert!(login().await.contains("<html lang=\"en\">"));
+    let shown = ines.navigate(&invitation(&mail)).await.expect(200).text();
+    assert!(shown.contains("<html lang=\"es\">"), "{shown}");
+    assert!(login().await.contains("<html lang=\"es\">"));
+}
+
+#[tokio::test]
 async fn an_invited_person_comes_and_is_removed_within_a_second() {
     let house = plan().start().await;
     let olga = logged_in(&house, "olga").await;

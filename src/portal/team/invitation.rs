@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::super::{Room, day_and_time, encode, error, store_failed};
 use crate::pages::team::{InvitationEnd, InvitationView, Reader, invitation, invitation_ended};
 use crate::pages::{Look, Reply};
-use crate::session::{CookieName, Token, chosen_language, clearing, setting};
+use crate::session::{CookieName, Token, chosen_language, clearing, setting, setting_language};
 use crate::state::audit::Event;
 use crate::state::people::{INVITATION_PATH, InvitationShown, InvitationStanding};
 use crate::state::ports::Directory;
@@ -55,7 +55,9 @@ pub(super) async fn show(
         path: &format!("{INVITATION_PATH}{token}"),
         reader,
     };
-    invitation(look, &view)
+    let page = invitation(look, &view);
+    // The log-in that it leads to goes on in the same language.
+    if look.language == visit.language { page } else { page.with_cookie(setting_language(look.language)) }
 }
 
 #[derive(Deserialize)]
