@@ -213,6 +213,8 @@ struct PersonData {
 
 async fn export(room: Arc<ConsoleRoom>, asked: Asked, _: Nothing, _: Nothing) -> Result<PersonData, Problem> {
     let email = asked.email("email")?;
+    // That they were here just now belongs to it.
+    room.usage.flush().await?;
     let data = room.personal.export(&email).await?;
     room.journal.write(asked.scene(None), &Event::PersonExported(&email));
     Ok(PersonData { email: email.to_string(), at: format!("{:.0}", asked.now), data })
