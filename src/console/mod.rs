@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -121,8 +121,8 @@ pub fn router(room: Arc<ConsoleRoom>, own: Router) -> Router {
 }
 
 /// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
-async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Response {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+async fn only_by_address(request: Request, next: Next) -> Response {
+    let host = host(&request).unwrap_or_default();
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
@@ -136,6 +136,14 @@ async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Re
         true => api::misdirected(),
         false => (StatusCode::MISDIRECTED_REQUEST, "ask by IP address or localhost\n").into_response(),
     }
+}
+
+/// The host that a request is for. Of two, in whichever place, there is none: we would look at one and somebody else at the other.
+fn host(request: &Request) -> Option<&str> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, other) = (hosts.next()?.to_str().ok()?, hosts.next());
+    let is_one = other.is_none() && request.uri().authority().is_none_or(|authority| authority.as_str() == host);
+    is_one.then_some(host)
 }
 
 /// 503 when requests cannot be served rightly: the store fails, a source lets nobody in, or the gateway is stopping. A source
