@@ -15,17 +15,13 @@ use http::{HeaderMap, StatusCode, header};
 use tower::ServiceExt as _;
 
 use super::{Client, ConsoleRoom};
-use crate::config::{AppKind, Domain};
 use crate::pages::{self, DeniedView, ErrorView, Reply};
 use crate::policy::{self, Decision, Standing, decide};
 use crate::session::{CookieName, cookie};
 use crate::state::language::AskedLanguages;
 use crate::state::snapshot::Site;
 use crate::state::visit::Visit;
-use crate::types::{HostName, PathAllowances, RequestPath};
-
-/// The name that sessions of the door are bound to, by whatever address the listener is asked.
-const HOST: &str = "localhost";
+use crate::types::{PathAllowances, RequestPath};
 
 /// What stands behind the door.
 pub(super) struct Door {
@@ -38,11 +34,17 @@ pub(super) struct Door {
 
 /// Answers whatever is neither the API nor about health.
 pub(super) async fn enter(State(door): State<Arc<Door>>, request: Request) -> Response {
-    let Some(site) = door.site() else {
+    let Some(site) = door.room.current.load().door().cloned() else {
         let text =
             "There is no console: the config has no `[console]`. The API is at /api/v1/, metrics are at /metrics.\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     };
+    // A mail leads back to where it was asked for, so nobody may name a place of their own; and elsewhere no browser keeps the cookie.
+    if !super::is_for_this_machine(&request) {
+        let text = "The console is here for this machine alone: ask it as localhost, through a tunnel for instance. From elsewhere, use \
+                    its domain (`console.domain`).\n";
+        return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
+    }
     let reply = door.walk(site, request).await;
     match door.room.journal.settled().await {
         Ok(()) => reply,
@@ -52,14 +54,6 @@ pub(super) async fn enter(State(door): State<Arc<Door>>, request: Request) -> Re
 }
 
 impl Door {
-    fn site(&self) -> Option<Arc<Site>> {
-        let current = self.room.current.load_full();
-        let app = Arc::clone(current.apps().find(|app| app.kind == AppKind::Console)?);
-        let brand = Arc::clone(&app.brand);
-        let host = HostName::parse(HOST).ok()?;
-        Some(Arc::new(Site { app, domain: Domain { host, customer: None, brand } }))
-    }
-
     async fn walk(&self, site: Arc<Site>, request: Request) -> Response {
         let now = self.room.clock.now();
         let client = request.extensions().get::<ConnectInfo<Client>>().map(|ConnectInfo(Client(address))| *address);

@@ -13,7 +13,7 @@ mod services;
 pub mod staff;
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -122,13 +122,7 @@ pub fn router(room: Arc<ConsoleRoom>, own: Router) -> Router {
 
 /// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
 async fn only_by_address(request: Request, next: Next) -> Response {
-    let host = host(&request).unwrap_or_default();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    if name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok() {
+    if address(&request).is_some() {
         return next.run(request).await;
     }
     let is_api = request.uri().path().starts_with("/api/");
@@ -136,6 +130,25 @@ async fn only_by_address(request: Request, next: Next) -> Response {
         true => api::misdirected(),
         false => (StatusCode::MISDIRECTED_REQUEST, "ask by IP address or localhost\n").into_response(),
     }
+}
+
+/// The address that a request names us by; `localhost` is one.
+fn address(request: &Request) -> Option<IpAddr> {
+    let host = host(request)?;
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    match name.eq_ignore_ascii_case("localhost") {
+        true => Some(Ipv4Addr::LOCALHOST.into()),
+        false => name.parse().ok(),
+    }
+}
+
+/// Whether a request comes by a name that this machine has for itself.
+fn is_for_this_machine(request: &Request) -> bool {
+    address(request).is_some_and(|address| address.is_loopback())
 }
 
 /// The host that a request is for. Of two, in whichever place, there is none: we would look at one and somebody else at the other.

@@ -11,7 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
-use crate::config::{App, Audit, Config, Domain, Limits, Login};
+use crate::config::{App, AppKind, Audit, Config, Domain, Limits, Login};
 use crate::session::SessionLimits;
 use crate::types::{AppName, HostName};
 
@@ -23,6 +23,8 @@ pub struct Snapshot {
     /// Domains that tables name, app by app. What the config names comes first.
     from_tables: Arc<HashMap<HostName, Arc<Site>>>,
     apps: Arc<HashMap<AppName, Arc<App>>>,
+    /// The console at the admin listener.
+    door: Option<Arc<Site>>,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Arc<[IpNet]>,
     /// The named limits.
@@ -63,6 +65,7 @@ impl Snapshot {
             configured: Arc::new(configured),
             from_tables: Arc::default(),
             apps: Arc::new(config.apps.iter().map(|app| (app.name.clone(), Arc::clone(app))).collect()),
+            door: door(config),
             trusted_proxies: config.server.trusted_proxies.clone().into(),
             limits: config.server.limits,
             resolvers: config.acme.as_ref().map(|acme| acme.resolvers.clone()).unwrap_or_default().into(),
@@ -108,6 +111,19 @@ impl Snapshot {
         self.configured.get(host).or_else(|| self.from_tables.get(host))
     }
 
+    /// The console at the admin listener, where the config has one.
+    #[must_use]
+    pub fn door(&self) -> Option<&Arc<Site>> {
+        self.door.as_ref()
+    }
+
+    /// The domain of an app that a log-in began on: one that the world reaches, or the console's door.
+    #[must_use]
+    pub fn entrance(&self, app: &AppName, host: &HostName) -> Option<&Arc<Site>> {
+        let door = self.door().filter(|site| site.domain.host == *host);
+        self.site(host).into_iter().chain(door).find(|site| site.app.name == *app)
+    }
+
     /// Whether a host name is one of ours: a domain, or the hub.
     #[must_use]
     pub fn serves(&self, host: &HostName) -> bool {
@@ -140,6 +156,14 @@ impl Snapshot {
     pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
         self.apps.values()
     }
+}
+
+/// The console at the admin listener. Its sessions are bound to this name, by whichever address of this machine it is asked.
+fn door(config: &Config) -> Option<Arc<Site>> {
+    const HOST: &str = "localhost";
+    let app = Arc::clone(config.apps.iter().find(|app| app.kind == AppKind::Console)?);
+    let (host, brand) = (HostName::parse(HOST).ok()?, Arc::clone(&app.brand));
+    Some(Arc::new(Site { app, domain: Domain { host, customer: None, brand } }))
 }
 
 /// The place where the current snapshot lies.

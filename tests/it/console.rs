@@ -1,5 +1,8 @@
 //! The workspace team's pages: who may use them, what a viewer may not, and both ways to them.
 
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Executor as _};
+
 use crate::browser::Browser;
 use crate::house::{House, LADDER, Plan, eventually, plain};
 
@@ -98,6 +101,27 @@ async fn a_viewer_looks_and_an_admin_does() {
 }
 
 #[tokio::test]
+async fn attack_30_nobody_is_staff_by_a_record() {
+    let house = plan().start().await;
+    let eve = r#"{"app":"console","customer":"42","email":"eve@example.com","role":"admin","without_invitation":true}"#;
+    house.api("POST", "/api/v1/records", eve).await.expect(404);
+    house.api("POST", "/api/v1/records", &eve.replace(",\"without_invitation\":true", "")).await.expect(404);
+    // Nor by one that stands in the store for whatever reason.
+    let options = SqliteConnectOptions::new().filename(house.data().join("store.db"));
+    let mut store = options.busy_timeout(std::time::Duration::from_secs(10)).connect().await.expect("it opens");
+    let row = "INSERT INTO record (version, app, customer, email, basis, role, state, made_by, maker, made, changed)
+               VALUES (1, 'console', '42', 'eve@example.com', 'own', 'admin', 'active', 'staff', 'ops', 0, 0)";
+    store.execute(row).await.expect("written");
+    let browser = house.browser("console.test");
+    browser.post("/.access/login", &[("email", "eve@example.com"), ("to", "/")]).await.expect(303);
+    eventually("the attempt is answered", async || {
+        house.log.events().iter().any(|line| line["fields"]["event"] == "login_unknown").then_some(())
+    })
+    .await;
+    assert_eq!(house.mail.count_to("eve@example.com").await, 0);
+}
+
+#[tokio::test]
 async fn attack_30_another_sites_page_changes_nothing_in_the_console() {
     let house = plan().start().await;
     let kim = logged_in(&house, "kim@staff.example").await;
@@ -128,6 +152,55 @@ async fn the_admin_listener_has_the_same_behind_a_log_in() {
         "POST /.access/login HTTP/1.1\r\nHost: {admin}\r\nOrigin: http://evil.test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );
     assert_eq!(plain(admin, &post).await.status, 403);
+}
+
+#[tokio::test]
+async fn attack_15_a_log_in_at_the_admin_listener_leads_back_to_this_machine_alone() {
+    let house = plan().start().await;
+    let admin = house.admin_address();
+    let send = async |head: &str, host: &str, cookie: &str, form: &str| {
+        let more = if form.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "Origin: http://{host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+                form.len()
+            )
+        };
+        plain(
+            admin,
+            &format!("{head} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n{more}\r\n{form}"),
+        )
+        .await
+    };
+    let form = "email=kim%40staff.example&to=%2Fpeople";
+    // Whoever asks from a place of theirs would have the link lead there, with its token.
+    for host in ["203.0.113.66", "203.0.113.66:80", "[2001:db8::1]", "10.0.0.1"] {
+        send("POST /.access/login", host, "", form).await.expect(421);
+    }
+    let here = admin.to_string();
+    let asked = send("POST /.access/login", &here, "", form).await.expect(303);
+    let pair = |answer: &crate::browser::Answer, name: &str| {
+        let set = answer.all("set-cookie").into_iter().find(|set| set.starts_with(name));
+        set.and_then(|set| set.split(';').next()).unwrap_or_else(|| panic!("no {name}")).to_owned()
+    };
+    let attempt = pair(&asked, "__Host-access-try=");
+    let mail = house.mail.wait("kim@staff.example").await;
+    let link = mail.links.iter().find(|link| link.contains("/.access/link/")).expect("a link");
+    let (origin, token) = link.split_once("/.access/link/").expect("a token");
+    house.door.secret(token);
+    assert_eq!(origin, format!("http://{here}"));
+    assert_eq!(house.mail.count_to("kim@staff.example").await, 1);
+    send(&format!("GET /.access/link/{token}"), &here, &attempt, "").await.expect(200);
+    let entered = send("POST /.access/link", &here, &attempt, &format!("token={token}")).await.expect(303);
+    let session = pair(&entered, "__Host-access=");
+    house.door.secret(session.split('=').nth(1).expect("a token"));
+    let page = send("GET /people?app=orders&q=ann", &here, &session, "").await.expect(200).text();
+    assert!(page.contains("ann@example.com"), "{page}");
+    // And it is of no use at the console's domain.
+    let elsewhere = house.browser("console.test");
+    elsewhere.set_cookie(crate::browser::SESSION, session.split('=').nth(1).expect("a token"));
+    assert_eq!(elsewhere.navigate("/people").await.status, 303);
 }
 
 #[tokio::test]
