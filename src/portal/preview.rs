@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Extension, Form, Query, State};
+use axum::extract::{Extension, Form, Query, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -40,7 +42,21 @@ pub(super) fn router() -> Router<Arc<PortalRoom>> {
         .route(PAGE, get(show).post(start))
         .route("/.access/preview/switch", post(switch))
         .route("/.access/preview/end", post(end))
+        .route_layer(middleware::from_fn(for_no_script))
         .route("/.access/preview.css", get(pages_style))
+}
+
+/// Refuses a script of the app, or a frame in one of its pages. What a customer wrote may hold a script, and seen in a preview it must not
+/// end that behind the bar and go on as the member of staff, nor read whom the search finds. Browsers tell, and let no script tell it (Fetch
+/// Metadata, sections 2.1 and 2.3).
+async fn for_no_script(Extension(visit): Extension<Visit>, request: Request, next: Next) -> Response {
+    let is_other = |name: &str, page: &str| {
+        request.headers().get_all(name).iter().any(|value| value.as_bytes() != page.as_bytes())
+    };
+    match is_other("sec-fetch-mode", "navigate") || is_other("sec-fetch-dest", "document") {
+        true => error(&visit, StatusCode::FORBIDDEN).into_response(),
+        false => next.run(request).await,
+    }
 }
 
 async fn pages_style() -> Reply {
@@ -55,16 +71,8 @@ struct PreviewQuery {
     to: String,
 }
 
-async fn show(
-    State(room): Room,
-    Extension(visit): Extension<Visit>,
-    headers: HeaderMap,
-    Query(query): Query<PreviewQuery>,
-) -> Reply {
+async fn show(State(room): Room, Extension(visit): Extension<Visit>, Query(query): Query<PreviewQuery>) -> Reply {
     let Some(live) = &visit.live else { return log_in_first(PAGE) };
-    if is_by_script(&headers) {
-        return error(&visit, StatusCode::FORBIDDEN);
-    }
     if let Err(reply) = admit(&room, &visit, live) {
         return reply;
     }
@@ -97,9 +105,6 @@ async fn start(
     Form(form): Form<PreviewForm>,
 ) -> Reply {
     let Some(live) = &visit.live else { return log_in_first(PAGE) };
-    if is_by_script(&headers) {
-        return error(&visit, StatusCode::FORBIDDEN);
-    }
     let Some(whom) = form.whom() else { return error(&visit, StatusCode::BAD_REQUEST) };
     let begun = room.sessions.start_preview(live, &visit.site, &whom, visit.now).await;
     match room.begun(&visit, live, &whom, &form.to, &headers, begun).await {
@@ -120,9 +125,6 @@ async fn switch(
     Form(form): Form<PreviewForm>,
 ) -> Reply {
     let Some(live) = &visit.live else { return log_in_first(PAGE) };
-    if is_by_script(&headers) {
-        return error(&visit, StatusCode::FORBIDDEN);
-    }
     let Some(whom) = form.whom() else { return error(&visit, StatusCode::BAD_REQUEST) };
     let begun = room.sessions.switch_preview(live, &visit.site, &whom, visit.now).await;
     match room.begun(&visit, live, &whom, &form.to, &headers, begun).await {
@@ -150,9 +152,6 @@ async fn end(
 ) -> Reply {
     let to = visit.return_path(&form.to);
     let Some(live) = &visit.live else { return log_in_first(&to) };
-    if is_by_script(&headers) {
-        return error(&visit, StatusCode::FORBIDDEN);
-    }
     // Of a form sent twice, or from a page of before, there is nothing left to do.
     let Some(preview) = &live.record.preview else { return Reply::see_other(&to) };
     match room.sessions.end_preview(live, visit.now).await {
@@ -289,15 +288,6 @@ impl PortalRoom {
         found.people.sort_by(|one, other| sort_key(one).cmp(&sort_key(other)));
         Ok(Gathered { recent, found: Some(found) })
     }
-}
-
-/// Whether a script of the app asks, or a frame in one of its pages, and not somebody who turns to a page. What a customer wrote may hold a
-/// script, and seen in a preview it must not end that behind the bar and go on as the member of staff, nor read whom the search finds.
-/// Browsers tell, and let no script tell it (Fetch Metadata, sections 2.1 and 2.3).
-fn is_by_script(headers: &HeaderMap) -> bool {
-    let is_other =
-        |name: &str, page: &str| headers.get_all(name).iter().any(|value| value.as_bytes() != page.as_bytes());
-    is_other("sec-fetch-mode", "navigate") || is_other("sec-fetch-dest", "document")
 }
 
 /// `Set-Cookie` values that take back what the app has set in a preview (`proxy::preview_jar`), so far as the browser sends it here. What it
