@@ -33,6 +33,7 @@ use crate::state::counters::ListenerCounters;
 use crate::state::health::{ServerState, SourceHealth, SourceState, UpstreamHealth};
 use crate::state::listing::Listing;
 use crate::state::mail_counters::MailCounters;
+use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
 use crate::state::nominated::Nominations;
 use crate::state::notifications::Notifications;
@@ -45,6 +46,7 @@ use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::Current;
 use crate::state::tokens::TokenStore;
+use crate::state::usage::Usage;
 
 /// What the console tells of.
 pub struct ConsoleRoom {
@@ -72,6 +74,10 @@ pub struct ConsoleRoom {
     pub waiting: Arc<WaitingRoom>,
     /// How domains stand.
     pub domains: Arc<dyn Domains>,
+    /// What customers use.
+    pub usage: Arc<Usage>,
+    /// Whom customers have.
+    pub membership: Arc<Membership>,
     /// What people are notified of.
     pub notifications: Arc<Notifications>,
     /// Whether the gateway is about to stop.
