@@ -73,7 +73,10 @@ async fn a_viewer_looks_and_an_admin_does() {
     let ann = house.browser("orders.test");
     ann.log_in("ann@example.com").await;
     let lou = logged_in(&house, "lou@staff.example").await;
-    let page = lou.navigate("/sessions?email=ann%40example.com").await.expect(200).text();
+    let kim = logged_in(&house, "kim@staff.example").await;
+    let sessions = "/sessions?email=ann%40example.com";
+    assert!(!lou.navigate(sessions).await.expect(200).text().contains("name=\"id\""));
+    let page = kim.navigate(sessions).await.expect(200).text();
     let id = page.split("name=\"id\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a session");
     for (path, fields) in [
         ("/sessions/end", vec![("id", id)]),
@@ -84,7 +87,6 @@ async fn a_viewer_looks_and_an_admin_does() {
         assert_eq!(lou.post(path, &fields).await.status, 403, "{path}");
     }
     ann.navigate("/orders").await.expect(200);
-    let kim = logged_in(&house, "kim@staff.example").await;
     kim.post("/sessions/end", &[("id", id)]).await.expect(200);
     ann.navigate("/orders").await.expect(303);
     let page = kim.post("/tokens", &[("name", "mine"), ("scopes", "read audit")]).await.expect(200).text();
