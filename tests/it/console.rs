@@ -140,8 +140,15 @@ async fn without_a_console_there_is_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_of_staff_walks_through_the_console() {
-    let house = plan().login("mails_per_address = 100\ntries_per_client = 1000").start().await;
+    let plan = crate::console_changes::plan();
+    let house = plan.login("mails_per_address = 100\ntries_per_client = 1000").start().await;
     let ann = house.browser("orders.test");
     ann.log_in("ann@example.com").await;
-    crate::house::walk(&house, "console_walk.mjs", 20);
+    ann.navigate("/html/orders/1042").await.expect(200);
+    ann.navigate("/admin/x").await.expect(403);
+    let kim = house.browser("orders.test");
+    kim.log_in("kim@staff.example").await;
+    let eve = [("email", "eve@example.com"), ("customer", "43"), ("to", "/")];
+    kim.post("/.access/preview", &eve).await.expect(303);
+    crate::house::walk(&house, "console_walk.mjs", 70);
 }

@@ -48,7 +48,8 @@ pub(super) fn choose_app(
     let app = if is_known { Some(chosen.to_owned()) } else { apps.first().map(|(name, _)| name.clone()) };
     let chooser = app.as_deref().filter(|_| apps.len() > 1).map(|app| {
         let mut fields = vec![FormField::line("app", "App", app).of(FieldKind::Choice(apps.clone()))];
-        fields.extend(keep.iter().map(|(name, value)| FormField::hidden(name, *value)));
+        let kept = keep.iter().filter(|(_, value)| !value.is_empty());
+        fields.extend(kept.map(|(name, value)| FormField::hidden(name, *value)));
         Block::Form(Form::search(action, "Choose", fields))
     });
     (app, chooser)
