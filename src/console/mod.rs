@@ -126,14 +126,19 @@ pub fn router(room: Arc<ConsoleRoom>, own: Router) -> Router {
         .layer(middleware::from_fn(only_by_address))
 }
 
-/// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
-async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Response {
+/// The name or address that the listener is asked by, without port and brackets.
+fn asked_as(headers: &HeaderMap) -> &str {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
+async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Response {
+    let name = asked_as(&headers);
     if name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok() {
         return next.run(request).await;
     }

@@ -133,6 +133,56 @@ async fn the_admin_listener_has_the_same_behind_a_log_in() {
 }
 
 #[tokio::test]
+async fn staff_log_in_at_the_admin_listener() {
+    let house = plan().start().await;
+    let admin = house.admin_address();
+    let send = async |method: &str, path: &str, cookies: &str, body: &str| {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {admin}\r\nOrigin: http://{admin}\r\nCookie: {cookies}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        plain(admin, &request).await
+    };
+    let cookies = |answer: &crate::browser::Answer| {
+        let set = answer.all("set-cookie");
+        set.iter().filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ")
+    };
+    let asked = send("POST", "/.access/login", "", "email=kim%40staff.example&to=%2Fpeople").await.expect(303);
+    let browser = cookies(&asked);
+    let mail = house.mail.wait("kim@staff.example").await;
+    let token = mail.token();
+    house.door.secret(&token);
+    assert!(mail.link().starts_with(&format!("http://{admin}/.access/link/")), "{}", mail.link());
+    let entered = send("POST", "/.access/link", &browser, &format!("token={token}")).await.expect(303);
+    assert_eq!(entered.location(), "/people");
+    let session = cookies(&entered);
+    assert!(send("GET", "/people", &session, "").await.expect(200).text().contains("kim@staff.example"));
+    // The session opens nothing at a domain, and a reload does not end it.
+    let elsewhere = house.browser("console.test");
+    let (_, token) = session.split_once("__Host-access=").expect("a session's cookie");
+    elsewhere.set_cookie(crate::browser::SESSION, token.split(';').next().expect("a token"));
+    assert_eq!(elsewhere.navigate("/people").await.status, 303);
+    house.api("POST", "/api/v1/reload", "").await.expect(200);
+    send("GET", "/people", &session, "").await.expect(200);
+}
+
+#[tokio::test]
+async fn attack_30_nobody_has_the_link_of_a_log_in_lead_elsewhere() {
+    let house = plan().start().await;
+    for host in ["192.0.2.7:9180", "[2001:db8::1]:9180", "evil.test", "127.0.0.1.evil.test"] {
+        let body = "email=kim%40staff.example&to=%2F";
+        let request = format!(
+            "POST /.access/login HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Length: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        assert_eq!(plain(house.admin_address(), &request).await.status, 421, "{host}");
+    }
+    assert_eq!(house.mail.count_to("kim@staff.example").await, 0);
+}
+
+#[tokio::test]
 async fn without_a_console_there_is_none() {
     let house = House::start(LADDER).await;
     assert_eq!(house.admin("/people").await.status, 404);

@@ -103,8 +103,6 @@ fn blocks(told: &Value, app: &str, asked: &Asked) -> Vec<Block> {
         })
     };
     blocks.push(Block::Charts(Charts { days: days.iter().filter_map(day).collect(), active }));
-    let rows = days.iter().rev().map(|day| outline::row(day, &DAYS)).collect();
-    blocks.push(Block::Table(outline::table("The numbers, day by day", &DAYS, rows, "None.")));
     let rows = members(told, "pages").iter().map(|page| outline::row(page, &PAGES)).collect();
     blocks.push(Block::Table(outline::table("Pages shown most", &PAGES, rows, "No page was shown.")));
     if asked.customer.is_empty() {
@@ -119,6 +117,8 @@ fn blocks(told: &Value, app: &str, asked: &Asked) -> Vec<Block> {
         let rows = members(told, "customers").iter().map(row).collect();
         blocks.push(Block::Table(outline::table("Customers, by requests", &CUSTOMERS, rows, "No customer was here.")));
     }
+    let rows = days.iter().rev().map(|day| outline::row(day, &DAYS)).collect();
+    blocks.push(Block::Table(outline::table("The numbers, day by day", &DAYS, rows, "None.")));
     let zone = outline::text_of(told.get("time_zone"));
     blocks
         .push(Block::Text(format!("A day begins at midnight in time zone {zone}. Neither staff nor previews count.")));
