@@ -25,8 +25,8 @@ use crate::config::Acme;
 use crate::state::certificates::{CertificateName, Certificates};
 use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
-use crate::state::domains::{DomainStore, Progress};
-use crate::state::issuance::{CertificateStore, Times};
+use crate::state::domains::DomainStore;
+use crate::state::issuance::{CertificateStore, Times, Which};
 use crate::state::metrics::Metrics;
 use crate::state::onboarding::{Sight, Wish};
 use crate::state::ports::StoreError;
@@ -37,14 +37,11 @@ use crate::types::HostName;
 /// How often it is looked what is due.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How often what is remembered is gone through: names that the folder serves, certificates of names that left.
+/// How often what is over is forgotten. It waits as long after a start, too: tables may come late.
 const SWEEP: SignedDuration = SignedDuration::from_hours(1);
 
 /// How often the authority is asked how CAA records name it.
 const ABOUT: SignedDuration = SignedDuration::from_hours(24);
-
-/// How long what was written down of a name waits for somebody to want it, after a start: tables may come late.
-const REMEMBER: SignedDuration = SignedDuration::from_hours(1);
 
 /// Names that are added between two looks at anything else.
 const CHUNK: usize = 1000;
@@ -107,14 +104,6 @@ impl Settings {
     }
 }
 
-/// What was written down of names that nobody has wanted yet.
-#[derive(Default)]
-struct Remembered {
-    names: HashMap<CertificateName, (Option<Box<Progress>>, Option<Times>)>,
-    /// None as long as nobody asked for it: where nothing is ordered, it would be of no use.
-    until: Option<Timestamp>,
-}
-
 /// What came of a job.
 enum Ended {
     Looked(Option<Trouble>),
@@ -174,7 +163,6 @@ impl Onboarding {
 
     async fn work(self: Arc<Self>) {
         let mut changes = self.parts.current.changes();
-        let mut remembered = Remembered::default();
         let mut jobs: JoinSet<(Job, Ended)> = JoinSet::new();
         let mut wishes: JoinSet<CertificateName> = JoinSet::new();
         // A wish stays in the store until it is answered.
@@ -184,7 +172,8 @@ impl Onboarding {
         let mut swept = self.parts.clock.now();
         let mut about = Timestamp::MIN;
         let mut ticks = 0_u32;
-        self.take_stock(&mut remembered).await;
+        self.count_issued().await;
+        self.take_stock().await;
         loop {
             self.begin_jobs(&mut jobs);
             tokio::select! {
@@ -200,10 +189,10 @@ impl Onboarding {
                     // It panicked, and does not say which: each may be taken up again.
                     Err(_) => taken_up.clear(),
                 },
-                _ = changes.changed() => self.take_stock(&mut remembered).await,
+                _ = changes.changed() => self.take_stock().await,
                 () = self.applied.notified() => {
                     about = Timestamp::MIN;
-                    self.take_stock(&mut remembered).await;
+                    self.take_stock().await;
                 }
                 _ = tick.tick() => {
                     let now = self.parts.clock.now();
@@ -217,53 +206,30 @@ impl Onboarding {
                     }
                     if later(swept, SWEEP) <= now {
                         swept = now;
-                        self.sweep(&mut remembered, now).await;
+                        self.sweep(now).await;
                     }
                 }
             }
         }
     }
 
-    /// What was written down before.
-    async fn remember(&self) -> Remembered {
-        let until = later(self.parts.clock.now(), REMEMBER);
-        let mut names: HashMap<CertificateName, (Option<Box<Progress>>, Option<Times>)> = HashMap::new();
-        let mut failures = 0;
-        loop {
-            match futures_util::try_join!(self.parts.store.progress(), self.parts.certificate_store.certificate_times())
-            {
-                Ok((progress, times)) => {
-                    for (name, progress) in progress {
-                        names.entry(name).or_default().0 = Some(Box::new(progress));
-                    }
-                    let now = self.parts.clock.now();
-                    let mut schedule = self.schedule();
-                    for (name, times) in times {
-                        // What was issued this week counts under its parent; authorities date certificates back an hour or so.
-                        if times.not_before.duration_since(now).abs() < SignedDuration::from_hours(7 * 24) {
-                            schedule.budget().note_parent(&name, times.not_before);
-                        }
-                        names.entry(name).or_default().1 = Some(times);
-                    }
-                    return Remembered { names, until: Some(until) };
-                }
-                Err(error) => {
-                    failures += 1;
-                    tracing::error!(%error, "what is known of domains cannot be read; it is tried again");
-                    // Without it, every domain would be ordered anew.
-                    tokio::time::sleep(Duration::from_secs(failures.min(60))).await;
-                }
-            }
+    /// Counts what was issued this week under its parents.
+    async fn count_issued(&self) {
+        let now = self.parts.clock.now();
+        // Authorities date certificates back an hour or so.
+        let since = now - SignedDuration::from_hours(7 * 24);
+        let store = &self.parts.certificate_store;
+        let issued = insist(|| store.certificate_times(Which::IssuedSince(since))).await;
+        let mut schedule = self.schedule();
+        for (name, times) in issued {
+            schedule.budget().note_parent(&name, times.not_before.min(now));
         }
     }
 
     /// Takes in the names that the snapshot has, and lets those go that it has no more.
-    async fn take_stock(&self, remembered: &mut Remembered) {
+    async fn take_stock(&self) {
         let snapshot = self.parts.current.load_full();
         let settings = self.settings();
-        if settings.is_some() && remembered.until.is_none() {
-            *remembered = self.remember().await;
-        }
         let wanted = settings.as_ref().map(|settings| wanted(&snapshot, &settings.acme)).unwrap_or_default();
         let (mut gone, new) = {
             let schedule = self.schedule();
@@ -279,8 +245,6 @@ impl Onboarding {
                 schedule.remove(name);
             }
         }
-        // What it has may be known to the store alone: it was ours before.
-        let known = self.known_of(&new, remembered).await;
         for chunk in new.chunks(CHUNK) {
             let mut adding = Vec::with_capacity(chunk.len());
             for name in chunk {
@@ -296,51 +260,32 @@ impl Onboarding {
                 }
                 adding.push(name.clone());
             }
-            self.add(adding, remembered, &known);
-            tokio::task::yield_now().await;
+            self.add(adding).await;
         }
-        remembered.names.shrink_to_fit();
         if !gone.is_empty() {
             self.forget(&gone).await;
         }
     }
 
-    fn add(&self, names: Vec<CertificateName>, remembered: &mut Remembered, known: &HashMap<CertificateName, Times>) {
+    /// Takes names in, with what the store knows of them: a name may have been ours before.
+    async fn add(&self, names: Vec<CertificateName>) {
+        let Parts { store, certificate_store, .. } = &self.parts;
+        // Without it, every domain would be ordered anew.
+        let (progress, times) = insist(|| async {
+            futures_util::try_join!(
+                store.progress_of(&names),
+                certificate_store.certificate_times(Which::Named(&names))
+            )
+        })
+        .await;
+        let mut progress: HashMap<_, _> = progress.into_iter().collect();
+        let mut times: HashMap<_, _> = times.into_iter().collect();
         let now = self.parts.clock.now();
         let mut schedule = self.schedule();
         for name in names {
-            let (progress, times) = remembered.names.remove(&name).unwrap_or_default();
-            let times = times.or_else(|| known.get(&name).copied());
-            schedule.add(name, progress.map(|progress| *progress), times, now);
+            let (progress, times) = (progress.remove(&name), times.remove(&name));
+            schedule.add(name, progress, times, now);
         }
-    }
-
-    /// The times of certificates that names have already, beyond what is remembered.
-    async fn known_of(&self, names: &[CertificateName], remembered: &Remembered) -> HashMap<CertificateName, Times> {
-        const FEW: usize = 50;
-        let names: Vec<_> = names.iter().filter(|name| !remembered.names.contains_key(*name)).collect();
-        let store = &self.parts.certificate_store;
-        let mut known = HashMap::new();
-        if names.len() > FEW {
-            let wanted: HashSet<_> = names.into_iter().collect();
-            match store.certificate_times().await {
-                Ok(times) => known.extend(times.into_iter().filter(|(name, _)| wanted.contains(name))),
-                Err(error) => tracing::warn!(%error, "it is not known which new domains have certificates already"),
-            }
-            return known;
-        }
-        for name in names {
-            match store.certificate(name).await {
-                Ok(Some(certificate)) => {
-                    known.insert(name.clone(), certificate.times);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(%name, %error, "it is not known whether a new domain has a certificate already")
-                }
-            }
-        }
-        known
     }
 
     fn begin_jobs(self: &Arc<Self>, jobs: &mut JoinSet<(Job, Ended)>) {
@@ -521,19 +466,18 @@ impl Onboarding {
         })
     }
 
-    /// Forgets what is over: certificates of names that left and that have ended, what was remembered of names that nobody wants,
+    /// Forgets what is over: certificates of names that left and that have ended, what was written down of names that nobody wants,
     /// and looks again at what the folder serves.
-    async fn sweep(&self, remembered: &mut Remembered, now: Timestamp) {
+    async fn sweep(&self, now: Timestamp) {
         self.schedule().budget().sweep(now);
         if let Err(error) = self.parts.store.forget_wishes(now - WISH_LASTS).await {
             tracing::warn!(%error, "old wishes cannot be forgotten");
         }
-        if remembered.until.is_some_and(|until| now < until) {
+        if self.settings().is_none() {
             return;
         }
-        let unwanted: Vec<_> = remembered.names.drain().map(|(name, _)| name).collect();
-        if !unwanted.is_empty() {
-            self.forget(&unwanted).await;
+        if let Err(error) = self.forget_unwanted().await {
+            tracing::warn!(%error, "what was written down of domains that left cannot be forgotten");
         }
         let provided: Vec<_> = self.provided().iter().cloned().collect();
         let mut lacking = false;
@@ -544,18 +488,36 @@ impl Onboarding {
             }
         }
         if lacking {
-            self.take_stock(remembered).await;
+            self.take_stock().await;
         }
         if let Err(error) = self.forget_ended(now).await {
             tracing::warn!(%error, "certificates that ended cannot be forgotten");
         }
     }
 
+    /// Forgets what was written down of names that nobody wants. They may be very many, so they are gone through in parts.
+    async fn forget_unwanted(&self) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        let mut last = None;
+        loop {
+            let mut names = store.names_after(last.as_ref(), CHUNK).await?;
+            let Some(end) = names.last().cloned() else { return Ok(()) };
+            {
+                let schedule = self.schedule();
+                names.retain(|name| !schedule.has(name));
+            }
+            if !names.is_empty() {
+                store.forget_progress(&names).await?;
+            }
+            last = Some(end);
+        }
+    }
+
     /// Forgets certificates that ended and whose names nobody wants any more.
     async fn forget_ended(&self, now: Timestamp) -> Result<(), StoreError> {
         let store = &self.parts.certificate_store;
-        for (name, times) in store.certificate_times().await? {
-            if times.not_after < now && !self.schedule().has(&name) {
+        for (name, _) in store.certificate_times(Which::EndedBefore(now)).await? {
+            if !self.schedule().has(&name) {
                 store.forget_certificate(&name).await?;
                 self.parts.certificates.renewed(&name).await;
                 tracing::info!(%name, "the certificate of a domain that left has ended and is forgotten");
@@ -567,6 +529,21 @@ impl Onboarding {
     /// Whether the authority can be used, as far as we know.
     pub(super) fn is_authority_up(&self) -> bool {
         *self.schedule().authority() == Usable::Up
+    }
+}
+
+/// Asks the store until it answers: without what it knows, nothing can go on.
+async fn insist<T, F: Future<Output = Result<T, StoreError>>>(ask: impl Fn() -> F) -> T {
+    let mut failures = 0;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                failures += 1;
+                tracing::error!(%error, "what is known of domains cannot be read; it is tried again");
+                tokio::time::sleep(Duration::from_secs(failures.min(60))).await;
+            }
+        }
     }
 }
 

@@ -5,10 +5,14 @@
 //! for the budget ([`super::budget`]), renewals that become urgent first, then new names, then other renewals, and names whose
 //! last order failed in every fourth turn at most.
 
+mod entry;
+
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::entry::{Entry, Kept, Place, in_whole_seconds};
 use super::backoff::{later, next_look, next_order, next_probe};
 use super::budget::{Budget, Kind, parent};
 use super::trouble::Trouble;
@@ -93,7 +97,7 @@ impl Outcome {
 /// All names that want a certificate, and where each stands.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    entries: HashMap<CertificateName, Entry>,
+    entries: HashMap<CertificateName, Kept>,
     /// Names to look at, by time.
     looks: BTreeSet<(Timestamp, CertificateName)>,
     /// Names whose renewal is to be asked about, by time.
@@ -114,37 +118,6 @@ pub(super) struct Schedule {
     changed: HashSet<CertificateName>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    phase: Phase,
-    since: Timestamp,
-    failures: u32,
-    trouble: Option<Box<Trouble>>,
-    times: Option<Box<Times>>,
-    place: Place,
-    looked: Option<Timestamp>,
-    /// Since when it waits for the budget. A look in between does not put it back to the end of the line.
-    waits_since: Option<Timestamp>,
-    /// Somebody asked for a look while a job ran.
-    pressed: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
-    /// In `looks`.
-    Look(Timestamp),
-    /// In `asks`.
-    Ask(Timestamp),
-    /// In `new`.
-    New(Timestamp),
-    /// In `renewals`.
-    Renewal(Timestamp),
-    /// In `failed`.
-    Failed(Timestamp),
-    /// A job of this ticket runs.
-    Busy(u64),
-}
-
 /// Whether the authority can be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Authority {
@@ -152,35 +125,6 @@ pub(super) enum Authority {
     Up,
     /// Not since then; one order at a time tries again.
     Down { failures: u32, until: Timestamp, cause: String },
-}
-
-impl Entry {
-    fn serves(&self, now: Timestamp) -> bool {
-        self.times.as_ref().is_some_and(|times| now <= times.not_after)
-    }
-
-    /// When a renewal comes before everything else: half-way from when it is due to the end.
-    fn urgent_at(&self) -> Option<Timestamp> {
-        let times = self.times.as_ref()?;
-        let left = times.not_after.duration_since(times.renew_at).max(SignedDuration::ZERO);
-        Some(later(times.renew_at, left / 2))
-    }
-
-    fn progress(&self) -> Progress {
-        Progress {
-            phase: self.phase,
-            problem: self.trouble.as_ref().map(|trouble| trouble.problem.to_string()),
-            sentence: self.trouble.as_ref().map(|trouble| trouble.sentence.clone()),
-            since: self.since,
-            failures: self.failures,
-            next_try: match self.place {
-                Place::Look(at) => Some(at),
-                // Of a certificate that stands, what comes next is its renewal.
-                Place::Ask(_) => self.times.as_ref().map(|times| times.renew_at),
-                Place::New(_) | Place::Renewal(_) | Place::Failed(_) | Place::Busy(_) => None,
-            },
-        }
-    }
 }
 
 impl Schedule {
@@ -205,7 +149,7 @@ impl Schedule {
 
     /// How far a name is, if it is one of ours, and the times of its certificate.
     pub(super) fn progress(&self, name: &CertificateName) -> Option<(Progress, Option<Times>)> {
-        self.entries.get(name).map(|entry| (entry.progress(), entry.times.as_deref().copied()))
+        self.entry(name).map(|entry| (entry.progress(), entry.times))
     }
 
     /// All names.
@@ -230,7 +174,7 @@ impl Schedule {
 
     /// The certificate that ends first, of all that serve.
     pub(super) fn ends_first(&self) -> Option<Timestamp> {
-        self.entries.values().filter_map(|entry| Some(entry.times.as_ref()?.not_after)).min()
+        self.entries.values().filter_map(Kept::not_after).min()
     }
 
     /// Takes a name in: with what is remembered of it, and the times of the certificate it has. One that is there already stays
@@ -245,23 +189,14 @@ impl Schedule {
         if self.entries.contains_key(&name) {
             return;
         }
-        let mut entry = Entry {
-            phase: Phase::Pending,
-            since: now,
-            failures: 0,
-            trouble: None,
-            times: times.map(Box::new),
-            place: Place::Busy(0),
-            looked: None,
-            waits_since: None,
-            pressed: false,
-        };
+        let times = times.map(|times| in_whole_seconds(&times));
+        let mut entry = Entry::new(times, now);
         let mut at = None;
         if let Some(progress) = remembered {
             entry.phase = progress.phase;
             entry.since = progress.since;
             entry.failures = progress.failures;
-            entry.trouble = Trouble::remembered(progress.problem, progress.sentence).map(Box::new);
+            entry.trouble = Trouble::remembered(progress.problem, progress.sentence);
             at = progress.next_try;
         } else if times.is_some() {
             entry.phase = Phase::Issued;
@@ -272,7 +207,7 @@ impl Schedule {
                 if entry.phase != Phase::Issued {
                     (entry.phase, entry.since, entry.failures, entry.trouble) = (Phase::Issued, now, 0, None);
                 }
-                rest(&times)
+                Place::of_rest(&times)
             }
             _ if entry.phase == Phase::Issued && times.is_none() => {
                 entry.phase = Phase::Pending;
@@ -281,8 +216,9 @@ impl Schedule {
             _ if entry.phase == Phase::Issued => Place::Look(now),
             _ => Place::Look(at.unwrap_or(now)),
         };
-        self.entries.insert(name.clone(), entry);
+        self.entries.insert(name.clone(), Kept::Wakes(Box::new(entry)));
         self.put(&name, place);
+        self.settle(&name);
         // Nothing happened to it yet that a restart would not find again.
         self.changed.remove(&name);
     }
@@ -296,11 +232,13 @@ impl Schedule {
 
     /// Looks at a name as soon as that may be: somebody says that it is mended. `false` for one that is not ours.
     pub(super) fn press(&mut self, name: &CertificateName, now: Timestamp) -> bool {
-        let Some(entry) = self.entries.get_mut(name) else { return false };
+        let Some(kept) = self.entries.get_mut(name) else { return false };
+        // Of a certificate that stands, there is nothing to mend.
+        let Kept::Wakes(entry) = kept else { return true };
         let at = entry.looked.map_or(now, |looked| later(looked, BETWEEN_LOOKS).max(now));
         match entry.place {
             Place::Busy(_) => entry.pressed = true,
-            // Of a certificate that stands, there is nothing to mend; what waits for the budget waits on.
+            // What waits for the budget waits on.
             Place::Look(planned) if planned > at && entry.phase != Phase::Issued => self.put(name, Place::Look(at)),
             _ => {}
         }
@@ -316,7 +254,7 @@ impl Schedule {
             return None;
         }
         if let Some(name) = first(&self.looks, now) {
-            if self.entries.get(&name).is_some_and(|entry| entry.phase == Phase::Issued) {
+            if self.entry(&name).is_some_and(|entry| entry.phase == Phase::Issued) {
                 self.change(&name, Phase::Renewing, None, now);
             }
             self.looking += 1;
@@ -348,7 +286,7 @@ impl Schedule {
                 self.put(&name, Place::Look(until));
                 continue;
             }
-            let looked = self.entries.get(&name).and_then(|entry| entry.looked);
+            let looked = self.entry(&name).and_then(|entry| entry.looked);
             if looked.is_none_or(|looked| later(looked, LOOK_LASTS) < now) {
                 // It waited long: what was right may be wrong by now.
                 if self.looking >= LOOKS {
@@ -376,7 +314,7 @@ impl Schedule {
             .or_else(|| self.renewals.first())
             .or(failed);
         let (_, name) = picked?;
-        let entry = self.entries.get(name)?;
+        let entry = self.entry(name)?;
         let kind = Kind { failed_before: entry.failures > 0, renews: entry.times.is_some() };
         Some((name.clone(), kind))
     }
@@ -405,7 +343,7 @@ impl Schedule {
             Task::Order => self.ordering = self.ordering.saturating_sub(1),
             Task::Look | Task::Ask => self.looking = self.looking.saturating_sub(1),
         }
-        self.entries.get(&job.name).is_some_and(|entry| entry.place == Place::Busy(job.ticket))
+        self.entry(&job.name).is_some_and(|entry| entry.place == Place::Busy(job.ticket))
     }
 
     /// A look found something missing, or nothing.
@@ -432,16 +370,17 @@ impl Schedule {
         let name = &job.name;
         match outcome {
             Outcome::Issued(times) => {
-                if let Some(entry) = self.entries.get_mut(name) {
+                let times = in_whole_seconds(&times);
+                if let Some(entry) = self.wake(name) {
                     entry.failures = 0;
                     entry.waits_since = None;
-                    entry.times = Some(Box::new(times));
+                    entry.times = Some(times);
                 }
                 self.change(name, Phase::Issued, None, now);
-                self.put(name, rest(&times));
+                self.put(name, Place::of_rest(&times));
             }
             Outcome::Refused { trouble, retry_after } | Outcome::Limited { trouble, retry_after } => {
-                let Some(entry) = self.entries.get_mut(name) else { return };
+                let Some(entry) = self.wake(name) else { return };
                 entry.failures = entry.failures.saturating_add(1);
                 entry.waits_since = None;
                 let failures = entry.failures;
@@ -462,30 +401,31 @@ impl Schedule {
         if !self.is_current(job) {
             return;
         }
-        if let Some(entry) = self.entries.get_mut(&job.name) {
-            let known = entry.times.as_deref().copied();
+        if let Some(entry) = self.wake(&job.name) {
+            let known = entry.times;
             let times = match (times, known) {
                 (Some(times), _) => Times { ask_again: times.ask_again.max(later(now, ASK_OFTEN)), ..times },
                 (None, Some(times)) => Times { ask_again: later(now, ASK_AGAIN), ..times },
                 // It was asked about, so it was there; without it, it is looked at like a new one.
                 (None, None) => return self.put(&job.name, Place::Look(now)),
             };
-            entry.times = Some(Box::new(times));
-            self.put(&job.name, rest(&times));
+            let times = in_whole_seconds(&times);
+            entry.times = Some(times);
+            self.put(&job.name, Place::of_rest(&times));
         }
         self.finish(&job.name, now);
     }
 
     fn missing(&mut self, name: &CertificateName, trouble: Trouble, now: Timestamp) {
-        let Some(entry) = self.entries.get(name) else { return };
+        let Some(entry) = self.entry(name) else { return };
         let phase = if entry.serves(now) { Phase::Failing } else { Phase::Missing };
         self.change(name, phase, Some(trouble), now);
-        let since = self.entries.get(name).map_or(now, |entry| entry.since);
+        let since = self.entry(name).map_or(now, |entry| entry.since);
         self.put(name, Place::Look(next_look(since, now)));
     }
 
     fn wait_for_budget(&mut self, name: &CertificateName, now: Timestamp) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.wake(name) else { return };
         let since = *entry.waits_since.get_or_insert(now);
         let place = match (entry.failures, entry.urgent_at()) {
             (0, Some(urgent_at)) => Place::Renewal(urgent_at),
@@ -499,17 +439,18 @@ impl Schedule {
             (false, _) => Phase::BackingOff,
         };
         let trouble = if entry.failures > 0 && entry.phase != Phase::Missing { entry.trouble.clone() } else { None };
-        self.change(name, phase, trouble.map(|trouble| *trouble), now);
+        self.change(name, phase, trouble, now);
         self.put(name, place);
     }
 
     /// Notes the end of a job's look, and looks again where somebody asked for it meanwhile.
     fn finish(&mut self, name: &CertificateName, now: Timestamp) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.wake(name) else { return };
         entry.looked = Some(now);
         if std::mem::take(&mut entry.pressed) {
             self.press(name, now);
         }
+        self.settle(name);
     }
 
     fn hear_of_authority(&mut self, outcome: &Outcome, now: Timestamp) {
@@ -545,7 +486,7 @@ impl Schedule {
     }
 
     fn change(&mut self, name: &CertificateName, phase: Phase, trouble: Option<Trouble>, now: Timestamp) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.wake(name) else { return };
         let problem = trouble.as_ref().map(|trouble| trouble.problem.as_ref());
         let old = entry.trouble.as_ref().map(|trouble| trouble.problem.as_ref());
         if (entry.phase, old) != (phase, problem) {
@@ -565,7 +506,7 @@ impl Schedule {
             entry.phase = phase;
             entry.since = now;
         }
-        entry.trouble = trouble.map(Box::new);
+        entry.trouble = trouble;
         self.changed.insert(name.clone());
     }
 
@@ -585,6 +526,21 @@ impl Schedule {
         Some(format!("the orders of this hour (`acme.orders_per_hour`) are used up; there are more from {until:.0} on"))
     }
 
+    fn entry(&self, name: &CertificateName) -> Option<Cow<'_, Entry>> {
+        self.entries.get(name).map(Kept::entry)
+    }
+
+    fn wake(&mut self, name: &CertificateName) -> Option<&mut Entry> {
+        self.entries.get_mut(name).map(Kept::wake)
+    }
+
+    /// Whoever woke a name does this when done with it.
+    fn settle(&mut self, name: &CertificateName) {
+        if let Some(kept) = self.entries.get_mut(name) {
+            kept.settle();
+        }
+    }
+
     fn begin(&mut self, name: CertificateName, task: Task) -> Job {
         self.tickets += 1;
         let ticket = self.tickets;
@@ -594,7 +550,7 @@ impl Schedule {
 
     fn put(&mut self, name: &CertificateName, place: Place) {
         self.take_out(name);
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.wake(name) else { return };
         entry.place = place;
         if matches!(place, Place::Look(_)) {
             self.changed.insert(name.clone());
@@ -605,7 +561,7 @@ impl Schedule {
     }
 
     fn take_out(&mut self, name: &CertificateName) {
-        let Some(place) = self.entries.get(name).map(|entry| entry.place) else { return };
+        let Some(place) = self.entry(name).map(|entry| entry.place) else { return };
         if let Some((set, at)) = self.set_of(place) {
             set.remove(&(at, name.clone()));
         }
@@ -626,7 +582,7 @@ impl Schedule {
     pub(super) fn take_changes(&mut self) -> Vec<(CertificateName, Progress)> {
         let changed = std::mem::take(&mut self.changed);
         let known = changed.into_iter().filter_map(|name| {
-            let progress = self.entries.get(&name)?.progress();
+            let progress = self.entry(&name)?.progress();
             Some((name, progress))
         });
         known.collect()
@@ -636,11 +592,6 @@ impl Schedule {
     pub(super) fn put_back(&mut self, changes: Vec<(CertificateName, Progress)>) {
         self.changed.extend(changes.into_iter().map(|(name, _)| name));
     }
-}
-
-/// Where a name waits that has its certificate.
-fn rest(times: &Times) -> Place {
-    if times.ask_again < times.renew_at { Place::Ask(times.ask_again) } else { Place::Look(times.renew_at) }
 }
 
 fn first(set: &BTreeSet<(Timestamp, CertificateName)>, now: Timestamp) -> Option<CertificateName> {

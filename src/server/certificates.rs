@@ -14,7 +14,7 @@ use crate::state::certificates::{
     Certificate, CertificateName, CertificateSet, CertificateSource, Certificates, Sources,
 };
 use crate::state::clock::Clock;
-use crate::state::issuance::CertificateStore;
+use crate::state::issuance::{CertificateStore, Which};
 use crate::state::ports::StoreError;
 use crate::types::HostName;
 
@@ -141,14 +141,15 @@ async fn tell(
             lacking.push(host);
         }
     }
-    if lacking.is_empty() {
-        return Ok(());
+    let names_of = |host: &HostName| [Some(CertificateName::Exact(host.clone())), CertificateName::wildcard_of(host)];
+    let mut stored = HashSet::new();
+    // There may be very many, and more of others: so they are asked for in parts, and by name.
+    for part in lacking.chunks(1000) {
+        let names: Vec<_> = part.iter().flat_map(names_of).flatten().collect();
+        let found = store.certificate_times(Which::Named(&names)).await?;
+        stored.extend(found.into_iter().map(|(name, _)| name));
     }
-    let stored: HashSet<_> = store.certificate_times().await?.into_iter().map(|(name, _)| name).collect();
-    lacking.retain(|host| {
-        let names = [Some(CertificateName::Exact(host.clone())), CertificateName::wildcard_of(host)];
-        !names.iter().flatten().any(|name| stored.contains(name))
-    });
+    lacking.retain(|host| !names_of(host).iter().flatten().any(|name| stored.contains(name)));
     for host in lacking.iter().take(MOST_TOLD) {
         tracing::warn!(%host, help = NO_CERTIFICATE, "the domain has no certificate, so nobody can reach it");
     }

@@ -101,15 +101,21 @@ pub struct Owner {
 /// Where that is kept. When a call returns `Ok`, its change is on disk.
 #[async_trait]
 pub trait DomainStore: Send + Sync {
-    /// How far each name is.
+    /// How far each name is. There may be very many.
     async fn progress(&self) -> Result<Vec<(CertificateName, Progress)>, StoreError>;
     /// Notes how far names are, all in one step.
     async fn put_progress(&self, progress: &[(CertificateName, Progress)]) -> Result<(), StoreError>;
     /// Forgets names.
     async fn forget_progress(&self, names: &[CertificateName]) -> Result<(), StoreError>;
 
-    /// How far one name is.
-    async fn progress_of(&self, name: &CertificateName) -> Result<Option<Progress>, StoreError>;
+    /// How far these names are, as far as they are known.
+    async fn progress_of(&self, names: &[CertificateName]) -> Result<Vec<(CertificateName, Progress)>, StoreError>;
+    /// Names of which it is kept how far they are, in a fixed order, from after one of them on, at most so many.
+    async fn names_after(
+        &self,
+        last: Option<&CertificateName>,
+        most: usize,
+    ) -> Result<Vec<CertificateName>, StoreError>;
 
     /// Asks the running gateway for something.
     async fn ask_for(&self, name: &CertificateName, wish: Wish, now: Timestamp) -> Result<(), StoreError>;

@@ -51,13 +51,26 @@ pub struct StoredOrder {
     pub begun: Timestamp,
 }
 
+/// Which certificates are asked about.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// All of them. There may be very many.
+    All,
+    /// Those of these names.
+    Named(&'a [CertificateName]),
+    /// Those that are valid from then on or later.
+    IssuedSince(Timestamp),
+    /// Those that ended before.
+    EndedBefore(Timestamp),
+}
+
 /// Where certificates, orders and accounts are kept. When a call returns `Ok`, its change is on disk.
 #[async_trait]
 pub trait CertificateStore: Send + Sync {
     /// The certificate that was ordered for a name.
     async fn certificate(&self, name: &CertificateName) -> Result<Option<StoredCertificate>, StoreError>;
-    /// All that were ordered, without chains and keys.
-    async fn certificate_times(&self) -> Result<Vec<(CertificateName, Times)>, StoreError>;
+    /// Those that were ordered, without chains and keys.
+    async fn certificate_times(&self, which: Which<'_>) -> Result<Vec<(CertificateName, Times)>, StoreError>;
     /// Keeps a certificate in the place of the one its name had, and forgets its order in the same step.
     async fn put_certificate(&self, certificate: &StoredCertificate) -> Result<(), StoreError>;
     /// Notes when a certificate is to be renewed; `false` when there is none of this name.

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, query, query_scalar};
+use sqlx::{QueryBuilder, Row as _, query, query_scalar};
 
 use super::SqliteStore;
 use super::sqlite::{failed, micros, moment, readable_of_many};
 use crate::state::certificates::CertificateName;
-use crate::state::issuance::{CertificateStore, StoredCertificate, StoredOrder, Times};
+use crate::state::issuance::{CertificateStore, StoredCertificate, StoredOrder, Times, Which};
 use crate::state::ports::StoreError;
 use crate::types::Secret;
 
@@ -28,6 +28,11 @@ impl SqliteStore {
 /// A name as it is stored.
 pub(super) fn read_name(text: &str) -> sqlx::Result<CertificateName> {
     CertificateName::parse(text).ok_or_else(|| sqlx::Error::Decode("a stored certificate name is malformed".into()))
+}
+
+/// Names as a statement takes many of them.
+pub(super) fn names_in_json(names: &[CertificateName]) -> String {
+    serde_json::Value::from_iter(names.iter().map(CertificateName::to_string)).to_string()
 }
 
 fn read_times(row: &SqliteRow) -> sqlx::Result<Times> {
@@ -58,10 +63,24 @@ impl CertificateStore for SqliteStore {
         read.await.map_err(failed("read a certificate"))
     }
 
-    async fn certificate_times(&self) -> Result<Vec<(CertificateName, Times)>, StoreError> {
+    async fn certificate_times(&self, which: Which<'_>) -> Result<Vec<(CertificateName, Times)>, StoreError> {
         let select = "SELECT name, not_before, not_after, renew_at, ask_again FROM certificate";
+        let mut select = QueryBuilder::new(select);
+        match which {
+            Which::All => {}
+            Which::Named(names) => {
+                select.push(" WHERE name IN (SELECT value FROM json_each(").push_bind(names_in_json(names)).push("))");
+            }
+            Which::IssuedSince(since) => {
+                select.push(" WHERE not_before >= ").push_bind(micros(since));
+            }
+            Which::EndedBefore(end) => {
+                select.push(" WHERE not_after < ").push_bind(micros(end));
+            }
+        }
         let read = |row: &SqliteRow| Ok((read_name(row.try_get("name")?)?, read_times(row)?));
-        readable_of_many(query(select).fetch(&self.readers), read).await.map_err(failed("list the certificates"))
+        let rows = select.build().fetch(&self.readers);
+        readable_of_many(rows, read).await.map_err(failed("list the certificates"))
     }
 
     async fn put_certificate(&self, certificate: &StoredCertificate) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query, query_scalar};
 
 use super::SqliteStore;
-use super::certificates::read_name;
+use super::certificates::{names_in_json, read_name};
 use super::sqlite::{failed, malformed, micros, moment, readable, readable_of_many};
 use crate::state::certificates::CertificateName;
 use crate::state::domains::{Claim, DomainStore, Owner, Phase, Progress};
@@ -156,14 +156,24 @@ impl DomainStore for SqliteStore {
         forget.await.map_err(failed("forget how far domains are"))
     }
 
-    async fn progress_of(&self, name: &CertificateName) -> Result<Option<Progress>, StoreError> {
-        let read = async {
-            let select = query("SELECT * FROM progress WHERE name = ?").bind(name.to_string());
-            let row = select.fetch_optional(&self.readers).await?;
-            row.as_ref().map(read_progress).transpose()
-        };
-        let found: sqlx::Result<Option<(CertificateName, Progress)>> = read.await;
-        Ok(found.map_err(failed("read how far a domain is"))?.map(|(_, progress)| progress))
+    async fn progress_of(&self, names: &[CertificateName]) -> Result<Vec<(CertificateName, Progress)>, StoreError> {
+        let select = "SELECT * FROM progress WHERE name IN (SELECT value FROM json_each(?))";
+        let rows = query(select).bind(names_in_json(names)).fetch(&self.readers);
+        readable_of_many(rows, read_progress).await.map_err(failed("read how far domains are"))
+    }
+
+    async fn names_after(
+        &self,
+        last: Option<&CertificateName>,
+        most: usize,
+    ) -> Result<Vec<CertificateName>, StoreError> {
+        let last = last.map(CertificateName::to_string).unwrap_or_default();
+        let select = query("SELECT name FROM progress WHERE name > ? ORDER BY name LIMIT ?")
+            .bind(last)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let rows = select.fetch(&self.readers);
+        let read = |row: &SqliteRow| read_name(row.try_get("name")?);
+        readable_of_many(rows, read).await.map_err(failed("read of which domains it is known how far they are"))
     }
 
     async fn ask_for(&self, name: &CertificateName, wish: Wish, now: Timestamp) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::tests::opened;
 use crate::state::certificates::CertificateName;
 use crate::state::domains::{Claim, DomainStore as _, Owner, Phase, Progress};
-use crate::state::issuance::{CertificateStore as _, StoredCertificate, StoredOrder, Times};
+use crate::state::issuance::{CertificateStore as _, StoredCertificate, StoredOrder, Times, Which};
 use crate::state::onboarding::Wish;
 use crate::types::{AppName, CustomerId, HostName, Secret};
 
@@ -48,7 +48,14 @@ async fn a_certificate_takes_the_place_of_its_order_and_its_predecessor() {
     assert_eq!((found.chain.as_str(), found.key.expose(), found.times), ("chain", "the private key", times(300)));
     assert!(store.certificate(&name("a.test")).await.expect("read").is_none());
     store.put_certificate(&StoredCertificate { chain: "next".to_owned(), ..certificate }).await.expect("kept");
-    assert_eq!(store.certificate_times().await.expect("read"), vec![(order.name.clone(), times(600))]);
+    let kept = vec![(order.name.clone(), times(600))];
+    let names = [order.name.clone(), name("other.test")];
+    for which in [Which::All, Which::Named(&names), Which::IssuedSince(at(0)), Which::EndedBefore(at(901))] {
+        assert_eq!(store.certificate_times(which).await.expect("read"), kept, "{which:?}");
+    }
+    for which in [Which::Named(&names[1..]), Which::IssuedSince(at(1)), Which::EndedBefore(at(900))] {
+        assert_eq!(store.certificate_times(which).await.expect("read"), Vec::new(), "{which:?}");
+    }
     store.forget_certificate(&order.name).await.expect("forgotten");
     assert!(store.certificate(&order.name).await.expect("read").is_none());
 }
@@ -88,14 +95,19 @@ async fn progress_and_claims_come_back_as_they_were_kept() {
         failures: 3,
         next_try: Some(at(60)),
     };
-    let kept = vec![(name("a.test"), progress)];
+    let other = Progress { problem: None, sentence: None, ..progress.clone() };
+    let kept = vec![(name("a.test"), progress), (name("b.test"), other)];
     store.put_progress(&kept).await.expect("kept");
     assert_eq!(store.progress().await.expect("read"), kept);
-    assert_eq!(store.progress_of(&name("a.test")).await.expect("read"), kept.first().map(|(_, known)| known.clone()));
+    let asked = [name("a.test"), name("nobody.test")];
+    assert_eq!(store.progress_of(&asked).await.expect("read"), kept[..1]);
+    let names: Vec<_> = kept.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(store.names_after(None, 10).await.expect("read"), names);
+    assert_eq!(store.names_after(None, 1).await.expect("read"), names[..1]);
+    assert_eq!(store.names_after(names.first(), 10).await.expect("read"), names[1..]);
     store.forget_progress(&[name("a.test")]).await.expect("forgotten");
-    assert!(store.progress().await.expect("read").is_empty());
-
-    assert_eq!(store.progress_of(&name("a.test")).await.expect("read"), None);
+    assert_eq!(store.progress().await.expect("read"), kept[1..]);
+    assert!(store.progress_of(&asked).await.expect("read").is_empty());
 
     let app = AppName::parse("shop").expect("a name");
     let owner = Arc::new(Owner { app: app.clone(), customer: Some(CustomerId::parse("42").expect("an id")) });

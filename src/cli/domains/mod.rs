@@ -22,7 +22,7 @@ use crate::domains::onboarding::points_to;
 use crate::state::certificates::{Certificate, CertificateName, CertificateSet, CertificateSource as _};
 use crate::state::clock::Clock;
 use crate::state::domains::{Claim, DomainStore as _, Phase, Progress};
-use crate::state::issuance::{CertificateStore as _, Times};
+use crate::state::issuance::{CertificateStore as _, Times, Which};
 use crate::state::onboarding::{DomainRow, NamedBy, Sight, Standing, Wish};
 use crate::state::ports::StoreError;
 use crate::state::proof::{ProofKey, UNPROVEN};
@@ -167,7 +167,7 @@ async fn all(args: &DomainsArgs, config: &Config, store: &SqliteStore) -> Result
     };
     let now = Clock.now();
     let mut progress: HashMap<_, _> = store.progress().await.map_err(failed)?.into_iter().collect();
-    let times: HashMap<_, _> = store.certificate_times().await.map_err(failed)?.into_iter().collect();
+    let times: HashMap<_, _> = store.certificate_times(Which::All).await.map_err(failed)?.into_iter().collect();
     let provided = Provided::of(config, now);
     let mut rows = Vec::new();
     for row in named(config, store).await? {
@@ -201,7 +201,8 @@ async fn one(args: &DomainsArgs, config: &Config, store: &SqliteStore, host: &Ho
         true => Some(look(config, store, &name).await?),
         false => None,
     };
-    let progress = store.progress_of(&name).await.map_err(failed)?;
+    let progress = store.progress_of(std::slice::from_ref(&name)).await.map_err(failed)?.pop();
+    let progress = progress.map(|(_, progress)| progress);
     let certificate = store.certificate(&name).await.map_err(failed)?;
     let times = certificate.as_ref().map(|certificate| certificate.times);
     let row = stand(row, config, progress, times.as_ref(), &Provided::of(config, now), now).await;

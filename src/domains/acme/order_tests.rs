@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
-use crate::state::issuance::{CertificateStore, Times};
+use crate::state::issuance::{CertificateStore, Times, Which};
 
 /// Keeps accounts and orders, as far as the orders here come.
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl CertificateStore for Kept {
     async fn certificate(&self, _: &CertificateName) -> Result<Option<StoredCertificate>, StoreError> {
         Ok(None)
     }
-    async fn certificate_times(&self) -> Result<Vec<(CertificateName, Times)>, StoreError> {
+    async fn certificate_times(&self, _which: Which<'_>) -> Result<Vec<(CertificateName, Times)>, StoreError> {
         Ok(Vec::new())
     }
     async fn put_certificate(&self, _: &StoredCertificate) -> Result<(), StoreError> {
