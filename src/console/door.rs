@@ -1,8 +1,8 @@
 //! The door of the admin listener: log-in as everywhere, and then the workspace team's pages.
 //!
-//! It is the corridor's walk for the one app that has no upstream: session, our own pages, decision. The listener is plain HTTP on a
-//! private address; browsers keep our cookies there only where they take that for safe, which is this machine. Elsewhere the console
-//! has a domain of its own.
+//! It is the corridor's walk for the one app that has no upstream: session, our own pages, decision. The listener is plain HTTP, and
+//! browsers keep our cookies over that only on this machine, so by no other address is there a door. From elsewhere it takes a tunnel, or the
+//! console's own domain.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -39,10 +39,8 @@ pub(super) async fn enter(State(door): State<Arc<Door>>, request: Request) -> Re
             "There is no console: the config has no `[console]`. The API is at /api/v1/, metrics are at /metrics.\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     };
-    // A mail leads back to where it was asked for, so nobody may name a place of their own; and elsewhere no browser keeps the cookie.
-    if !super::is_for_this_machine(&request) {
-        let text = "The console is here for this machine alone: ask it as localhost, through a tunnel for instance. From elsewhere, use \
-                    its domain (`console.domain`).\n";
+    if !is_this_machine(request.headers()) {
+        let text = "The console is here for this machine alone: ask as 127.0.0.1 or localhost, through an SSH tunnel from elsewhere, or give it a domain with `[console] domain`.\n";
         return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
     }
     let reply = door.walk(site, request).await;
@@ -143,8 +141,44 @@ fn error(visit: &Visit, status: StatusCode) -> Response {
     pages::error(Some(visit.look().brand), visit.language, &view).into_response()
 }
 
+/// Whether the listener is asked by an address of this machine. Browsers keep our cookies over plain HTTP there alone; and a link in a mail
+/// leads to where its log-in was asked for, so by another address somebody could have it lead to themselves.
+fn is_this_machine(headers: &HeaderMap) -> bool {
+    let name = super::asked_as(headers);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// The listener's origin as the browser writes it.
 fn origin(headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     format!("http://{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_door_is_for_this_machine() {
+        for (host, expected) in [
+            ("127.0.0.1:9180", true),
+            ("127.0.0.1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]:9180", true),
+            ("[::1]", true),
+            ("localhost:9180", true),
+            ("LOCALHOST", true),
+            ("10.0.0.5:9180", false),
+            ("[2001:db8::1]:9180", false),
+            ("localhost.example.com", false),
+            ("127.0.0.1.example.com", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            assert_eq!(is_this_machine(&headers), expected, "{host}");
+        }
+    }
 }

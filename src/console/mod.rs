@@ -13,13 +13,14 @@ mod services;
 pub mod staff;
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -33,6 +34,7 @@ use crate::state::counters::ListenerCounters;
 use crate::state::health::{ServerState, SourceHealth, SourceState, UpstreamHealth};
 use crate::state::listing::Listing;
 use crate::state::mail_counters::MailCounters;
+use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
 use crate::state::nominated::Nominations;
 use crate::state::notifications::Notifications;
@@ -45,6 +47,7 @@ use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::Current;
 use crate::state::tokens::TokenStore;
+use crate::state::usage::Usage;
 
 /// What the console tells of.
 pub struct ConsoleRoom {
@@ -72,6 +75,10 @@ pub struct ConsoleRoom {
     pub waiting: Arc<WaitingRoom>,
     /// How domains stand.
     pub domains: Arc<dyn Domains>,
+    /// What customers use.
+    pub usage: Arc<Usage>,
+    /// Whom customers have.
+    pub membership: Arc<Membership>,
     /// What people are notified of.
     pub notifications: Arc<Notifications>,
     /// Whether the gateway is about to stop.
@@ -120,9 +127,27 @@ pub fn router(room: Arc<ConsoleRoom>, own: Router) -> Router {
         .layer(middleware::from_fn(only_by_address))
 }
 
+/// The name or address that the listener is asked by, without port and brackets.
+fn asked_as(headers: &HeaderMap) -> &str {
+    // Of two there is none: we would look at one of them, and somebody else at the other.
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().unwrap_or_default(),
+        _ => "",
+    };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
-async fn only_by_address(request: Request, next: Next) -> Response {
-    if address(&request).is_some() {
+async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Response {
+    let name = asked_as(&headers);
+    let names_one = |authority: &Authority| headers.get(header::HOST).is_some_and(|host| host == authority.as_str());
+    let is_address = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok();
+    if is_address && request.uri().authority().is_none_or(names_one) {
         return next.run(request).await;
     }
     let is_api = request.uri().path().starts_with("/api/");
@@ -130,33 +155,6 @@ async fn only_by_address(request: Request, next: Next) -> Response {
         true => api::misdirected(),
         false => (StatusCode::MISDIRECTED_REQUEST, "ask by IP address or localhost\n").into_response(),
     }
-}
-
-/// The address that a request names us by; `localhost` is one.
-fn address(request: &Request) -> Option<IpAddr> {
-    let host = host(request)?;
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    match name.eq_ignore_ascii_case("localhost") {
-        true => Some(Ipv4Addr::LOCALHOST.into()),
-        false => name.parse().ok(),
-    }
-}
-
-/// Whether a request comes by a name that this machine has for itself.
-fn is_for_this_machine(request: &Request) -> bool {
-    address(request).is_some_and(|address| address.is_loopback())
-}
-
-/// The host that a request is for. Of two, in whichever place, there is none: we would look at one and somebody else at the other.
-fn host(request: &Request) -> Option<&str> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let (host, other) = (hosts.next()?.to_str().ok()?, hosts.next());
-    let is_one = other.is_none() && request.uri().authority().is_none_or(|authority| authority.as_str() == host);
-    is_one.then_some(host)
 }
 
 /// 503 when requests cannot be served rightly: the store fails, a source lets nobody in, or the gateway is stopping. A source

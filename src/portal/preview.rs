@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{PortalRoom, Room, error, log_in_first, store_failed};
+use super::{PortalRoom, Room, encode, error, log_in_first, store_failed};
 use crate::pages::{self, FoundView, OtherView, PersonView, PreviewPageView, PreviewState, Reply};
 use crate::policy::{Grant, PreviewEnd, PreviewRefusal, Standing};
 use crate::session::{CookieName, Token, setting};
@@ -49,10 +49,14 @@ pub(super) fn router() -> Router<Arc<PortalRoom>> {
 /// Refuses a script of the app, or a frame in one of its pages. What a customer wrote may hold a script, and seen in a preview it must not
 /// end that behind the bar and go on as the member of staff, nor read whom the search finds. Browsers tell, and let no script tell it (Fetch
 /// Metadata, sections 2.1 and 2.3).
-async fn for_no_script(Extension(visit): Extension<Visit>, request: Request, next: Next) -> Response {
-    let is_other = |name: &str, page: &str| {
-        request.headers().get_all(name).iter().any(|value| value.as_bytes() != page.as_bytes())
-    };
+async fn for_no_script(
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_other =
+        |name: &str, page: &str| headers.get_all(name).iter().any(|value| value.as_bytes() != page.as_bytes());
     match is_other("sec-fetch-mode", "navigate") || is_other("sec-fetch-dest", "document") {
         true => error(&visit, StatusCode::FORBIDDEN).into_response(),
         false => next.run(request).await,
@@ -72,8 +76,13 @@ struct PreviewQuery {
 }
 
 async fn show(State(room): Room, Extension(visit): Extension<Visit>, Query(query): Query<PreviewQuery>) -> Reply {
-    let Some(live) = &visit.live else { return log_in_first(PAGE) };
-    if let Err(reply) = admit(&room, &visit, live) {
+    let page = match query.q.trim() {
+        "" => PAGE.to_owned(),
+        // Staff come from the console with somebody in mind.
+        wanted => format!("{PAGE}?q={}", encode(wanted)),
+    };
+    let Some(live) = &visit.live else { return log_in_first(&page) };
+    if let Err(reply) = admit(&room, &visit, live, &page) {
         return reply;
     }
     let asked = Asked { query: query.q.trim(), to: &query.to, refusal: None };
@@ -177,13 +186,13 @@ struct Asked<'a> {
 }
 
 /// Lets those in who may preview, and those who do; whoever came by too weak a way is asked for a stronger one first.
-fn admit(room: &PortalRoom, visit: &Visit, live: &Live) -> Result<(), Reply> {
+fn admit(room: &PortalRoom, visit: &Visit, live: &Live, page: &str) -> Result<(), Reply> {
     if live.record.preview.is_some() || room.sessions.may_preview(&visit.site, &live.record) {
         return Ok(());
     }
     match live.standing {
         Standing::Weak(_) if room.sessions.has_preview_right(&visit.site, &live.record) => {
-            Err(Reply::see_other("/.access/step-up?to=%2F.access%2Fpreview"))
+            Err(Reply::see_other(&format!("/.access/step-up?to={}", encode(page))))
         }
         _ => Err(error(visit, StatusCode::NOT_FOUND)),
     }
@@ -207,7 +216,7 @@ impl PortalRoom {
             Ok(Err(refusal)) => {
                 let (email, session, reason) = (&whom.email, live.record.id, refusal.name());
                 self.journal.write(visit, &Event::PreviewRefused { email, session, reason });
-                admit(self, visit, live)?;
+                admit(self, visit, live, PAGE)?;
                 let asked = Asked { query: "", to, refusal: Some(refusal) };
                 Ok((self.preview_page(visit, live, asked).await, None))
             }
@@ -312,7 +321,7 @@ fn sort_key(grant: &Grant) -> (String, &Email, Option<&CustomerId>) {
 
 fn person<'a>(visit: &Visit, grant: &'a Grant) -> PersonView<'a> {
     let refusal = visit.site.app.policy.check_preview(grant).err().map(PreviewRefusal::name);
-    PersonView { who: shown(grant), role: grant.role.as_str(), refusal }
+    PersonView { who: shown(grant), role: visit.site.app.policy.roles.called(&grant.role), refusal }
 }
 
 fn shown(grant: &Grant) -> OtherView<'_> {

@@ -208,7 +208,7 @@ async fn people_are_found_and_explained() {
     let told = house.admin("/api/v1/people/ann%40example.com/explanation?app=orders&path=/x").await.expect(200).json();
     assert_eq!(told["verdict"]["is_allowed"], true, "{told}");
     house.admin("/api/v1/people/ann%40example.com/explanation?app=orders&host=no.test").await.expect(422);
-    let grants = printed(&house.command(&["grants", "--app", "orders", "globex"]));
+    let grants = printed(&house.command(&["grants", "list", "--app", "orders", "globex"]));
     assert!(grants.contains("eve@example.com") && !grants.contains("ann@example.com"), "{grants}");
 }
 
@@ -328,7 +328,7 @@ async fn commands_say_what_is_missing_when_no_gateway_runs() {
     let made = token(&house, &["ci", "--scope", "audit", "--expires", "90d"]);
     let listed = printed(&house.command(&["token", "list"]));
     assert!(listed.contains("ci") && listed.contains("audit"), "{listed}");
-    for command in [&["sessions", "list"][..], &["grants", "--app", "orders"], &["reload"]] {
+    for command in [&["sessions", "list"][..], &["grants", "list", "--app", "orders"], &["reload"]] {
         let output = house.command(command);
         let told = printed(&output);
         assert_eq!(output.status.code(), Some(1), "{command:?}: {told}");
