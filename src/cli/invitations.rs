@@ -108,7 +108,8 @@ pub(super) async fn run(action: &InvitationsAction) -> Result<ExitCode, Failure>
                 "days_back": days_back,
             });
             let made = gateway.send(Method::POST, "/api/v1/records", Some(body)).await?;
-            tell(api, &made, "invited")
+            // Of somebody whom an adjustable list names, the record counts at once.
+            tell(api, &made, if text(&made, "state") == "invited" { "invited" } else { "changed what a list gives" })
         }
         InvitationsAction::Resend { api, id } => {
             let gateway = Gateway::find(&api.config, api.admin)?;
@@ -121,7 +122,7 @@ pub(super) async fn run(action: &InvitationsAction) -> Result<ExitCode, Failure>
             let path = format!("/api/v1/records/{}", encoded(id));
             let record = gateway.get(&path, &[]).await?;
             if text(&record, "state") != "invited" {
-                let help = "remove their access on the team page, in the console or by the API";
+                let help = "`vestibule grants remove` takes it away";
                 return Err(Failure::Usage(format!(
                     "{} is not invited, but has access\n  help: {help}",
                     text(&record, "email")

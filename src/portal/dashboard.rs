@@ -79,15 +79,12 @@ pub(super) async fn show(
     });
     let own_name = grant.customer.as_ref().and_then(|customer| customer.name.as_ref()).map(|name| name.as_str());
     let picked_name = customers.iter().zip(&names).find(|(used, _)| Some(&used.id) == customer.as_ref());
-    let counts = match &customer {
-        Some(customer) => match room.membership.headcount(&app.name, customer, visit.now).await {
-            Ok(counts) => Some(counts),
-            Err(cause) => {
-                tracing::warn!(app = %app.name, %cause, "how many people a customer has cannot be told");
-                None
-            }
-        },
-        None => None,
+    let counts = match room.membership.headcount(&app.name, customer.as_ref(), visit.now).await {
+        Ok(counts) => Some(counts),
+        Err(cause) => {
+            tracing::warn!(app = %app.name, %cause, "how many people there are cannot be told");
+            None
+        }
     };
     let view = DashboardView {
         customer: customer

@@ -336,6 +336,36 @@ async fn attack_27_our_own_pages_are_closed_in_a_preview() {
 }
 
 #[tokio::test]
+async fn attack_27_no_script_in_a_page_ends_the_preview_that_shows_it() {
+    let house = plan().start().await;
+    let kim = kim(&house).await;
+    look_as(&kim, "ann@example.com", "42").await.expect(303);
+    let token = kim.cookie(SESSION);
+    let origin = format!("https://{}", house.host("orders.test"));
+    for (mode, destination) in
+        [("cors", "empty"), ("same-origin", "empty"), ("no-cors", "empty"), ("navigate", "iframe")]
+    {
+        let headers = [
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-mode", mode),
+            ("sec-fetch-dest", destination),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        for path in ["/.access/preview", "/.access/preview/switch", "/.access/preview/end"] {
+            kim.send("POST", path, &headers, "email=bob%40example.com&to=%2F").await.expect(403);
+        }
+        let found = kim.send("GET", "/.access/preview?q=example", &headers[1..4], "").await.expect(403).text();
+        assert!(!found.contains("eve@example.com"), "{found}");
+    }
+    assert_eq!(kim.cookie(SESSION), token);
+    kim.fetch("/orders").await.expect(200);
+    assert_eq!(house.upstream.last().header("x-access-email"), Some("ann@example.com"));
+    kim.navigate("/.access/preview?q=example").await.expect(200);
+    kim.post("/.access/preview/end", &[("to", "/")]).await.expect(303);
+}
+
+#[tokio::test]
 async fn attack_06_no_client_says_who_acts() {
     let house = plan().start().await;
     let (kim, ann) = (kim(&house).await, house.browser("orders.test"));

@@ -472,6 +472,20 @@ async fn attack_20_another_customers_people_are_nobodys_here() {
 }
 
 #[tokio::test]
+async fn attack_20_nobody_learns_what_a_colleague_does_for_another_customer() {
+    let people = "cat@example.com,42,Acme Ltd,Cat Two,member,en\ncat@example.com,43,Globex,Cat Two,member,en\n";
+    let house = plan().file("people.csv", format!("{PEOPLE}{people}")).start().await;
+    let olga = logged_in(&house, "olga").await;
+    let last = async || olga.navigate("/.access/team?q=cat").await.expect(200).text().contains("Last log-in");
+    let cat = logged_in(&house, "cat").await;
+    assert!(!last().await, "she has not chosen yet");
+    cat.post("/.access/choose", &[("customer", "43"), ("to", "/")]).await.expect(303);
+    assert!(!last().await, "she is here for somebody else");
+    cat.post("/.access/choose", &[("customer", "42"), ("to", "/")]).await.expect(303);
+    assert!(last().await);
+}
+
+#[tokio::test]
 async fn attack_20_an_invitation_is_good_once_in_time_and_for_its_address_alone() {
     let house = plan().start().await;
     let olga = logged_in(&house, "olga").await;

@@ -65,7 +65,7 @@ async fn list(room: Arc<ConsoleRoom>, asked: Asked, query: AuditQuery, _: Nothin
     let limit = limit(query.limit)?;
     let beyond = after(query.cursor.as_deref())?;
     let beyond = beyond.map(|number| number.parse().map_err(|_| malformed("cursor", "it is the `next` of a page")));
-    let moment = |name: &str, text: Option<&str>| {
+    let moment = |name: &'static str, text: Option<&str>| {
         let read = |text: &str| text.parse::<Timestamp>();
         text.map(read).transpose().map_err(|_| malformed(name, "write a moment such as 2026-03-29T10:00:00Z"))
     };

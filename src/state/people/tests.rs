@@ -55,6 +55,9 @@ portal = ["independent"]
 includes = ["member"]
 portal = ["members", "invite"]
 days_back = 90
+[app.orders.role.clerk]
+includes = ["member"]
+portal = ["members", "roles"]
 [app.orders.role.admin]
 includes = ["moderator", "seller"]
 portal = ["roles", "remove"]
@@ -351,6 +354,43 @@ async fn attack_20_an_invitation_ends_with_its_time_and_its_inviters_right() {
     house.remove("adam", "ivy").await.expect("removed");
     assert_eq!(house.has("lost").await, ["acme member"]);
     assert!(house.has("ivy").await.is_empty());
+}
+
+#[tokio::test]
+async fn attack_20_whoever_changes_what_an_invitation_gives_answers_for_it() {
+    let house = house().await;
+    house.add("ada", "admin").await;
+    house.invite("staff", "raised", "member").await.expect("invited");
+    house.change("ada", "raised", &to("admin")).await.expect("as much as her own");
+    house.invite("staff", "named", "member").await.expect("invited");
+    let name = Edits { first_name: Edit::Set(DisplayName::new("Ned")), ..Edits::default() };
+    assert_eq!(
+        house.change("ada", "named", &name).await.expect("changed").made_by,
+        Maker::Staff("staff@example.com".to_owned())
+    );
+    house.remove("staff", "ada").await.expect("removed");
+    assert_eq!(
+        house.come("raised", "orders.test", Clock.now()).await,
+        0,
+        "whoever raised it may give nothing any more"
+    );
+    assert_eq!(house.come("named", "orders.test", Clock.now()).await, 1, "a name gives nothing");
+    // And what a moderator could not have given is good when an administrator gave it.
+    house.invite("mona", "new", "member").await.expect("invited");
+    house.change("adam", "new", &to("seller")).await.expect("as much as his own");
+    assert_eq!(house.come("new", "orders.test", Clock.now()).await, 1);
+}
+
+#[tokio::test]
+async fn whoever_may_not_let_in_again_does_not_by_letting_the_list_decide() {
+    let house = house().await;
+    house.add("tim", "clerk").await;
+    let (app, acme, whom) = (app(), CustomerId::parse("acme").expect("valid"), email("lea"));
+    let whom = Whom { app: &app, customer: &acme, email: &whom };
+    house.remove("adam", "lea").await.expect("suspended");
+    let done = as_somebody!(house, "tim", "acme", |hand| house.people.reset(hand, whom));
+    assert_eq!(why(done), "no-right");
+    assert!(house.has("lea").await.is_empty());
 }
 
 #[tokio::test]
