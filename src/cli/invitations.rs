@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::api::{ApiArgs, Gateway, as_json, encoded, items_as_json, text};
 use super::paint::Paint;
 use super::table::table;
-use super::{Failure, print};
+use super::{Failure, at_least_one, print};
 
 /// What can be done with invitations.
 #[derive(Clone, Debug, Subcommand)]
@@ -26,7 +26,7 @@ pub enum InvitationsAction {
         #[arg(long, value_name = "KEY")]
         customer: Option<String>,
         /// At most so many
-        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = at_least_one())]
         limit: usize,
     },
     /// Invite a person: they get a mail, and have access once they have logged in with its address
@@ -85,7 +85,7 @@ pub(super) async fn run(action: &InvitationsAction) -> Result<ExitCode, Failure>
         InvitationsAction::List { api, app, customer, limit } => {
             let gateway = Gateway::find(&api.config, api.admin)?;
             let query = [("state", Some("invited".to_owned())), ("app", app.clone()), ("customer", customer.clone())];
-            let items = gateway.pages("/api/v1/records", &query, (*limit).max(1)).await?;
+            let items = gateway.pages("/api/v1/records", &query, *limit).await?;
             if api.json {
                 return print(&items_as_json(items)?);
             }
@@ -108,7 +108,8 @@ pub(super) async fn run(action: &InvitationsAction) -> Result<ExitCode, Failure>
                 "days_back": days_back,
             });
             let made = gateway.send(Method::POST, "/api/v1/records", Some(body)).await?;
-            tell(api, &made, "invited")
+            // Of somebody whom an adjustable list names, the record counts at once.
+            tell(api, &made, if text(&made, "state") == "invited" { "invited" } else { "changed what a list gives" })
         }
         InvitationsAction::Resend { api, id } => {
             let gateway = Gateway::find(&api.config, api.admin)?;
@@ -121,7 +122,7 @@ pub(super) async fn run(action: &InvitationsAction) -> Result<ExitCode, Failure>
             let path = format!("/api/v1/records/{}", encoded(id));
             let record = gateway.get(&path, &[]).await?;
             if text(&record, "state") != "invited" {
-                let help = "remove their access on the team page, in the console or by the API";
+                let help = "`vestibule grants remove` takes it away";
                 return Err(Failure::Usage(format!(
                     "{} is not invited, but has access\n  help: {help}",
                     text(&record, "email")

@@ -9,6 +9,7 @@ mod check;
 mod diff;
 mod domains;
 pub(crate) mod explain;
+mod grants;
 pub(crate) mod impact;
 mod invitations;
 mod paint;
@@ -26,13 +27,15 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::RangedU64ValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 pub use self::api::ApiArgs;
 pub use self::audit::{AuditAction, AuditFilter};
+pub use self::grants::GrantsAction;
 pub use self::invitations::InvitationsAction;
-pub use self::sessions::{GrantsArgs, SessionsAction};
+pub use self::sessions::SessionsAction;
 pub use self::token::TokenAction;
 use crate::config::ConfigErrors;
 use crate::server::Given;
@@ -100,8 +103,9 @@ pub enum Command {
     /// Asks its admin listener, which answers with what changed, or with everything that is wrong; then the config from before goes
     /// on. Exits with 0, and with 2 when the config was refused.
     Reload(ReloadArgs),
-    /// List who may enter an app, by tables, records and the workspace
-    Grants(GrantsArgs),
+    /// List who may enter an app, by tables, records and the workspace; change and remove records
+    #[command(subcommand)]
+    Grants(GrantsAction),
     /// List invitations, invite people, send an invitation again or withdraw it
     #[command(subcommand)]
     Invitations(InvitationsAction),
@@ -135,6 +139,11 @@ pub enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+/// How many are asked for: one at the least.
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 /// Which config file.
@@ -423,7 +432,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Check(args) => block_on(check::run(args))?,
         Command::Explain(args) => block_on(explain::run(args))?,
         Command::Impact(args) => block_on(impact::run(args))?,
-        Command::Grants(args) => block_on(sessions::grants(args))?,
+        Command::Grants(action) => block_on(grants::run(action))?,
         Command::Invitations(action) => block_on(invitations::run(action))?,
         Command::Sessions(action) => block_on(sessions::run(action))?,
         Command::Audit(action) => block_on(audit::run(action))?,

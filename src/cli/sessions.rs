@@ -1,15 +1,15 @@
-//! `vestibule sessions` and `vestibule grants`: who is logged in, and who may enter. Both ask the running gateway.
+//! `vestibule sessions`: who is logged in, and the end of that, by the running gateway.
 
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::{ApiArgs, Gateway, as_json, encoded, items_as_json, text};
 use super::paint::{Paint, count};
 use super::table::table;
-use super::{Failure, print};
+use super::{Failure, at_least_one, print};
 
 /// What can be done with sessions.
 #[derive(Clone, Debug, Subcommand)]
@@ -26,7 +26,7 @@ pub enum SessionsAction {
         #[arg(long, value_name = "ADDRESS")]
         email: Option<String>,
         /// At most so many
-        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = at_least_one())]
         limit: usize,
     },
     /// End a session by its id, or all sessions of a person; what is under way in them ends too
@@ -49,7 +49,7 @@ pub(super) async fn run(action: &SessionsAction) -> Result<ExitCode, Failure> {
         SessionsAction::List { api, app, email, limit } => {
             let gateway = Gateway::find(&api.config, api.admin)?;
             let query = [("app", app.clone()), ("email", email.clone())];
-            let items = gateway.pages("/api/v1/sessions", &query, (*limit).max(1)).await?;
+            let items = gateway.pages("/api/v1/sessions", &query, *limit).await?;
             if api.json {
                 return print(&items_as_json(items)?);
             }
@@ -93,40 +93,4 @@ fn wide(head: &[&str], rows: &[Vec<String>]) -> String {
     let lines: Vec<String> = table(head, &short, paint).lines().map(str::to_owned).collect();
     let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default();
     lines.iter().zip(ids).map(|(line, id)| format!("{line:<width$}  {id}\n")).collect()
-}
-
-/// What `grants` is asked.
-#[derive(Args, Clone, Debug)]
-pub struct GrantsArgs {
-    /// Which gateway.
-    #[command(flatten)]
-    pub api: ApiArgs,
-    /// What stands in the address, the name, or the customer's key or name
-    #[arg(value_name = "TEXT")]
-    pub text: Option<String>,
-    /// The app
-    #[arg(short, long, value_name = "NAME")]
-    pub app: String,
-    /// At most so many
-    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
-    pub limit: usize,
-}
-
-/// Lists who may enter.
-pub(super) async fn grants(args: &GrantsArgs) -> Result<ExitCode, Failure> {
-    let gateway = Gateway::find(&args.api.config, args.api.admin)?;
-    let query = [("app", Some(args.app.clone())), ("q", args.text.clone())];
-    let items = gateway.pages("/api/v1/people", &query, args.limit.max(1)).await?;
-    if args.api.json {
-        return print(&items_as_json(items)?);
-    }
-    let columns = ["email", "name", "customer", "customer_name", "role", "days_back", "origin"];
-    let head = ["who", "name", "customer", "", "role", "days back", "by"];
-    let cell = |item: &Value, name: &str| match item.get(name) {
-        Some(Value::Number(number)) => number.to_string(),
-        _ => text(item, name).to_owned(),
-    };
-    let rows: Vec<Vec<String>> =
-        items.iter().map(|item| columns.iter().map(|name| cell(item, name)).collect()).collect();
-    print(&table(&head, &rows, Paint::for_stdout()))
 }

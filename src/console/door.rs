@@ -1,8 +1,8 @@
 //! The door of the admin listener: log-in as everywhere, and then the workspace team's pages.
 //!
-//! It is the corridor's walk for the one app that has no upstream: session, our own pages, decision. The listener is plain HTTP on a
-//! private address; browsers keep our cookies there only where they take that for safe, which is this machine. Elsewhere the console
-//! has a domain of its own.
+//! It is the corridor's walk for the one app that has no upstream: session, our own pages, decision. The listener is plain HTTP, and
+//! browsers keep our cookies over that only on this machine, so by no other address is there a door. From elsewhere it takes a tunnel, or the
+//! console's own domain.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -15,17 +15,13 @@ use http::{HeaderMap, StatusCode, header};
 use tower::ServiceExt as _;
 
 use super::{Client, ConsoleRoom};
-use crate::config::{AppKind, Domain};
 use crate::pages::{self, DeniedView, ErrorView, Reply};
 use crate::policy::{self, Decision, Standing, decide};
 use crate::session::{CookieName, cookie};
 use crate::state::language::AskedLanguages;
 use crate::state::snapshot::Site;
 use crate::state::visit::Visit;
-use crate::types::{HostName, PathAllowances, RequestPath};
-
-/// The name that sessions of the door are bound to, by whatever address the listener is asked.
-const HOST: &str = "localhost";
+use crate::types::{PathAllowances, RequestPath};
 
 /// What stands behind the door.
 pub(super) struct Door {
@@ -38,11 +34,15 @@ pub(super) struct Door {
 
 /// Answers whatever is neither the API nor about health.
 pub(super) async fn enter(State(door): State<Arc<Door>>, request: Request) -> Response {
-    let Some(site) = door.site() else {
+    let Some(site) = door.room.current.load().door().cloned() else {
         let text =
             "There is no console: the config has no `[console]`. The API is at /api/v1/, metrics are at /metrics.\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     };
+    if !is_this_machine(request.headers()) {
+        let text = "The console is here for this machine alone: ask as 127.0.0.1 or localhost, through an SSH tunnel from elsewhere, or give it a domain with `[console] domain`.\n";
+        return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
+    }
     let reply = door.walk(site, request).await;
     match door.room.journal.settled().await {
         Ok(()) => reply,
@@ -52,14 +52,6 @@ pub(super) async fn enter(State(door): State<Arc<Door>>, request: Request) -> Re
 }
 
 impl Door {
-    fn site(&self) -> Option<Arc<Site>> {
-        let current = self.room.current.load_full();
-        let app = Arc::clone(current.apps().find(|app| app.kind == AppKind::Console)?);
-        let brand = Arc::clone(&app.brand);
-        let host = HostName::parse(HOST).ok()?;
-        Some(Arc::new(Site { app, domain: Domain { host, customer: None, brand } }))
-    }
-
     async fn walk(&self, site: Arc<Site>, request: Request) -> Response {
         let now = self.room.clock.now();
         let client = request.extensions().get::<ConnectInfo<Client>>().map(|ConnectInfo(Client(address))| *address);
@@ -149,8 +141,44 @@ fn error(visit: &Visit, status: StatusCode) -> Response {
     pages::error(Some(visit.look().brand), visit.language, &view).into_response()
 }
 
+/// Whether the listener is asked by an address of this machine. Browsers keep our cookies over plain HTTP there alone; and a link in a mail
+/// leads to where its log-in was asked for, so by another address somebody could have it lead to themselves.
+fn is_this_machine(headers: &HeaderMap) -> bool {
+    let name = super::asked_as(headers);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// The listener's origin as the browser writes it.
 fn origin(headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     format!("http://{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_door_is_for_this_machine() {
+        for (host, expected) in [
+            ("127.0.0.1:9180", true),
+            ("127.0.0.1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]:9180", true),
+            ("[::1]", true),
+            ("localhost:9180", true),
+            ("LOCALHOST", true),
+            ("10.0.0.5:9180", false),
+            ("[2001:db8::1]:9180", false),
+            ("localhost.example.com", false),
+            ("127.0.0.1.example.com", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            assert_eq!(is_this_machine(&headers), expected, "{host}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -33,6 +34,7 @@ use crate::state::counters::ListenerCounters;
 use crate::state::health::{ServerState, SourceHealth, SourceState, UpstreamHealth};
 use crate::state::listing::Listing;
 use crate::state::mail_counters::MailCounters;
+use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
 use crate::state::nominated::Nominations;
 use crate::state::notifications::Notifications;
@@ -73,6 +75,10 @@ pub struct ConsoleRoom {
     pub waiting: Arc<WaitingRoom>,
     /// How domains stand.
     pub domains: Arc<dyn Domains>,
+    /// What customers use.
+    pub usage: Arc<Usage>,
+    /// Whom customers have.
+    pub membership: Arc<Membership>,
     /// What people are notified of.
     pub notifications: Arc<Notifications>,
     /// Whether the gateway is about to stop.
@@ -93,8 +99,6 @@ pub struct ConsoleRoom {
     pub sessions: Arc<Sessions>,
     /// Everybody's access, and what may be changed of it.
     pub people: Arc<People>,
-    /// What customers use.
-    pub usage: Arc<Usage>,
     /// What takes the tables and the whole config.
     pub services: Arc<dyn Services>,
     /// What the API has.
@@ -123,15 +127,27 @@ pub fn router(room: Arc<ConsoleRoom>, own: Router) -> Router {
         .layer(middleware::from_fn(only_by_address))
 }
 
-/// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
-async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Response {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+/// The name or address that the listener is asked by, without port and brackets.
+fn asked_as(headers: &HeaderMap) -> &str {
+    // Of two there is none: we would look at one of them, and somebody else at the other.
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().unwrap_or_default(),
+        _ => "",
+    };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    if name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok() {
+    name.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
+async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Response {
+    let name = asked_as(&headers);
+    let names_one = |authority: &Authority| headers.get(header::HOST).is_some_and(|host| host == authority.as_str());
+    let is_address = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok();
+    if is_address && request.uri().authority().is_none_or(names_one) {
         return next.run(request).await;
     }
     let is_api = request.uri().path().starts_with("/api/");

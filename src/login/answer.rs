@@ -149,7 +149,7 @@ impl LoginRoom {
         now: Timestamp,
     ) -> Result<Outcome, StoreError> {
         let current = self.current.load_full();
-        let site = current.site(&attempt.host).filter(|site| site.app.name == attempt.app && site.app.enabled);
+        let site = current.place(&attempt.app, &attempt.host).filter(|site| site.app.enabled);
         let entrance = match site {
             // An address that a provider speaks for is mailed nothing, though nothing says so.
             Some(site) if !site.app.ways.lets_in(&Way::Email, &attempt.email) => None,

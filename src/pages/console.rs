@@ -2,12 +2,20 @@
 //!
 //! Pure, as all pages: the console says what stands in the blocks. They are in English, as the config and the command line are.
 
+mod form;
+
+use std::borrow::Cow;
+
 use askama::Template;
 use bytes::Bytes;
 use http::StatusCode;
 
+use super::dashboard::{DayView, DrawnChart, charts};
 use super::style::Palette;
-use super::{Brand, Reply};
+use super::{Brand, Look, Reply};
+use crate::types::Language;
+
+pub use form::{FieldKind, Form, FormField};
 
 /// A part of the console, for the menu.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,13 +27,17 @@ pub struct Section {
 }
 
 /// What the menu offers.
-pub const SECTIONS: [Section; 9] = [
+pub const SECTIONS: [Section; 13] = [
     Section { path: "/", name: "Overview" },
     Section { path: "/domains", name: "Domains" },
     Section { path: "/sources", name: "Sources" },
     Section { path: "/people", name: "People" },
     Section { path: "/records", name: "Records" },
+    Section { path: "/invitations", name: "Invitations" },
     Section { path: "/sessions", name: "Sessions" },
+    Section { path: "/previews", name: "Previews" },
+    Section { path: "/usage", name: "Usage" },
+    Section { path: "/notify", name: "Notifications" },
     Section { path: "/audit", name: "Audit" },
     Section { path: "/config", name: "Config" },
     Section { path: "/tokens", name: "Tokens" },
@@ -57,8 +69,19 @@ pub enum Block {
     Table(Table),
     /// Something to fill in.
     Form(Form),
+    /// What was used, day by day.
+    Charts(Charts),
     /// Text as it is, such as a diff.
     Verbatim(String),
+}
+
+/// What was used, day by day, as charts.
+#[derive(Clone, Debug, Default)]
+pub struct Charts {
+    /// The days, the oldest first.
+    pub days: Vec<DayView>,
+    /// How many people there were on all of them together.
+    pub active: u64,
 }
 
 /// Rows of cells.
@@ -67,7 +90,7 @@ pub struct Table {
     /// What it is of, for who does not see it.
     pub caption: String,
     /// The columns.
-    pub head: Vec<&'static str>,
+    pub head: Vec<Cow<'static, str>>,
     /// The rows.
     pub rows: Vec<Vec<Cell>>,
     /// What is said where there is none.
@@ -136,49 +159,6 @@ impl Tone {
     }
 }
 
-/// Something to fill in.
-#[derive(Clone, Debug)]
-pub struct Form {
-    /// Where it goes to.
-    pub action: String,
-    /// Whether it only asks, and changes nothing.
-    pub only_asks: bool,
-    /// The fields.
-    pub fields: Vec<FormField>,
-    /// What its button says.
-    pub submit: String,
-}
-
-/// One field.
-#[derive(Clone, Debug)]
-pub struct FormField {
-    /// Its name, as sent.
-    pub name: &'static str,
-    /// Its label.
-    pub label: String,
-    /// What stands in it.
-    pub value: String,
-    /// What it takes.
-    pub kind: FieldKind,
-    /// A remark below it.
-    pub hint: String,
-}
-
-/// What a field takes.
-#[derive(Clone, Debug)]
-pub enum FieldKind {
-    /// A line.
-    Line,
-    /// Lines.
-    Lines,
-    /// One of these: the value that is sent, and what is shown.
-    Choice(Vec<(String, String)>),
-    /// Yes or no.
-    Check,
-    /// Nothing: it is sent as it is.
-    Hidden,
-}
-
 impl Cell {
     /// Text.
     #[must_use]
@@ -193,37 +173,40 @@ impl Cell {
     }
 }
 
-impl Form {
-    /// A form that changes something.
-    #[must_use]
-    pub fn new(action: impl Into<String>, submit: impl Into<String>, fields: Vec<FormField>) -> Self {
-        Self { action: action.into(), only_asks: false, fields, submit: submit.into() }
-    }
-
-    /// A form that looks for something.
-    #[must_use]
-    pub fn search(action: impl Into<String>, submit: impl Into<String>, fields: Vec<FormField>) -> Self {
-        Self { only_asks: true, ..Self::new(action, submit, fields) }
+impl Table {
+    /// The same without buttons, and without the columns that they make up.
+    fn without_buttons(&mut self) {
+        let has_button = |row: &Vec<Cell>, column| matches!(row.get(column), Some(Cell::Button { .. }));
+        let kept: Vec<bool> =
+            (0..self.head.len()).map(|column| !self.rows.iter().any(|row| has_button(row, column))).collect();
+        let is_kept = |column: usize| kept.get(column).copied().unwrap_or(false);
+        let mut column = 0..;
+        self.head.retain(|_| column.next().is_some_and(is_kept));
+        for row in &mut self.rows {
+            let mut column = 0..;
+            row.retain(|_| column.next().is_some_and(is_kept));
+        }
     }
 }
 
-impl FormField {
-    /// A line with something in it.
+impl ConsolePage {
+    /// The page for somebody who may only look: without whatever changes something.
     #[must_use]
-    pub fn line(name: &'static str, label: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { name, label: label.into(), value: value.into(), kind: FieldKind::Line, hint: String::new() }
+    pub fn only_to_look_at(mut self) -> Self {
+        self.blocks.retain(|block| !matches!(block, Block::Form(form) if !form.only_asks));
+        for block in &mut self.blocks {
+            match block {
+                Block::Table(table) => table.without_buttons(),
+                Block::Facts(facts) => facts.retain(|(_, cell)| !matches!(cell, Cell::Button { .. })),
+                _ => {}
+            }
+        }
+        self
     }
 
-    /// The same with another kind.
-    #[must_use]
-    pub fn of(self, kind: FieldKind) -> Self {
-        Self { kind, ..self }
-    }
-
-    /// The same with a remark.
-    #[must_use]
-    pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: hint.into(), ..self }
+    /// Whether what was sent has something wrong in it: the title says so first, for who hears the page.
+    fn has_problem(&self) -> bool {
+        self.blocks.iter().any(|block| matches!(block, Block::Form(form) if form.has_problem()))
     }
 }
 
@@ -234,6 +217,12 @@ struct PageTemplate<'a> {
     page: &'a ConsolePage,
     who: &'a str,
     sections: &'a [Section],
+}
+
+impl PageTemplate<'_> {
+    fn drawn(&self, shown: &Charts) -> Vec<DrawnChart> {
+        charts(Look { brand: self.brand, language: Language::English }, &shown.days, shown.active)
+    }
 }
 
 /// Renders a page, for a member of staff.
@@ -268,7 +257,10 @@ mod tests {
         let brand =
             Brand { title: "Console".to_owned(), logo: None, logo_dark: None, icon: None, color: Color::default() };
         let evil = "<script>alert(1)</script>\"'".to_owned();
-        let field = |kind| FormField::line("a", evil.clone(), evil.clone()).of(kind).hint(evil.clone());
+        let field = |kind| {
+            let field = FormField::line("a", evil.clone(), evil.clone()).of(kind).hint(evil.clone());
+            FormField { problem: Some(evil.clone()), ..field }
+        };
         let page = ConsolePage {
             heading: evil.clone(),
             section: "/people",
@@ -280,7 +272,7 @@ mod tests {
                 Block::Verbatim(evil.clone()),
                 Block::Table(Table {
                     caption: evil.clone(),
-                    head: vec!["One"],
+                    head: vec!["One".into()],
                     rows: vec![
                         vec![Cell::text(evil.clone())],
                         vec![Cell::State(Tone::Warning, evil.clone())],
@@ -314,11 +306,41 @@ mod tests {
     }
 
     #[test]
+    fn who_may_only_look_gets_nothing_to_press() {
+        let button = || Cell::Button {
+            action: "/sessions/end".to_owned(),
+            label: "End".to_owned(),
+            about: "it".to_owned(),
+            fields: Vec::new(),
+        };
+        let table = Table {
+            head: vec!["Name".into(), "End".into()],
+            rows: vec![vec![Cell::text("one"), button()], vec![Cell::text("two"), Cell::text("")]],
+            ..Table::default()
+        };
+        let page = ConsolePage {
+            blocks: vec![
+                Block::Form(Form::new("/tokens", "Make it", Vec::new())),
+                Block::Form(Form::search("/people", "Search", Vec::new())),
+                Block::Table(table),
+                Block::Facts(vec![("Again".to_owned(), button()), ("Name".to_owned(), Cell::text("one"))]),
+            ],
+            ..ConsolePage::default()
+        };
+        let [Block::Form(form), Block::Table(table), Block::Facts(facts)] = &page.only_to_look_at().blocks[..] else {
+            panic!("the search, the table and the facts stay")
+        };
+        assert!(form.only_asks);
+        assert_eq!((table.head.len(), table.rows[0].len(), table.rows[1].len()), (1, 1, 1));
+        assert_eq!(facts.len(), 1);
+    }
+
+    #[test]
     fn a_table_without_rows_says_so() {
         let brand =
             Brand { title: "Console".to_owned(), logo: None, logo_dark: None, icon: None, color: Color::default() };
         let table =
-            Table { caption: "People".to_owned(), head: vec!["Name"], empty: "Nobody yet.", ..Table::default() };
+            Table { caption: "People".to_owned(), head: vec!["Name".into()], empty: "Nobody yet.", ..Table::default() };
         let page = ConsolePage { blocks: vec![Block::Table(table)], ..ConsolePage::default() };
         let reply = console(StatusCode::OK, &brand, "ann@example.com", &page);
         let html = std::str::from_utf8(&reply.body).expect("UTF-8");

@@ -1,6 +1,7 @@
 //! The dashboard: what a customer's people did, day by day, in figures, charts and a table.
 
 use askama::Template;
+use askama::filters::HtmlSafe;
 use http::StatusCode;
 use jiff::civil::Date;
 
@@ -75,13 +76,20 @@ struct Figure {
     value: String,
 }
 
-struct DrawnChart {
+/// A chart, ready to be placed.
+#[derive(Template)]
+#[template(path = "chart.html")]
+pub(super) struct DrawnChart {
     id: &'static str,
     title: &'static str,
-    has_parts: bool,
+    /// What its two parts are called, where it has two.
+    parts: Option<(&'static str, &'static str)>,
     svg: String,
     summary: String,
 }
+
+/// True because its own template escapes every part, and a chart what it draws.
+impl HtmlSafe for DrawnChart {}
 
 struct Row {
     day: String,
@@ -101,7 +109,7 @@ struct PageRow<'a> {
 pub fn dashboard(look: Look<'_>, view: &DashboardView<'_>) -> Reply {
     let d = &look.texts().dashboard;
     let number = |number: u64| number_in(look, number);
-    let sum = |of: fn(&DayView) -> u64| view.days.iter().map(of).fold(0, u64::saturating_add);
+    let sum = |of| total(&view.days, of);
     let (requests, refusals, logins) = (sum(|day| day.requests), sum(|day| day.refusals), sum(|day| day.logins));
     let active = match view.people {
         Some(all) => fill(d.people_of, &[("active", &number(view.active)), ("all", &number(all))]),
@@ -116,14 +124,6 @@ pub fn dashboard(look: Look<'_>, view: &DashboardView<'_>) -> Reply {
     if let Some(invitations) = view.invitations {
         figures.push(Figure { name: d.invitations, value: number(invitations) });
     }
-    let told = fill(d.requests_told, &[("allowed", &number(requests)), ("refused", &number(refusals))]);
-    let logins_told = fill(d.told, &[("number", &number(logins))]);
-    let people_told = fill(d.told, &[("number", &number(view.active))]);
-    let charts = [
-        ("requests", d.requests_by_day, told, Of { main: |day| day.requests, on_top: |day| day.refusals }),
-        ("people", d.people_by_day, people_told, Of { main: |day| day.people, on_top: |_| 0 }),
-        ("logins", d.logins_by_day, logins_told, Of { main: |day| day.logins, on_top: |_| 0 }),
-    ];
     let rows = view.days.iter().rev().map(|day| Row {
         day: day_in(look, day.date),
         requests: number(day.requests),
@@ -142,12 +142,29 @@ pub fn dashboard(look: Look<'_>, view: &DashboardView<'_>) -> Reply {
             },
             picker: &view.picker,
             figures,
-            charts: charts.into_iter().map(|(id, title, told, of)| draw(look, view, id, title, &told, &of)).collect(),
+            charts: charts(look, &view.days, view.active),
             rows: rows.collect(),
             pages: view.pages.iter().map(|(name, count)| PageRow { name, requests: number(*count) }).collect(),
             zone: fill(d.zone, &[("zone", view.zone)]),
         },
     )
+}
+
+/// What was used on some days as charts: requests with refusals, people, and log-ins.
+pub(super) fn charts(look: Look<'_>, days: &[DayView], active: u64) -> Vec<DrawnChart> {
+    let d = &look.texts().dashboard;
+    let number = |number: u64| number_in(look, number);
+    let sum = |of| total(days, of);
+    let (requests, refusals, logins) = (sum(|day| day.requests), sum(|day| day.refusals), sum(|day| day.logins));
+    let told = fill(d.requests_told, &[("allowed", &number(requests)), ("refused", &number(refusals))]);
+    let logins_told = fill(d.told, &[("number", &number(logins))]);
+    let people_told = fill(d.told, &[("number", &number(active))]);
+    let charts = [
+        ("requests", d.requests_by_day, told, Of { main: |day| day.requests, on_top: |day| day.refusals }),
+        ("people", d.people_by_day, people_told, Of { main: |day| day.people, on_top: |_| 0 }),
+        ("logins", d.logins_by_day, logins_told, Of { main: |day| day.logins, on_top: |_| 0 }),
+    ];
+    charts.into_iter().map(|(id, title, told, of)| draw(look, days, id, title, &told, &of)).collect()
 }
 
 /// What the dashboard is called, for links to it.
@@ -156,38 +173,35 @@ pub(super) const fn dashboard_label(look: Look<'_>) -> &'static str {
     look.texts().dashboard.heading
 }
 
+fn total(days: &[DayView], of: fn(&DayView) -> u64) -> u64 {
+    days.iter().map(of).fold(0, u64::saturating_add)
+}
+
 /// What a chart's bars are made of.
 struct Of {
     main: fn(&DayView) -> u64,
     on_top: fn(&DayView) -> u64,
 }
 
-fn draw(
-    look: Look<'_>,
-    view: &DashboardView<'_>,
-    id: &'static str,
-    title: &'static str,
-    told: &str,
-    of: &Of,
-) -> DrawnChart {
+fn draw(look: Look<'_>, days: &[DayView], id: &'static str, title: &'static str, told: &str, of: &Of) -> DrawnChart {
     let d = &look.texts().dashboard;
     let sum = |day: &DayView| (of.main)(day).saturating_add((of.on_top)(day));
     // Of equal days the first, which is the one that the chart names.
-    let most = view.days.iter().rev().max_by_key(|day| sum(day)).filter(|day| sum(day) > 0);
+    let most = days.iter().rev().max_by_key(|day| sum(day)).filter(|day| sum(day) > 0);
     let most =
         most.map(|day| fill(d.most, &[("day", &day_in(look, day.date)), ("number", &number_in(look, sum(day)))]));
     let summary = match most {
         Some(most) => format!("{told} {most}"),
         None => told.to_owned(),
     };
-    let bars: Vec<_> = view
-        .days
+    let bars: Vec<_> = days
         .iter()
         .map(|day| Bar { day: short_day_in(look, day.date), main: (of.main)(day), on_top: (of.on_top)(day) })
         .collect();
     let number = |number| number_in(look, number);
     let svg = Chart { id, title, summary: &summary, bars: &bars, number: &number }.svg();
-    DrawnChart { id, title, has_parts: id == "requests", svg, summary }
+    let parts = (id == "requests").then_some((d.allowed, d.refusals));
+    DrawnChart { id, title, parts, svg, summary }
 }
 
 /// A number as the reader writes it.

@@ -114,12 +114,14 @@ pub struct FoundView<'a> {
 }
 
 /// Somebody who was found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PersonView<'a> {
     /// Who.
     pub who: OtherView<'a>,
-    /// The role.
-    pub role: &'a str,
+    /// The role, as staff know it.
+    pub role: String,
+    /// Whether they are invited and have not come yet.
+    pub is_invited: bool,
     /// Why they cannot be previewed, by the reason's name.
     pub refusal: Option<&'static str>,
 }

@@ -90,6 +90,15 @@ impl Roles {
         title.map_or(name.as_str(), DisplayName::as_str)
     }
 
+    /// A role for those who know the config: its title with its name, where it has one.
+    #[must_use]
+    pub fn called(&self, name: &RoleName) -> String {
+        match self.title(name) {
+            title if title == name.as_str() => title.to_owned(),
+            title => format!("{title} ({name})"),
+        }
+    }
+
     /// The rules that hold for a role: its own in order, then those of each role it includes, depth first, each role once.
     /// With every rule comes the role it is from.
     #[must_use]

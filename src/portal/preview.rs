@@ -6,17 +6,19 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Extension, Form, Query, State};
+use axum::extract::{Extension, Form, Query, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
-use super::{PortalRoom, Room, error, log_in_first, store_failed};
+use super::{PortalRoom, Room, encode, error, log_in_first, store_failed};
 use crate::pages::{self, FoundView, OtherView, PersonView, PreviewPageView, PreviewState, Reply};
 use crate::policy::{Grant, PreviewEnd, PreviewRefusal, Standing};
 use crate::session::{CookieName, Token, setting};
 use crate::state::audit::Event;
-use crate::state::people_search::{Found, PeopleFilter, Whose};
+use crate::state::people_search::{Found, PeopleFilter, Place, Whose};
 use crate::state::ports::{Previewed, StoreError};
 use crate::state::sessions::{Begun, Live, Recent, Trouble};
 use crate::state::visit::Visit;
@@ -39,7 +41,25 @@ pub(super) fn router() -> Router<Arc<PortalRoom>> {
         .route(PAGE, get(show).post(start))
         .route("/.access/preview/switch", post(switch))
         .route("/.access/preview/end", post(end))
+        .route_layer(middleware::from_fn(for_no_script))
         .route("/.access/preview.css", get(pages_style))
+}
+
+/// Refuses a script of the app, or a frame in one of its pages. What a customer wrote may hold a script, and seen in a preview it must not
+/// end that behind the bar and go on as the member of staff, nor read whom the search finds. Browsers tell, and let no script tell it (Fetch
+/// Metadata, sections 2.1 and 2.3).
+async fn for_no_script(
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_other =
+        |name: &str, page: &str| headers.get_all(name).iter().any(|value| value.as_bytes() != page.as_bytes());
+    match is_other("sec-fetch-mode", "navigate") || is_other("sec-fetch-dest", "document") {
+        true => error(&visit, StatusCode::FORBIDDEN).into_response(),
+        false => next.run(request).await,
+    }
 }
 
 async fn pages_style() -> Reply {
@@ -55,8 +75,13 @@ struct PreviewQuery {
 }
 
 async fn show(State(room): Room, Extension(visit): Extension<Visit>, Query(query): Query<PreviewQuery>) -> Reply {
-    let Some(live) = &visit.live else { return log_in_first(PAGE) };
-    if let Err(reply) = admit(&room, &visit, live) {
+    let page = match query.q.trim() {
+        "" => PAGE.to_owned(),
+        // Staff come from the console with somebody in mind.
+        wanted => format!("{PAGE}?q={}", encode(wanted)),
+    };
+    let Some(live) = &visit.live else { return log_in_first(&page) };
+    if let Err(reply) = admit(&room, &visit, live, &page) {
         return reply;
     }
     let asked = Asked { query: query.q.trim(), to: &query.to, refusal: None };
@@ -147,13 +172,13 @@ struct Asked<'a> {
 }
 
 /// Lets those in who may preview, and those who do; whoever came by too weak a way is asked for a stronger one first.
-fn admit(room: &PortalRoom, visit: &Visit, live: &Live) -> Result<(), Reply> {
+fn admit(room: &PortalRoom, visit: &Visit, live: &Live, page: &str) -> Result<(), Reply> {
     if live.record.preview.is_some() || room.sessions.may_preview(&visit.site, &live.record) {
         return Ok(());
     }
     match live.standing {
         Standing::Weak(_) if room.sessions.has_preview_right(&visit.site, &live.record) => {
-            Err(Reply::see_other("/.access/step-up?to=%2F.access%2Fpreview"))
+            Err(Reply::see_other(&format!("/.access/step-up?to={}", encode(page))))
         }
         _ => Err(error(visit, StatusCode::NOT_FOUND)),
     }
@@ -182,7 +207,7 @@ impl PortalRoom {
             Ok(Err(refusal)) => {
                 let (email, session, reason) = (&whom.email, live.record.id, refusal.name());
                 self.journal.write(visit, &Event::PreviewRefused { email, session, reason });
-                if let Err(reply) = admit(self, visit, live) {
+                if let Err(reply) = admit(self, visit, live, PAGE) {
                     return reply;
                 }
                 let asked = Asked { query: "", to: &form.to, refusal: Some(refusal) };
@@ -211,7 +236,7 @@ impl PortalRoom {
         let policy = &visit.site.app.policy;
         let to = visit.return_path(asked.to);
         let found = page.found.as_ref().map(|found| FoundView {
-            people: found.people.iter().map(|grant| person(visit, grant)).collect(),
+            people: found.people.iter().map(|grant| person(visit, found, grant)).collect(),
             is_cut: found.is_cut,
             is_partial: !found.unread.is_empty(),
         });
@@ -271,9 +296,10 @@ struct Gathered {
     found: Option<Found>,
 }
 
-fn person<'a>(visit: &Visit, grant: &'a Grant) -> PersonView<'a> {
+fn person<'a>(visit: &Visit, found: &Found, grant: &'a Grant) -> PersonView<'a> {
     let refusal = visit.site.app.policy.check_preview(grant).err().map(PreviewRefusal::name);
-    PersonView { who: shown(grant), role: grant.role.as_str(), refusal }
+    let is_invited = found.invited.contains(&Place::of(grant));
+    PersonView { who: shown(grant), role: visit.site.app.policy.roles.called(&grant.role), is_invited, refusal }
 }
 
 fn shown(grant: &Grant) -> OtherView<'_> {

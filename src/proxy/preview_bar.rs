@@ -90,12 +90,13 @@ fn bar(facts: &Facts, live: &Live, ctx: &RequestCtx, has_forms: bool) -> Option<
     let customer = customer.map(|customer| customer.name.as_ref().map_or(customer.id.as_str(), |name| name.as_str()));
     let to = if facts.method == Method::GET { decision::target(facts) } else { "/".to_owned() };
     let others: Vec<_> = live.recent.iter().map(other).collect();
+    let role = facts.site.app.policy.roles.called(&grant.role);
     let view = BarView {
         origin: &format!("https://{}", facts.authority),
         email: grant.email.as_str(),
         name: grant.name.as_ref().map(|name| name.as_str()),
         customer: customer.filter(|customer| *customer != grant.email.as_str()),
-        role: grant.role.as_str(),
+        role: &role,
         minutes: u32::try_from(left).unwrap_or(0).div_ceil(60),
         others: &others,
         to: &to,

@@ -52,8 +52,12 @@ impl Services for ConsoleServices {
         let Ok(_turn) = self.impacts.try_acquire() else { return Err(NoImpact::Busy) };
         let old = self.config.load_full();
         let path = self.path.clone();
-        let parsed =
-            tokio::task::spawn_blocking(move || config::parse(&path, &text, &|name| std::env::var(name).ok())).await;
+        let files = old.files.clone();
+        let parsed = tokio::task::spawn_blocking(move || {
+            let running = config::read(&path)?;
+            config::try_out(&path, &text, (&running, &files), &|name| std::env::var(name).ok())
+        })
+        .await;
         let new = match parsed {
             Ok(Ok(new)) => new,
             Ok(Err(errors)) => return Err(NoImpact::Wrong(errors.0.iter().map(ToString::to_string).collect())),

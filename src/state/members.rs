@@ -181,7 +181,7 @@ pub enum Step {
 pub struct Terms<'a> {
     /// The record that lets somebody make the change, with the version that was looked at: it must be there and active.
     pub rests_on: Option<(i64, i64)>,
-    /// The customer that keeps an owner, if it has one.
+    /// The customer that keeps an owner, where one goes.
     pub owners: Option<&'a KeepOwner>,
     /// Mails that are queued with it, each with the moment from which on it is of no use.
     pub mails: &'a [(OutgoingMail, Timestamp)],
@@ -189,7 +189,7 @@ pub struct Terms<'a> {
     pub entries: &'a [audit::Entry],
 }
 
-/// That a customer keeps an owner, if it has one.
+/// That a customer keeps an owner, where one goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeepOwner {
     /// The app.

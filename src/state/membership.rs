@@ -22,9 +22,10 @@ pub struct Membership {
     /// Whom the tables name for all customers together.
     everybody: Arc<dyn Audience>,
     records: Arc<dyn RecordStore>,
+    counting: tokio::sync::Mutex<()>,
 }
 
-/// How many people a customer has.
+/// How many people a customer has, or all of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Headcount {
     /// Those who have access.
@@ -37,21 +38,28 @@ impl Membership {
     /// Puts records beside tables.
     #[must_use]
     pub fn new(tables: Arc<dyn Tables>, everybody: Arc<dyn Audience>, records: Arc<dyn RecordStore>) -> Self {
-        Self { tables, everybody, records }
+        Self { tables, everybody, records, counting: tokio::sync::Mutex::default() }
     }
 
-    /// How many people a customer has.
+    /// How many people a customer has, or all of them together.
     ///
     /// # Errors
     /// When a list or the store cannot be read.
     pub async fn headcount(
         &self,
         app: &AppName,
-        customer: &CustomerId,
+        customer: Option<&CustomerId>,
         now: Timestamp,
     ) -> Result<Headcount, Unavailable> {
-        let mut people = self.named(app, customer).await?;
-        let records = self.all_records(app, Some(customer)).await?;
+        let mut people = match customer {
+            Some(customer) => self.named(app, customer).await?,
+            None => {
+                // All tables are read for it: whoever else asks waits.
+                let _turn = self.counting.lock().await;
+                self.everybody.people(app, &Recipients::Everybody).await?.into_iter().collect()
+            }
+        };
+        let records = self.all_records(app, customer).await?;
         let is_open = |record: &&Record| matches!(record.state, RecordState::Invited { expires, .. } if expires > now);
         let invitations = records.iter().filter(is_open).count();
         people.extend(records.into_iter().filter(counts).map(|record| record.entry.email));

@@ -37,9 +37,9 @@ pub struct PeopleFilter<'a> {
 pub enum Whose<'a> {
     /// All customers', and the workspace's own.
     Everybody,
-    /// All customers'.
+    /// All customers', with those who are invited and have not come yet.
     Customers,
-    /// This one's.
+    /// This one's, in the same way.
     Customer(&'a CustomerId),
 }
 
@@ -55,6 +55,8 @@ pub struct Place {
 pub struct Found {
     /// What each of them has, for each customer, in the order of their places.
     pub people: Vec<Arc<Grant>>,
+    /// Which of them are only invited, and have nothing before they come.
+    pub invited: BTreeSet<Place>,
     /// Whether there are more.
     pub is_cut: bool,
     /// What could not be searched, or not to its end in time: whoever stands there is missing.
@@ -77,6 +79,14 @@ impl Place {
     pub fn of(grant: &Grant) -> Self {
         let customer = grant.customer_id().map(|customer| CustomerId::as_str(customer).to_owned());
         Self { email: grant.email.as_str().to_owned(), customer }
+    }
+}
+
+impl Whose<'_> {
+    /// Whether those count who are invited and have not come yet.
+    #[must_use]
+    pub const fn with_invited(self) -> bool {
+        !matches!(self, Self::Everybody)
     }
 }
 

@@ -11,7 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
-use crate::config::{App, Audit, Config, Domain, Limits, Login};
+use crate::config::{App, AppKind, Audit, Config, Domain, Limits, Login};
 use crate::session::SessionLimits;
 use crate::types::{AppName, HostName};
 
@@ -23,6 +23,8 @@ pub struct Snapshot {
     /// Domains that tables name, app by app. What the config names comes first.
     from_tables: Arc<HashMap<HostName, Arc<Site>>>,
     apps: Arc<HashMap<AppName, Arc<App>>>,
+    /// The console at the admin listener.
+    door: Option<Arc<Site>>,
     /// Whose `X-Forwarded-*` count.
     pub trusted_proxies: Arc<[IpNet]>,
     /// The named limits.
@@ -48,6 +50,9 @@ pub struct Site {
     pub domain: Domain,
 }
 
+/// The name that sessions at the admin listener are bound to, by whatever address it is asked.
+const DOOR: &str = "localhost";
+
 impl Snapshot {
     /// Takes what requests need of a config.
     #[must_use]
@@ -63,6 +68,7 @@ impl Snapshot {
             configured: Arc::new(configured),
             from_tables: Arc::default(),
             apps: Arc::new(config.apps.iter().map(|app| (app.name.clone(), Arc::clone(app))).collect()),
+            door: config.apps.iter().find_map(door),
             trusted_proxies: config.server.trusted_proxies.clone().into(),
             limits: config.server.limits,
             resolvers: config.acme.as_ref().map(|acme| acme.resolvers.clone()).unwrap_or_default().into(),
@@ -108,6 +114,19 @@ impl Snapshot {
         self.configured.get(host).or_else(|| self.from_tables.get(host))
     }
 
+    /// The console at the admin listener. It is no domain: no other listener knows it by that name.
+    #[must_use]
+    pub const fn door(&self) -> Option<&Arc<Site>> {
+        self.door.as_ref()
+    }
+
+    /// Where something that is kept belongs, such as an attempt to log in: a domain of its app, or the console at the admin listener.
+    #[must_use]
+    pub fn place(&self, app: &AppName, host: &HostName) -> Option<&Arc<Site>> {
+        let is_it = |site: &&Arc<Site>| site.app.name == *app && site.domain.host == *host;
+        self.site(host).filter(is_it).or_else(|| self.door().filter(is_it))
+    }
+
     /// Whether a host name is one of ours: a domain, or the hub.
     #[must_use]
     pub fn serves(&self, host: &HostName) -> bool {
@@ -140,6 +159,13 @@ impl Snapshot {
     pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
         self.apps.values()
     }
+}
+
+/// The console as it is at the admin listener, of the app that it is.
+fn door(app: &Arc<App>) -> Option<Arc<Site>> {
+    let host = HostName::parse(DOOR).ok()?;
+    let domain = Domain { host, customer: None, brand: Arc::clone(&app.brand) };
+    (app.kind == AppKind::Console).then(|| Arc::new(Site { app: Arc::clone(app), domain }))
 }
 
 /// The place where the current snapshot lies.
@@ -202,6 +228,21 @@ mod tests {
     fn shop(config: &Config, name: &str) -> Domain {
         let domain = config.apps.first().and_then(|app| app.domains.first()).expect("a domain");
         Domain { host: host(name), customer: None, ..domain.clone() }
+    }
+
+    #[test]
+    fn the_door_is_a_place_of_the_console_and_of_no_other_listener() {
+        let console = "[console]\n[[workspace.user]]\nemail = 'ann@b.test'\nroles = { console = 'admin' }\n";
+        let snapshot = Snapshot::new(&config(&format!("{console}[app.a]\ndomains = ['a.test']\n{APP}")));
+        let name = |text: &str| AppName::parse(text).expect("a name");
+        let (door, localhost) = (snapshot.door().expect("a door"), host("localhost"));
+        assert!(Arc::ptr_eq(door, snapshot.place(&name("console"), &localhost).expect("a place")));
+        assert!(snapshot.place(&name("a"), &localhost).is_none() && snapshot.site(&localhost).is_none());
+        assert!(!snapshot.serves(&localhost));
+        assert!(snapshot.place(&name("a"), &host("a.test")).is_some());
+        assert!(snapshot.place(&name("console"), &host("a.test")).is_none());
+        let without = Snapshot::new(&config(&format!("[app.a]\ndomains = ['a.test']\n{APP}")));
+        assert!(without.door().is_none());
     }
 
     #[test]

@@ -157,10 +157,6 @@ async fn take(
             return Ok(Err(Changed::Unfounded));
         }
     }
-    let had_owner = match terms.owners {
-        Some(owners) => has_owner(&mut *connection, owners).await?,
-        None => false,
-    };
     let mut ids = Vec::new();
     for step in steps {
         match one(&mut *connection, step, now).await? {
@@ -169,7 +165,6 @@ async fn take(
         }
     }
     if let Some(owners) = terms.owners
-        && had_owner
         && !has_owner(&mut *connection, owners).await?
     {
         return Ok(Err(Changed::LastOwner));

@@ -241,6 +241,23 @@ async fn attack_28_two_owners_of_a_table_do_not_both_leave_at_once() {
     assert!(matches!(leave(last, &fixed).await, Changed::Done { .. }));
 }
 
+#[tokio::test]
+async fn attack_28_an_owner_whose_list_cannot_be_asked_is_not_taken_for_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let keep = KeepOwner {
+        app: app(),
+        customer: customer("42"),
+        roles: vec![RoleName::parse("owner").expect("valid")],
+        has_fixed: false,
+        // The list that names ann is down: who else is in it nobody knows.
+        adjustable: Vec::new(),
+    };
+    let step = adding(Entry { basis: Basis::Adjusts, ..entry("ann", "owner") }, RecordState::Suspended);
+    let terms = Terms { owners: Some(&keep), ..Terms::default() };
+    assert_eq!(store.change_records(&[step], terms, after(2)).await.expect("asked"), Changed::LastOwner);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attack_20_a_hundred_invitations_at_once_stop_at_the_limit_and_end_with_their_inviter() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -62,7 +62,7 @@ async fn a_customer_sees_what_its_people_did_and_nobody_elses() {
     sue.log_in("sue@example.com").await;
     sue.navigate("/html/orders/9").await.expect(200);
     let page = dashboard(&sue, "").await.expect(200).text();
-    assert_eq!((figure(&page, "Requests"), figure(&page, "Active people")), ("7".into(), "3".into()), "{page}");
+    assert_eq!((figure(&page, "Requests"), figure(&page, "Active people")), ("7".into(), "3 of 5".into()), "{page}");
     assert!(page.contains("<option value=\"43\">Globex</option>") && page.contains("/html/hers"), "{page}");
     let page = dashboard(&sue, "?customer=43").await.expect(200).text();
     assert_eq!((figure(&page, "Requests"), figure(&page, "Log-ins")), ("1".into(), "1".into()), "{page}");

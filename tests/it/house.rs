@@ -104,6 +104,7 @@ pub(crate) fn walk(house: &House, script: &str, more_than: usize) {
     let mut walk = Command::new("node");
     walk.arg(support().join(script)).arg("--ca").arg(ca);
     walk.args(["--port", &house.door.https().port().to_string(), "--mail", &house.mail.wait_url()]);
+    walk.args(["--admin", &house.admin_address().port().to_string()]);
     if let Some(shots) = std::env::var_os("VESTIBULE_SHOTS") {
         walk.arg("--shots").arg(shots);
     }

@@ -39,6 +39,7 @@ mod certificates_from_a_folder;
 mod choose_and_switch_customer;
 mod command_line;
 mod console;
+mod console_changes;
 mod dashboard;
 mod datasette;
 mod days_back;

@@ -336,6 +336,36 @@ async fn attack_27_our_own_pages_are_closed_in_a_preview() {
 }
 
 #[tokio::test]
+async fn attack_27_no_script_in_a_page_ends_the_preview_that_shows_it() {
+    let house = plan().start().await;
+    let kim = kim(&house).await;
+    look_as(&kim, "ann@example.com", "42").await.expect(303);
+    let token = kim.cookie(SESSION);
+    let origin = format!("https://{}", house.host("orders.test"));
+    for (mode, destination) in
+        [("cors", "empty"), ("same-origin", "empty"), ("no-cors", "empty"), ("navigate", "iframe")]
+    {
+        let headers = [
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-mode", mode),
+            ("sec-fetch-dest", destination),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        for path in ["/.access/preview", "/.access/preview/switch", "/.access/preview/end"] {
+            kim.send("POST", path, &headers, "email=bob%40example.com&to=%2F").await.expect(403);
+        }
+        let found = kim.send("GET", "/.access/preview?q=example", &headers[1..4], "").await.expect(403).text();
+        assert!(!found.contains("eve@example.com"), "{found}");
+    }
+    assert_eq!(kim.cookie(SESSION), token);
+    kim.fetch("/orders").await.expect(200);
+    assert_eq!(house.upstream.last().header("x-access-email"), Some("ann@example.com"));
+    kim.navigate("/.access/preview?q=example").await.expect(200);
+    kim.post("/.access/preview/end", &[("to", "/")]).await.expect(303);
+}
+
+#[tokio::test]
 async fn attack_06_no_client_says_who_acts() {
     let house = plan().start().await;
     let (kim, ann) = (kim(&house).await, house.browser("orders.test"));
@@ -508,6 +538,27 @@ async fn a_plain_session_gets_every_byte_as_it_was() {
     }
     kim.post("/.access/preview/end", &[]).await.expect(303);
     assert_eq!(kim.navigate("/page").await.expect(200).text(), body, "nor does staff without a preview");
+}
+
+#[tokio::test]
+async fn whom_an_invitation_waits_for_is_seen_with_what_it_gives() {
+    let house = plan().start().await;
+    let kim = kim(&house).await;
+    let invited =
+        ["invitations", "create", "ina@example.com", "--app", "orders", "--customer", "42", "--role", "manager"];
+    assert!(house.command(&invited).status.success());
+    let page = kim.navigate("/.access/preview?q=ina").await.expect(200);
+    assert!(page.text().contains("ina@example.com") && page.text().contains("Invited"), "{}", page.text());
+    look_as(&kim, "ina@example.com", "42").await.expect(303);
+    kim.fetch("/c/42/x").await.expect(200);
+    let seen = house.upstream.last();
+    for (name, value) in
+        [("x-access-email", "ina@example.com"), ("x-access-role", "manager"), ("x-access-customer-name", "Acme Ltd")]
+    {
+        assert_eq!(seen.header(name), Some(value), "{name}");
+    }
+    assert!(house.command(&["invitations", "withdraw", "1"]).status.success());
+    eventually("the preview is over", async || is_over(&kim).await).await;
 }
 
 #[tokio::test]

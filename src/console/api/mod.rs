@@ -21,6 +21,7 @@ mod problem;
 mod records;
 mod sessions;
 mod tokens;
+mod usage;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 fn all() -> Vec<Operation> {
     [apps::operations(), domains::operations(), people::operations(), records::operations()]
         .into_iter()
-        .chain([sessions::operations(), notify::operations(), audit::operations()])
+        .chain([sessions::operations(), usage::operations(), notify::operations(), audit::operations()])
         .chain([config::operations(), tokens::operations(), openapi::operations()])
         .flatten()
         .collect()
@@ -153,6 +154,19 @@ pub(super) struct Failure {
     pub(super) text: String,
     /// Everything that is wrong, where it is more than one thing.
     pub(super) errors: Vec<String>,
+    /// The fields that are wrong, and how.
+    pub(super) fields: Vec<(&'static str, String)>,
+}
+
+/// What a page of the console asks an operation for.
+#[derive(Clone, Debug)]
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) target: &'a str,
+    pub(super) body: Option<&'a serde_json::Value>,
+    /// What the call is named by, where it is to be done once however often it is made.
+    pub(super) key: Option<String>,
 }
 
 /// Runs an operation for a member of staff who is logged in to the console: its pages show and do what the API shows and does.
@@ -160,10 +174,9 @@ pub(super) struct Failure {
 pub(super) async fn for_staff(
     room: &Arc<ConsoleRoom>,
     visit: &Visit,
-    method: Method,
-    target: &str,
-    body: Option<&serde_json::Value>,
+    call: Call<'_>,
 ) -> Result<serde_json::Value, Failure> {
+    let Call { method, target, body, key } = call;
     let told = Problem::failure;
     let nothing = || told(Problem::not_found("there is nothing at this path"));
     let uri: Uri = target.parse().map_err(|_| nothing())?;
@@ -178,7 +191,7 @@ pub(super) async fn for_staff(
         uri: uri.clone(),
         body: body.map(|body| body.to_string().into()).unwrap_or_default(),
         is_json: body.is_some(),
-        idempotency_key: None,
+        idempotency_key: key,
     };
     let sent = (operation.run)(Arc::clone(room), asked).await.map_err(told)?;
     serde_json::from_slice(&sent.body).map_err(|error| told(Problem::new(Code::Unavailable, error.to_string())))

@@ -79,7 +79,8 @@ async fn notify(room: Arc<ConsoleRoom>, asked: Asked, _: Nothing, body: Notify) 
     let snapshot = room.current.load_full();
     let order = Order::check(&wish, &snapshot, room.notifications.https_port()).map_err(|flaws| {
         let errors = flaws.iter().map(|flaw| format!("`{}`: {}", flaw.field, flaw.problem));
-        Problem::new(Code::Refused, "nothing was taken in").errors(errors.collect())
+        let problem = Problem::new(Code::Refused, "nothing was taken in").errors(errors.collect());
+        flaws.iter().fold(problem, |problem, flaw| problem.at(flaw.field, flaw.problem.clone()))
     })?;
     let caller = match &asked.caller {
         Caller::Token(token) => token.name.clone(),
@@ -179,7 +180,11 @@ impl From<Trouble> for Problem {
         let detail = trouble.to_string();
         match trouble {
             Trouble::Busy(wait) => Self::too_many(&detail, wait.max(Duration::from_secs(1))),
-            Trouble::TooManyPeople(_) | Trouble::OtherBody => Self::new(Code::Refused, detail),
+            Trouble::TooManyPeople(_) => Self::new(Code::Refused, detail),
+            Trouble::OtherBody => {
+                let said = "it was sent before, with other words; send it once more to send these as well";
+                Self::new(Code::Refused, detail).at("key", said)
+            }
             Trouble::Directory(_) => {
                 let help = "nothing was taken in; `/readyz` tells how the sources are";
                 Self::new(Code::Unavailable, detail).help(help)

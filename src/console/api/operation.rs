@@ -95,8 +95,8 @@ pub(super) fn email(text: &str) -> Result<Email, Problem> {
 }
 
 /// A value of a query or a body that is not what it has to be.
-pub(super) fn malformed(name: &str, problem: impl std::fmt::Display) -> Problem {
-    Problem::new(Code::Malformed, format!("`{name}`: {problem}"))
+pub(super) fn malformed(name: &'static str, problem: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::Malformed, format!("`{name}`: {problem}")).at(name, problem.to_string())
 }
 
 /// An answer.

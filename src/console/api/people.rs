@@ -130,7 +130,8 @@ struct PeoplePage {
     unread: Vec<String>,
 }
 
-fn known_app(room: &ConsoleRoom, asked: &Asked, named: Option<&str>) -> Result<AppName, Problem> {
+/// The app that is asked about, where it is there.
+pub(super) fn known_app(room: &ConsoleRoom, asked: &Asked, named: Option<&str>) -> Result<AppName, Problem> {
     let app = asked.app(named)?.ok_or_else(|| malformed("app", "name one"))?;
     match room.current.load().app(&app) {
         Some(_) => Ok(app),

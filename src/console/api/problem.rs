@@ -97,12 +97,14 @@ pub(in crate::console) struct Problem {
     detail: String,
     help: Option<String>,
     errors: Vec<String>,
+    /// The fields that are wrong, and how: for a form, which says it there.
+    fields: Vec<(&'static str, String)>,
     header: Option<(HeaderName, String)>,
 }
 
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), help: None, errors: Vec::new(), header: None }
+        Self { code, detail: detail.into(), help: None, errors: Vec::new(), fields: Vec::new(), header: None }
     }
 
     /// The same with how to mend it.
@@ -113,6 +115,12 @@ impl Problem {
     /// The same with everything that is wrong.
     pub(super) fn errors(self, errors: Vec<String>) -> Self {
         Self { errors, ..self }
+    }
+
+    /// The same with what is wrong at a field.
+    pub(super) fn at(mut self, field: &'static str, problem: impl Into<String>) -> Self {
+        self.fields.push((field, problem.into()));
+        self
     }
 
     pub(super) fn no_token(detail: &str, error: Option<&str>) -> Self {
@@ -150,7 +158,7 @@ impl Problem {
             text.push_str(&more);
         }
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Failure { status, text, errors: self.errors }
+        Failure { status, text, errors: self.errors, fields: self.fields }
     }
 
     /// As an answer.

@@ -10,7 +10,7 @@ use super::operation::{Asked, Needs, Nothing, Operation, email, malformed, opera
 use super::page::{Page, after, limit};
 use super::problem::{Code, Problem};
 use crate::console::ConsoleRoom;
-use crate::policy::DaysBack;
+use crate::policy::{DaysBack, NotAllowed};
 use crate::state::members::{Maker, Record, RecordFilter, RecordState};
 use crate::state::people::{Details, Edit, Edits, Hand, Refused, Right, Welcome, Whom};
 use crate::state::tokens::Scope;
@@ -34,7 +34,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "/api/v1/records",
             "createRecord",
             Needs::OfApp(Scope::People),
-            "Invites a person, or lets them in at once",
+            "Invites a person, lets them in at once, or changes what an adjustable list gives them",
             create,
         )
         .refuses(CHANGES),
@@ -233,13 +233,31 @@ impl RecordRow {
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let text = refused.to_string();
-        match refused {
-            Refused::NoSuchApp | Refused::NoSuchPerson => Self::not_found(text),
-            Refused::Known | Refused::Stale => Self::new(Code::Conflict, text),
+        let field = field_of(&refused);
+        let problem = match refused {
+            Refused::NoSuchApp | Refused::NoSuchPerson => Self::not_found(text.clone()),
+            Refused::Known | Refused::Stale => Self::new(Code::Conflict, text.clone()),
             Refused::Store(error) => error.into(),
-            Refused::Unavailable(_) => Self::new(Code::Unavailable, text),
-            _ => Self::new(Code::Refused, text),
+            Refused::Unavailable(_) => Self::new(Code::Unavailable, text.clone()),
+            _ => Self::new(Code::Refused, text.clone()),
+        };
+        match field {
+            Some(field) => problem.at(field, text),
+            None => problem,
         }
+    }
+}
+
+/// The field of a form that a refusal is about.
+const fn field_of(refused: &Refused) -> Option<&'static str> {
+    match refused {
+        Refused::Known | Refused::Named { .. } | Refused::Staff | Refused::BadEmail(_) | Refused::Ambiguous => {
+            Some("email")
+        }
+        Refused::NotAllowed(NotAllowed::UnknownRole | NotAllowed::Irrevocable) => Some("role"),
+        Refused::BadDaysBack => Some("days_back"),
+        Refused::NoDomain | Refused::Full(_) => Some("customer"),
+        _ => None,
     }
 }
 
@@ -292,7 +310,7 @@ fn whom(record: &Record) -> Whom<'_> {
     Whom { app: &entry.app, customer: &entry.customer, email: &entry.email }
 }
 
-fn name(field: &str, text: Option<&str>) -> Result<Option<DisplayName>, Problem> {
+fn name(field: &'static str, text: Option<&str>) -> Result<Option<DisplayName>, Problem> {
     let Some(text) = text else { return Ok(None) };
     DisplayName::new(text).map(Some).ok_or_else(|| malformed(field, "it is empty"))
 }
@@ -353,8 +371,29 @@ async fn create(room: Arc<ConsoleRoom>, asked: Asked, _: Nothing, body: NewRecor
     };
     let welcome = if body.without_invitation { Welcome::Nothing } else { Welcome::Invitation };
     let whom = Whom { app: &app, customer: &customer, email: &email };
-    let made = room.people.invite(hand(&asked, &app), whom, &details, welcome).await?;
-    Ok(RecordRow::of(&made))
+    let made = match room.people.invite(hand(&asked, &app), whom, &details, welcome).await {
+        // There is nothing to invite them to: the record changes what the list gives.
+        Err(Refused::Named { adjustable: true, .. }) => {
+            let changed = room.people.change(hand(&asked, &app), whom, &first_edits(details)).await;
+            changed.map_err(|refused| if matches!(refused, Refused::Stale) { Refused::Known } else { refused })
+        }
+        made => made,
+    };
+    Ok(RecordRow::of(&made?))
+}
+
+/// The first record of somebody whom an adjustable list names.
+fn first_edits(details: Details) -> Edits {
+    Edits {
+        version: Some(0),
+        first_name: Edit::Set(details.first_name),
+        last_name: Edit::Set(details.last_name),
+        role: Edit::Set(details.role),
+        days_back: Edit::Set(details.days_back),
+        notes: Edit::Set(details.notes),
+        language: Edit::Set(details.language),
+        suspended: Edit::Keep,
+    }
 }
 
 /// What is to become of a record; what is left out stays.

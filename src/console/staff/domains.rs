@@ -42,7 +42,7 @@ pub(super) async fn list(State(room): Room, Extension(visit): Extension<Visit>, 
     let fields = vec![FormField::line("state", "State", part.state.clone()).of(FieldKind::Choice(states))];
     let table = Table {
         caption: "Domains".to_owned(),
-        head: vec!["Domain", "App", "Customer", "Certificate", "Good until", "What is missing"],
+        head: ["Domain", "App", "Customer", "Certificate", "Good until", "What is missing"].map(Into::into).to_vec(),
         rows: rows.iter().map(row).collect(),
         empty: "No such domain.",
         more,

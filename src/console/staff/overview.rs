@@ -28,7 +28,7 @@ pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) 
             vec![text(problem, "part").unwrap_or_else(empty), text(problem, "problem").unwrap_or_else(empty)]
         };
         let rows = problems.iter().map(row).collect();
-        let head = vec!["Part", "Problem"];
+        let head = ["Part", "Problem"].map(Into::into).to_vec();
         blocks.push(Block::Table(Table {
             caption: "What is wrong".to_owned(),
             head,
@@ -65,12 +65,14 @@ pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) 
             Cell::link("/domains", domains.to_string()),
             Cell::State(tone, format!("{up} of {} up", servers.len())),
             Cell::text(app.policy.lists.iter().map(|list| list.name.as_str()).collect::<Vec<_>>().join(", ")),
-            Cell::text(app.policy.roles.0.keys().map(|role| role.as_str()).collect::<Vec<_>>().join(", ")),
+            Cell::text(
+                app.policy.roles.0.keys().map(|role| app.policy.roles.called(role)).collect::<Vec<_>>().join(", "),
+            ),
         ]
     });
     let table = Table {
         caption: "Apps".to_owned(),
-        head: vec!["App", "Customers", "Domains", "Servers", "Lists", "Roles"],
+        head: ["App", "Customers", "Domains", "Servers", "Lists", "Roles"].map(Into::into).to_vec(),
         rows: rows.collect(),
         empty: "The config has no app.",
         more: None,

@@ -3,9 +3,11 @@
 use axum::extract::{Extension, Path, Query, State};
 use http::Method;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::outline::{self, Column};
-use super::{Room, apps, ask, encode, failed, page};
+use super::{Room, apps, ask, encode, failed, may_change, page, previews, query, role_of, sentence};
+use crate::console::ConsoleRoom;
 use crate::pages::Reply;
 use crate::pages::console::{Block, Cell, ConsolePage, FieldKind, Form, FormField, Tone};
 use crate::state::visit::Visit;
@@ -53,28 +55,28 @@ pub(super) async fn search(
             target.push_str(&format!("&cursor={}", encode(&search.cursor)));
         }
         match ask(&room, &visit, Method::GET, &target, None).await {
-            Ok(answer) => blocks.extend(found(&answer, app, &search.q)),
-            Err(failure) => blocks.push(Block::Notice(Tone::Bad, failure.text)),
+            Ok(answer) => blocks.extend(found(&room, &answer, app, &search.q)),
+            Err(failure) => blocks.push(failed(&failure)),
         }
     }
     page(&visit, &ConsolePage { heading: "People".to_owned(), section: "/people", blocks })
 }
 
-fn found(answer: &serde_json::Value, app: &str, text: &str) -> Vec<Block> {
+fn found(room: &ConsoleRoom, answer: &Value, app: &str, text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let unread = outline::text_of(answer.get("unread"));
     if !unread.is_empty() {
         let what = format!("These lists could not be read to their end, so people may be missing: {unread}.");
         blocks.push(Block::Notice(Tone::Warning, what));
     }
-    let row = |item: &serde_json::Value| {
-        let mut cells = outline::row(item, &COLUMNS);
-        let email = outline::text_of(item.get("email"));
-        let customer = outline::text_of(item.get("customer"));
-        if let Some(first) = cells.first_mut() {
-            *first = Cell::link(explanation(app, &email, &customer), email);
-        }
-        cells
+    let row = |item: &Value| {
+        let text = |name: &str| outline::text_of(item.get(name));
+        let cell = |(cell, (_, member)): (Cell, Column)| match member {
+            "email" => Cell::link(explanation(app, &text("email"), &text("customer")), text("email")),
+            "role" => Cell::text(role_of(room, app, &text("role"))),
+            _ => cell,
+        };
+        outline::row(item, &COLUMNS).into_iter().zip(COLUMNS).map(cell).collect()
     };
     let rows: Vec<_> = outline::items(answer).iter().map(row).collect();
     if rows.is_empty() && text.contains('@') {
@@ -132,15 +134,13 @@ pub(super) async fn explain(
                 .hint("Such as /orders?page=2. Left out, only the access is explained."),
         ],
     );
-    let links = Block::Facts(vec![
-        ("Sessions".to_owned(), Cell::link(format!("/sessions?email={}", encode(&email)), "Sessions of this person")),
-        ("Audit log".to_owned(), Cell::link(format!("/audit?person={}", encode(&email)), "Entries about this person")),
-        ("Records".to_owned(), Cell::link(format!("/records?q={}", encode(&email)), "Records of this person")),
-    ]);
+    let links = Block::Facts(doors(&room, &visit, &email, &question));
     let mut blocks = vec![links, Block::Form(form)];
     match ask(&room, &visit, Method::GET, &target, None).await {
         Ok(answer) => {
             blocks.extend(verdict(&answer));
+            let mut answer = answer;
+            name_roles(&mut answer, &|role| role_of(&room, &question.app, role));
             blocks.extend(answer.as_object().map(outline::all).unwrap_or_default());
         }
         Err(failure) => blocks.push(failed(&failure)),
@@ -148,17 +148,55 @@ pub(super) async fn explain(
     page(&visit, &ConsolePage { heading: email, section: "/people", blocks })
 }
 
+/// Where one goes on to from a person.
+fn doors(room: &ConsoleRoom, visit: &Visit, email: &str, question: &Question) -> Vec<(String, Cell)> {
+    let who = encode(email);
+    let Question { app, customer, .. } = question;
+    let mut doors = vec![
+        ("Sessions".to_owned(), Cell::link(format!("/sessions?email={who}"), "Sessions of this person")),
+        ("Audit log".to_owned(), Cell::link(format!("/audit?person={who}"), "Entries about this person")),
+        ("Records".to_owned(), Cell::link(format!("/records?email={who}"), "Records of this person")),
+    ];
+    if may_change(visit) {
+        let wanted = query(&[("app", app), ("customer", customer)]);
+        let make = Cell::link(format!("/records/new?email={who}{wanted}"), "Make a record for this person");
+        doors.push(("Another record".to_owned(), make));
+    }
+    let preview = previews::begin_as(room, visit, app, customer, email);
+    doors.extend(preview.map(|page| ("Preview".to_owned(), Cell::link(page, "Preview as this person"))));
+    doors
+}
+
+/// Puts titles beside the names of roles, wherever an explanation has one.
+fn name_roles(value: &mut Value, called: &dyn Fn(&str) -> String) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| name_roles(value, called)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::String(role) if name == "role" => *role = called(role),
+                    Value::Object(sourced) if name == "role" => {
+                        if let Some(Value::String(role)) = sourced.get_mut("name") {
+                            *role = called(role);
+                        }
+                    }
+                    value => name_roles(value, called),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What it all comes to, before the reasons.
-fn verdict(answer: &serde_json::Value) -> Option<Block> {
+fn verdict(answer: &Value) -> Option<Block> {
     let verdict = answer.get("verdict")?;
-    let is = |name: &str| verdict.get(name).and_then(serde_json::Value::as_bool);
+    let is = |name: &str| verdict.get(name).and_then(Value::as_bool);
     let tone = match (is("may_enter"), is("is_allowed")) {
         (Some(true), Some(true) | None) => Tone::Good,
         (Some(true), Some(false)) => Tone::Warning,
         _ => Tone::Bad,
     };
     let what = outline::text_of(verdict.get("what"));
-    let mut letters = what.chars();
-    let what = letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect());
-    Some(Block::Notice(tone, format!("{what}.")))
+    Some(Block::Notice(tone, format!("{}.", sentence(&what))))
 }

@@ -26,7 +26,7 @@ pub(super) async fn list(State(room): Room, Extension(visit): Extension<Visit>) 
     };
     let table = Table {
         caption: "Sources".to_owned(),
-        head: vec!["Source", "State", "Since", "Rows", "Rows with something wrong", "Problem"],
+        head: ["Source", "State", "Since", "Rows", "Rows with something wrong", "Problem"].map(Into::into).to_vec(),
         rows: (room.sources)().iter().map(row).collect(),
         empty: "The config has no source.",
         more: None,

@@ -311,6 +311,7 @@ fn reason(name: &str) -> &'static str {
         "other-customer" => "This address is reserved for the people of another organisation.",
         "hidden-field" => "Your role does not include sorting or searching by this field.",
         "cannot-filter" => "This page cannot be shown to your role.",
+        "cannot-preview" => "This page is in a form that cannot be shown in a preview.",
         _ => "Your role does not include this page.",
     }
 }

@@ -348,6 +348,7 @@ fn reason(name: &str) -> &'static str {
         "other-customer" => "Cette adresse est réservée aux personnes d’une autre organisation.",
         "hidden-field" => "Votre rôle ne permet pas de trier ni de chercher selon ce champ.",
         "cannot-filter" => "Cette page ne peut pas être montrée à votre rôle.",
+        "cannot-preview" => "Cette page est sous une forme qui ne peut pas être montrée dans un aperçu.",
         _ => "Votre rôle ne comprend pas cette page.",
     }
 }

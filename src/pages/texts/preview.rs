@@ -225,7 +225,7 @@ pub(super) const SPANISH: PreviewTexts = PreviewTexts {
     read_only: "Una vista previa solo lee. Lo que usted ha enviado no ha llegado a la aplicación.",
     not_allowed: "Usted no puede ver una vista previa de esta aplicación.",
     nested: "Usted ya está en una vista previa. Termínela primero.",
-    oneself: "Es usted mismo.",
+    oneself: "Esa persona es usted.",
     staff: "Esta persona pertenece al equipo. Solo hay vista previa de clientes.",
     no_grant: "Nadie con esta dirección tiene acceso aquí.",
     no_customer: "Esta persona tiene varios clientes. Elija uno de ellos.",

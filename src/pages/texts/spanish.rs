@@ -328,6 +328,7 @@ fn reason(name: &str) -> &'static str {
         "other-customer" => "Esta dirección está reservada a las personas de otra organización.",
         "hidden-field" => "Su rol no permite ordenar ni buscar por este campo.",
         "cannot-filter" => "Esta página no se puede mostrar a su rol.",
+        "cannot-preview" => "Esta página tiene una forma que no se puede mostrar en una vista previa.",
         _ => "Su rol no incluye esta página.",
     }
 }

@@ -10,8 +10,10 @@ use super::Desk;
 use crate::pages::Reply;
 use crate::pages::team::{Done, OriginView, PersonView, StateView, TeamView, WhyNot, team};
 use crate::policy::{NotAllowed, PortalRight};
+use crate::session::SessionRecord;
 use crate::state::members::Maker;
 use crate::state::people::{Member, MemberState, Source, Team};
+use crate::state::ports::Directory as _;
 use crate::state::visit::Visit;
 use crate::types::{DisplayName, Email};
 
@@ -145,10 +147,20 @@ impl Desk<'_> {
         }
     }
 
-    /// When somebody logged in last, as far as their sessions tell.
+    /// When somebody logged in last for this customer, as far as their sessions tell. What they do for another is nobody's business here.
     async fn last_seen(&self, email: &Email) -> Option<String> {
         let sessions = self.room.store.sessions_of(self.app(), email).await.unwrap_or_default();
-        let newest = sessions.iter().map(|session| session.created).max()?;
+        let known = self.room.team.known(self.app(), email).await.ok()?;
+        let current = self.room.current.load_full();
+        let only = match known.grants.as_slice() {
+            [grant] => grant.customer_id(),
+            _ => None,
+        };
+        let is_here = |session: &&SessionRecord| {
+            let pinned = current.site(&session.host).and_then(|site| site.domain.customer.as_ref());
+            pinned.or(session.customer.as_ref()).or(only) == Some(self.customer)
+        };
+        let newest = sessions.iter().filter(is_here).map(|session| session.created).max()?;
         Some(day_and_time(newest, self.visit))
     }
 }

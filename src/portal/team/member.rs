@@ -322,7 +322,7 @@ impl Desk<'_> {
             remove: member.may.remove && !member.is_invited(),
             resend: member.may.resend,
             withdraw: member.may.remove && member.is_invited(),
-            reset: member.may.change && is_listed && member.record.is_some(),
+            reset: member.may.change && is_listed && member.record.is_some() && (!is_suspended || member.may.suspend),
         };
         let until = match member.state {
             MemberState::Invited(until) | MemberState::Lapsed(until) => Some(day_and_time(until, self.visit)),

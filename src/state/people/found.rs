@@ -188,23 +188,25 @@ impl People {
             let letter = taken_along_letter(look(language.unwrap_or(hand.language)), &news);
             mails.push((addressed(email, letter), until));
         }
-        for (email, language) in self.who_looks_after(app, old, hand).await? {
+        for (email, language) in self.who_looks_after(app, old, hand, along).await? {
             mails.push((addressed(&email, parted_letter(look(language), &news)), until));
         }
         Ok(mails)
     }
 
-    /// Those who may take a customer's people their access away, but for one of them, with their languages.
+    /// Those who may take a customer's people their access away, with their languages; but for one of them and those who go along.
     async fn who_looks_after(
         &self,
         app: &App,
         old: Whom<'_>,
         hand: Hand<'_>,
+        along: &[&Record],
     ) -> Result<Vec<(Email, crate::types::Language)>, Refused> {
         let as_staff = Hand { right: Right::Staff, ..hand };
         let team = self.team(as_staff, &app.name, old.customer).await?;
         let looks_after = team.members.into_iter().filter(|member| {
             member.email != *old.email
+                && along.iter().all(|record| record.entry.email != member.email)
                 && member.state == super::MemberState::Active
                 && app.policy.roles.gives(&member.role, PortalRight::Remove)
         });

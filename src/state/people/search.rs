@@ -1,15 +1,17 @@
 //! Looking for people: tables and records say whom a text fits, and each of them is then asked about as a log-in asks, so that nobody is
 //! shown with what they do not have.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
 use super::People;
+use crate::policy::Grant;
 use crate::state::members::{RecordFilter, RecordState};
-use crate::state::people_search::{Candidates, Found, PeopleFilter, SEARCHED_FOR};
-use crate::state::ports::Directory as _;
-use crate::types::{DisplayName, Email};
+use crate::state::people_search::{Candidates, Found, PeopleFilter, Place, SEARCHED_FOR};
+use crate::state::ports::{Directory as _, Known, Unavailable};
+use crate::types::{AppName, DisplayName, Email};
 
 /// So many search at a time, for each may read whole tables.
 pub(super) const SEARCHES: usize = 2;
@@ -39,7 +41,7 @@ impl People {
         let until = Instant::now() + SEARCHED_FOR;
         let mut asked = RecordFilter {
             app: Some(filter.app),
-            state: Some(RecordState::Active.name()),
+            state: (!filter.of.with_invited()).then_some(RecordState::Active.name()),
             most: RECORDS_AT_ONCE,
             ..RecordFilter::default()
         };
@@ -66,12 +68,24 @@ impl People {
         }
     }
 
+    async fn known_or_invited(
+        &self,
+        app: &AppName,
+        email: &Email,
+        with_invited: bool,
+    ) -> Result<(Arc<Known>, Vec<Arc<Grant>>), Unavailable> {
+        let invited = if with_invited { self.invited(app, email).await? } else { Vec::new() };
+        Ok((self.known(app, email).await?, invited))
+    }
+
     async fn confirm(&self, candidates: Candidates, filter: PeopleFilter<'_>) -> Found {
         let mut found = Found { unread: candidates.unread, ..Found::default() };
         for email in &candidates.emails {
-            match self.known(filter.app, email).await {
-                Ok(known) => {
-                    let mut wanted: Vec<_> = known.grants.iter().filter(|grant| filter.wants(grant)).cloned().collect();
+            match self.known_or_invited(filter.app, email, filter.of.with_invited()).await {
+                Ok((known, invited)) => {
+                    let all = known.grants.iter().chain(&invited);
+                    let mut wanted: Vec<_> = all.filter(|grant| filter.wants(grant)).cloned().collect();
+                    found.invited.extend(invited.iter().map(|grant| Place::of(grant)));
                     wanted.sort_by_key(|grant| grant.customer_id().cloned());
                     found.people.extend(wanted);
                     found.unread.extend(known.missing.iter().map(ToString::to_string));

@@ -174,7 +174,10 @@ impl Sessions {
         customer: Option<&CustomerId>,
     ) -> Result<Result<(Arc<Grant>, Timestamp), PreviewRefusal>, Trouble> {
         let known = self.directory.known(&site.app.name, email).await?;
-        let refusal = match choose(&known.grants, site.domain.customer.as_ref(), customer) {
+        // Whoever is invited and has not come yet is seen with what the invitation gives.
+        let invited = self.directory.invited(&site.app.name, email).await?;
+        let grants = [known.grants.as_slice(), invited.as_slice()].concat();
+        let refusal = match choose(&grants, site.domain.customer.as_ref(), customer) {
             // On a domain that pins a customer, `choose` does not look at the one that was named.
             Choice::One(grant) if customer.is_some_and(|customer| grant.customer_id() != Some(customer)) => {
                 PreviewRefusal::NoGrant
