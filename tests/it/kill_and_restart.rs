@@ -131,7 +131,7 @@ pub(crate) fn is_clear_of(house: &House, secrets: &[&str]) -> bool {
             }
             let bytes = std::fs::read(&entry).unwrap_or_default();
             let holds = |secret: &&str| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-            if secrets.iter().any(|secret| holds(secret)) {
+            if secrets.iter().any(holds) {
                 return false;
             }
         }
