@@ -83,10 +83,11 @@ fn provider_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)>
 fn preview_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
     let who = OtherView { email: text, name: Some(text), customer: Some(text), customer_name: Some(text) };
     let people = vec![
-        PersonView { who, role: text.to_owned(), refusal: None },
+        PersonView { who, role: text.to_owned(), is_invited: true, refusal: None },
         PersonView {
             who: OtherView { name: None, customer: None, ..who },
             role: text.to_owned(),
+            is_invited: false,
             refusal: Some("role-too-high"),
         },
     ];

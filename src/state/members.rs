@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::audit;
+use super::people_search::{Candidates, PeopleFilter};
 use super::ports::{Directory, Known, OutgoingMail, StoreError, Unavailable};
 use crate::policy::{DaysBack, Grant};
 use crate::session::TokenHash;
@@ -139,7 +140,7 @@ pub enum Step {
         state: RecordState,
         /// Who makes it.
         by: Maker,
-        /// How many records its customer may have, this one among them.
+        /// How many people its customer may have by records, this one among them. An invitation that ran out is none.
         most: u32,
     },
     /// Changes one.
@@ -161,6 +162,15 @@ pub enum Step {
         id: i64,
         /// The version that was seen.
         version: i64,
+    },
+    /// Makes sure that a customer has room for one more, of at most so many.
+    Room {
+        /// The app.
+        app: AppName,
+        /// The customer.
+        customer: CustomerId,
+        /// How many there may be.
+        most: u32,
     },
     /// Keeps a customer's name; one that is there gets another, and keeps its founder.
     Name(Organisation),
@@ -267,6 +277,8 @@ pub trait Tables: Directory {
     async fn told(&self, app: &AppName, email: &Email, is_recorded: bool) -> Result<Arc<Known>, Unavailable>;
     /// Whom the tables name for one customer, at most so many.
     async fn of_customer(&self, app: &AppName, customer: &CustomerId, most: usize) -> Named;
+    /// Whom a row fits, of those who are asked for.
+    async fn candidates(&self, filter: PeopleFilter<'_>) -> Candidates;
 }
 
 /// Whom the tables name for one customer.

@@ -41,7 +41,7 @@ pub(super) fn text_of(value: Option<&Value>) -> String {
         Some(Value::Array(values)) => values.iter().map(|value| text_of(Some(value))).collect::<Vec<_>>().join(", "),
         Some(Value::Object(members)) => {
             let pair = |(name, value): (&String, &Value)| format!("{}: {}", words(name), text_of(Some(value)));
-            members.iter().map(pair).collect::<Vec<_>>().join("; ")
+            members.iter().filter(|(_, value)| !value.is_null()).map(pair).collect::<Vec<_>>().join("; ")
         }
         Some(number) => number.to_string(),
     }
@@ -65,7 +65,8 @@ pub(super) fn all(answer: &Map<String, Value>) -> Vec<Block> {
 /// An object: what is plain as names and values, then the rest.
 fn members(map: &Map<String, Value>, place: &str, depth: u8, blocks: &mut Vec<Block>) {
     let plain = map.iter().filter(|(_, value)| is_plain(value));
-    let facts: Vec<_> = plain.map(|(name, value)| (words(name), Cell::text(text_of(Some(value))))).collect();
+    let told = plain.map(|(name, value)| (words(name), text_of(Some(value)))).filter(|(_, text)| !text.is_empty());
+    let facts: Vec<_> = told.map(|(name, text)| (name, Cell::Text(text))).collect();
     if !facts.is_empty() {
         blocks.push(Block::Facts(facts));
     }
@@ -168,7 +169,7 @@ mod tests {
         let check = |value: Value, expected: &str| assert_eq!(text_of(Some(&value)), expected);
         check(json!(null), "");
         check(json!(["a", 2, true]), "a, 2, yes");
-        check(json!({"days_back": 30, "role": "user"}), "Days back: 30; Role: user");
+        check(json!({"days_back": 30, "name": null, "role": "user"}), "Days back: 30; Role: user");
         check(json!("2026-03-29T10:00:00Z"), "2026-03-29 10:00:00 UTC");
         check(json!("2026-03-29T10:00:00.123456Z"), "2026-03-29 10:00:00 UTC");
     }
@@ -183,6 +184,7 @@ mod tests {
             ],
             "request": {"method": "GET", "path": "/", "notes": ["one"], "outcome": "allow"},
             "none": null,
+            "records": [],
         });
         let blocks = all(answer.as_object().expect("a map"));
         let told: Vec<String> = blocks

@@ -278,7 +278,7 @@ fn record_page(
             facts.push(("The mail".to_owned(), resend_button(&id, &email)));
         }
         let what = if is_invited { "Withdraw the invitation" } else { "Remove the record" };
-        facts.push(("An end".to_owned(), Cell::link(format!("/records/{}/remove", encode(&id)), what)));
+        facts.push(("End".to_owned(), Cell::link(format!("/records/{}/remove", encode(&id)), what)));
     }
     let mut blocks = above;
     blocks.push(Block::Facts(facts));

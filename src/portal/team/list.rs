@@ -34,15 +34,9 @@ pub(super) async fn show(
     State(room): Room,
     Extension(visit): Extension<Visit>,
     Query(query): Query<ListQuery>,
-) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    let all = match room.team.team(desk.hand(), desk.app(), desk.customer).await {
-        Ok(team) => team,
-        Err(refused) => return desk.refused(&refused),
-    };
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    let all = room.team.team(desk.hand(), desk.app(), desk.customer).await.map_err(|refused| desk.refused(&refused))?;
     let search: String = query.q.trim().chars().take(200).collect();
     let (invited, others): (Vec<&Member>, Vec<&Member>) =
         all.members.iter().filter(|member| is_meant(member, &search)).partition(|member| member.is_invited());
@@ -75,7 +69,7 @@ pub(super) async fn show(
         can_invite: all.may_invite,
         is_incomplete: !all.unasked.is_empty() || all.is_cut,
     };
-    team(visit.look(), &view)
+    Ok(team(visit.look(), &view))
 }
 
 fn count(number: usize) -> u32 {

@@ -24,7 +24,7 @@ mod team;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::generations::Generations;
@@ -64,6 +64,7 @@ pub struct People {
     clock: Clock,
     generations: Generations,
     mailings: Mailings,
+    searches: Semaphore,
 }
 
 /// Who changes something, and where and when.
@@ -187,6 +188,7 @@ impl People {
             clock,
             generations: Generations::default(),
             mailings: Mailings::default(),
+            searches: Semaphore::new(search::SEARCHES),
         }
     }
 
