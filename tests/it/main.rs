@@ -132,4 +132,5 @@ mod attacks_on_sessions;
 mod attacks_on_the_back_channel;
 mod attacks_on_the_hub;
 mod attacks_on_the_way_back;
+mod attacks_on_teams;
 mod attacks_on_tickets;
