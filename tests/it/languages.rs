@@ -2,6 +2,7 @@
 
 use crate::browser::{Answer, Browser, LANGUAGE};
 use crate::house::{House, LADDER, OPEN};
+use crate::team::{invitation, logged_in, plan};
 
 const AS_A_PAGE: (&str, &str) = ("accept", "text/html");
 
@@ -156,4 +157,20 @@ async fn a_person_walks_through_the_log_in_in_german_and_bulgarian() {
     let plan = House::plan(&format!("{LADDER}{BRAND}"));
     let house = plan.login("mails_per_address = 100\ntries_per_client = 1000").start().await;
     crate::house::walk(&house, "language_walk.mjs", 26);
+}
+
+#[tokio::test]
+async fn the_log_in_goes_on_in_an_invitations_language() {
+    let house = plan().start().await;
+    let olga = logged_in(&house, "olga").await;
+    let form = [("email", "ines@example.com"), ("role", "member"), ("language", "es")];
+    olga.post("/.access/team/invite", &form).await.expect(303);
+    let mail = house.mail.wait("ines@example.com").await;
+    olga.secret(invitation(&mail).rsplit('/').next().expect("a token"));
+    let ines = house.browser("orders.test");
+    let login = async || ines.navigate("/.access/login?stay=1").await.expect(200).text();
+    assert!(login().await.contains("<html lang=\"en\">"));
+    let shown = ines.navigate(&invitation(&mail)).await.expect(200).text();
+    assert!(shown.contains("<html lang=\"es\">"), "{shown}");
+    assert!(login().await.contains("<html lang=\"es\">"));
 }

@@ -1,5 +1,4 @@
-//! Stories of a customer's own people looking after each other's access: the team's pages, invitations, leaving, independence; and the
-//! attacks on them (cases 16, 20 and 28).
+//! Stories of a customer's own people looking after each other's access, and the attacks on them (cases 16, 20 and 28).
 
 use std::collections::BTreeSet;
 
@@ -112,7 +111,7 @@ async fn invite(browser: &Browser, email: &str, role: &str) -> Answer {
 }
 
 /// The path that an invitation's mail leads to.
-fn invitation(mail: &Mail) -> String {
+pub(crate) fn invitation(mail: &Mail) -> String {
     let link = mail.links.iter().find(|link| link.contains("/.access/invitation/")).expect("a link");
     format!("/.access/invitation/{}", link.rsplit('/').next().expect("it has slashes"))
 }
@@ -136,22 +135,6 @@ async fn unknown(house: &House, count: usize) {
 async fn three_people_look_after_a_team_in_a_real_browser() {
     let house = plan().start().await;
     walk(&house, "team_walk.mjs", 60);
-}
-
-#[tokio::test]
-async fn the_log_in_goes_on_in_an_invitations_language() {
-    let house = plan().start().await;
-    let olga = logged_in(&house, "olga").await;
-    let form = [("email", "ines@example.com"), ("role", "member"), ("language", "es")];
-    olga.post("/.access/team/invite", &form).await.expect(303);
-    let mail = house.mail.wait("ines@example.com").await;
-    olga.secret(invitation(&mail).rsplit('/').next().expect("a token"));
-    let ines = house.browser("orders.test");
-    let login = async || ines.navigate("/.access/login?stay=1").await.expect(200).text();
-    assert!(login().await.contains("<html lang=\"en\">"));
-    let shown = ines.navigate(&invitation(&mail)).await.expect(200).text();
-    assert!(shown.contains("<html lang=\"es\">"), "{shown}");
-    assert!(login().await.contains("<html lang=\"es\">"));
 }
 
 #[tokio::test]
