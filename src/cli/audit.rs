@@ -11,7 +11,7 @@ use super::api::{ApiArgs, as_json, items_as_json, text};
 use super::beside::Beside;
 use super::paint::Paint;
 use super::table::table;
-use super::{Failure, print};
+use super::{Failure, at_least_one, print};
 use crate::state::audit::{AuditStore as _, Order, Question};
 use crate::types::{AppName, CustomerId, Email};
 
@@ -32,7 +32,7 @@ pub enum AuditAction {
         #[command(flatten)]
         filter: AuditFilter,
         /// At most so many
-        #[arg(long, value_name = "NUMBER", default_value_t = SHOWN)]
+        #[arg(long, value_name = "NUMBER", default_value_t = SHOWN, value_parser = at_least_one())]
         limit: usize,
     },
     /// Say whether every entry is as it was written; exits with 1 and the number of the first that is not
@@ -114,7 +114,7 @@ pub(super) async fn run(action: &AuditAction) -> Result<ExitCode, Failure> {
     match action {
         AuditAction::List { api, filter, limit } => {
             let mut items = Vec::new();
-            let most = (*limit).max(1);
+            let most = *limit;
             each(api, filter, Order::NewestFirst, most, &mut |entry| {
                 items.push(entry);
                 Ok(())

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::api::{ApiArgs, Gateway, as_json, encoded, items_as_json, text};
 use super::paint::{Paint, tame};
 use super::table::table;
-use super::{Failure, print};
+use super::{Failure, at_least_one, print};
 
 /// What can be done with grants.
 #[derive(Clone, Debug, Subcommand)]
@@ -26,7 +26,7 @@ pub enum GrantsAction {
         #[arg(long, value_name = "NAME")]
         app: String,
         /// At most so many
-        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = at_least_one())]
         limit: usize,
     },
     /// Change a person's record; what is not named stays
@@ -140,7 +140,7 @@ pub(super) async fn run(action: &GrantsAction) -> Result<ExitCode, Failure> {
 async fn list(api: &ApiArgs, wanted: Option<String>, app: &str, limit: usize) -> Result<ExitCode, Failure> {
     let gateway = Gateway::find(&api.config, api.admin)?;
     let query = [("app", Some(app.to_owned())), ("q", wanted)];
-    let items = gateway.pages("/api/v1/people", &query, limit.max(1)).await?;
+    let items = gateway.pages("/api/v1/people", &query, limit).await?;
     if api.json {
         return print(&items_as_json(items)?);
     }

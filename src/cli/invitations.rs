@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::api::{ApiArgs, Gateway, as_json, encoded, items_as_json, text};
 use super::paint::Paint;
 use super::table::table;
-use super::{Failure, print};
+use super::{Failure, at_least_one, print};
 
 /// What can be done with invitations.
 #[derive(Clone, Debug, Subcommand)]
@@ -26,7 +26,7 @@ pub enum InvitationsAction {
         #[arg(long, value_name = "KEY")]
         customer: Option<String>,
         /// At most so many
-        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = at_least_one())]
         limit: usize,
     },
     /// Invite a person: they get a mail, and have access once they have logged in with its address
@@ -85,7 +85,7 @@ pub(super) async fn run(action: &InvitationsAction) -> Result<ExitCode, Failure>
         InvitationsAction::List { api, app, customer, limit } => {
             let gateway = Gateway::find(&api.config, api.admin)?;
             let query = [("state", Some("invited".to_owned())), ("app", app.clone()), ("customer", customer.clone())];
-            let items = gateway.pages("/api/v1/records", &query, (*limit).max(1)).await?;
+            let items = gateway.pages("/api/v1/records", &query, *limit).await?;
             if api.json {
                 return print(&items_as_json(items)?);
             }

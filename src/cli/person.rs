@@ -112,6 +112,10 @@ fn is_confirmed(email: &Email) -> Result<bool, Failure> {
     stderr.flush().map_err(failed)?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    // Where nobody sits there, the line is not ended by an answer.
+    if !answer.ends_with('\n') {
+        writeln!(stderr).map_err(failed)?;
+    }
     Ok(Email::parse(answer.trim()).is_ok_and(|answer| answer == *email))
 }
 

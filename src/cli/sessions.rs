@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::api::{ApiArgs, Gateway, as_json, encoded, items_as_json, text};
 use super::paint::{Paint, count};
 use super::table::table;
-use super::{Failure, print};
+use super::{Failure, at_least_one, print};
 
 /// What can be done with sessions.
 #[derive(Clone, Debug, Subcommand)]
@@ -26,7 +26,7 @@ pub enum SessionsAction {
         #[arg(long, value_name = "ADDRESS")]
         email: Option<String>,
         /// At most so many
-        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = at_least_one())]
         limit: usize,
     },
     /// End a session by its id, or all sessions of a person; what is under way in them ends too
@@ -49,7 +49,7 @@ pub(super) async fn run(action: &SessionsAction) -> Result<ExitCode, Failure> {
         SessionsAction::List { api, app, email, limit } => {
             let gateway = Gateway::find(&api.config, api.admin)?;
             let query = [("app", app.clone()), ("email", email.clone())];
-            let items = gateway.pages("/api/v1/sessions", &query, (*limit).max(1)).await?;
+            let items = gateway.pages("/api/v1/sessions", &query, *limit).await?;
             if api.json {
                 return print(&items_as_json(items)?);
             }

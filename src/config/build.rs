@@ -12,7 +12,7 @@ use super::builder::{Builder, lift};
 use super::error::{ConfigError, ConfigErrors, Problem, line_of};
 use super::file::{ConfigFile, Text};
 use super::files::Files;
-use super::{Audit, Config, Limits, Login, Mail, Server, Source, Tls, acme, app, file, scan, sources, ways};
+use super::{Audit, Config, Limits, Login, Mail, Server, Source, Tls, acme, app, file, scan, sources, trial, ways};
 use crate::session::SessionLimits;
 use crate::types::{HostName, SenderAddress, SmtpServer};
 
@@ -41,7 +41,24 @@ pub fn read(path: &Path) -> Result<String, ConfigErrors> {
 /// # Errors
 /// Everything that is wrong with it, in the order of its lines.
 pub fn parse(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
-    build_all(path, text, environment).0
+    build_all(path, text, environment, None).0
+}
+
+/// Builds a config that somebody only tries out beside the running one, of which this is the text and these are the files: from outside of
+/// its text it takes what that one takes, and nothing else.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of its lines.
+pub fn try_out(
+    path: &Path,
+    text: &str,
+    (running, files): (&str, &Files),
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigErrors> {
+    match trial::strangers(text, running) {
+        strangers if strangers.is_empty() => build_all(path, text, environment, Some(files)).0,
+        strangers => Err(told(path, text, strangers)),
+    }
 }
 
 /// A config file as it was read: what it says, and the files that it names, be it good or bad.
@@ -64,7 +81,7 @@ pub fn read_all(path: &Path) -> Read {
     files.note(path);
     let (text, config) = match read(path) {
         Ok(text) => {
-            let (config, named) = build_all(path, &text, &|name| std::env::var(name).ok());
+            let (config, named) = build_all(path, &text, &|name| std::env::var(name).ok(), None);
             files.add(named);
             (text, config)
         }
@@ -77,25 +94,28 @@ fn build_all(
     path: &Path,
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
+    only: Option<&Files>,
 ) -> (Result<Config, ConfigErrors>, Files) {
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let mut builder = Builder { folder, environment, problems: Vec::new(), files: Files::default() };
+    let mut builder = Builder { folder, environment, only, problems: Vec::new(), files: Files::default() };
     let config = builder.read(text);
     let (mut problems, files) = (builder.problems, builder.files);
     problems.retain(|(span, _)| span.start != scan::STAND_IN);
     let built = match config {
         Some(config) if problems.is_empty() => Ok(Config { files: files.clone(), ..config }),
-        _ => {
-            problems.sort_by_key(|(span, _)| span.start);
-            let error = |(span, problem): (Range<usize>, Problem)| ConfigError {
-                file: path.to_owned(),
-                line: line_of(text, span.start),
-                problem,
-            };
-            Err(ConfigErrors(problems.into_iter().map(error).collect()))
-        }
+        _ => Err(told(path, text, problems)),
     };
     (built, files)
+}
+
+fn told(path: &Path, text: &str, mut problems: Vec<(Range<usize>, Problem)>) -> ConfigErrors {
+    problems.sort_by_key(|(span, _)| span.start);
+    let error = |(span, problem): (Range<usize>, Problem)| ConfigError {
+        file: path.to_owned(),
+        line: line_of(text, span.start),
+        problem,
+    };
+    ConfigErrors(problems.into_iter().map(error).collect())
 }
 
 impl Builder<'_> {

@@ -11,7 +11,7 @@ use super::either::SecretFile;
 use super::error::Problem;
 use super::file::{At, Text};
 use super::files::Files;
-use super::{secret, units};
+use super::{secret, trial, units};
 use crate::pages::Logo;
 
 /// The largest head, in bytes, and the most fields of one. Pingora reads 1 MiB and 256 fields, and answers what is more by itself,
@@ -25,6 +25,8 @@ pub(super) struct Builder<'a> {
     pub(super) folder: PathBuf,
     /// The environment, by name.
     pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
+    /// The files that may be read; any, where nothing is said.
+    pub(super) only: Option<&'a Files>,
     /// What is wrong, and where.
     pub(super) problems: Vec<(Range<usize>, Problem)>,
     /// The files that are read, also those that cannot be.
@@ -58,7 +60,7 @@ impl Builder<'_> {
             SecretFile::Text(text) => self.text(&At { value: text.clone(), span: span.clone() }),
             SecretFile::File(path) => {
                 let path = self.path(&At { value: path.clone(), span: span.clone() })?;
-                self.files.note(&path);
+                self.note(span, &path)?;
                 self.keep(span, secret::read(&path))
             }
         }
@@ -78,7 +80,7 @@ impl Builder<'_> {
         use rustls_pki_types::CertificateDer;
         use rustls_pki_types::pem::PemObject as _;
         let path = self.path(text)?;
-        self.files.note(&path);
+        self.note(&text.span, &path)?;
         let first = CertificateDer::pem_file_iter(&path).ok().and_then(|mut list| list.next());
         if matches!(first, Some(Ok(_))) {
             return Some(path);
@@ -91,8 +93,19 @@ impl Builder<'_> {
     /// A picture for our pages.
     pub(super) fn logo(&mut self, text: &Text) -> Option<Logo> {
         let path = self.path(text)?;
-        self.files.note(&path);
+        self.note(&text.span, &path)?;
         self.keep(&text.span, read_logo(&path))
+    }
+
+    /// Notes a file before it is read; nothing where it may not be.
+    fn note(&mut self, span: &Range<usize>, path: &Path) -> Option<()> {
+        if self.only.is_some_and(|files| !files.names(path)) {
+            let what = format!("`{}` is none of the files that the running config names", path.display());
+            self.problem(span, what, trial::HELP);
+            return None;
+        }
+        self.files.note(path);
+        Some(())
     }
 
     pub(super) fn duration(&mut self, text: Option<&Text>, standard: Duration) -> Duration {

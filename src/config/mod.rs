@@ -22,6 +22,7 @@ mod sources;
 mod staff;
 mod team;
 mod topics;
+mod trial;
 mod units;
 mod upstream;
 mod ways;
@@ -35,7 +36,7 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 pub use acme::{Acme, Challenge, DnsHook, Eab, MacKey};
-pub use build::{Read, load, parse, read, read_all};
+pub use build::{Read, load, parse, read, read_all, try_out};
 pub(crate) use builder::read_logo;
 pub use domains_from::{DomainColumns, DomainTable};
 pub use error::{ConfigError, ConfigErrors, Problem};

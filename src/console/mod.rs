@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -128,7 +129,12 @@ pub fn router(room: Arc<ConsoleRoom>, own: Router) -> Router {
 
 /// The name or address that the listener is asked by, without port and brackets.
 fn asked_as(headers: &HeaderMap) -> &str {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    // Of two there is none: we would look at one of them, and somebody else at the other.
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().unwrap_or_default(),
+        _ => "",
+    };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
@@ -139,7 +145,9 @@ fn asked_as(headers: &HeaderMap) -> &str {
 /// A name in `Host` may be anybody's that was pointed here (DNS rebinding).
 async fn only_by_address(headers: HeaderMap, request: Request, next: Next) -> Response {
     let name = asked_as(&headers);
-    if name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok() {
+    let names_one = |authority: &Authority| headers.get(header::HOST).is_some_and(|host| host == authority.as_str());
+    let is_address = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok();
+    if is_address && request.uri().authority().is_none_or(names_one) {
         return next.run(request).await;
     }
     let is_api = request.uri().path().starts_with("/api/");

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use crate::state::listing::{FoundPeople, PeopleFilter};
 use crate::types::{AppName, Email};
 
 /// What somebody wants to have explained.
@@ -39,8 +38,6 @@ pub enum NoImpact {
 /// Answers what takes the tables and the whole config.
 #[async_trait]
 pub trait Services: Send + Sync {
-    /// Who may enter an app, in the order of their places. `None` when too many search just now.
-    async fn people(&self, filter: PeopleFilter<'_>) -> Option<FoundPeople>;
     /// Why a person may or may not enter.
     async fn explain(&self, question: ExplainQuestion) -> Result<Map<String, Value>, NoAnswer>;
     /// Who would gain or lose what if a config of this text were in force.

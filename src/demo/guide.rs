@@ -28,7 +28,10 @@ const PEOPLE: &[(&str, &str)] = &[
     ("hana@borealis.example", "no role in her row; `assign` gives heads of departments the role prices"),
     ("nils@borealis.example", "no role in his row; `roles_default` makes him basic"),
     ("sam@advisors.example", "works for two customers: chooses one after the log-in, and can switch"),
-    ("ann@northwind.example", "staff, from [[workspace.user]]: no customer, sees all of them"),
+    (
+        "ann@northwind.example",
+        "staff, from [[workspace.user]]: no customer, sees all of them. Console and previews are hers",
+    ),
     ("blake@acme.example", "an owner, but blocked: `where` drops his row, so no mail comes. The page does not tell"),
     ("dora@borealis.example", "two rows for one customer: ambiguous, so neither lets her in. No mail comes"),
 ];
@@ -47,6 +50,7 @@ Vestibule demo: an order portal that has no log-in of its own, behind a gateway 
 
   https://orders.localhost:{port}/   the app, as Northwind's customers reach it
   https://acme.localhost:{port}/     the same app through Acme's own door: another look, and only customer 1001
+  https://console.localhost:{port}/  the console of Northwind's own team: log in as ann
   http://{mailbox}/           the mailbox: every mail of this demo ends here, none is sent
 
 Browsers find names under .localhost by themselves. They warn of the certificate, for its CA was made a moment ago:
@@ -66,6 +70,9 @@ WHAT TO TRY
   - Ask the JSON without a session: curl -k https://orders.localhost:{port}/api/orders
   - As ada, look after Acme's people at https://orders.localhost:{port}/.access/team: invite somebody (the mail is in the
     mailbox), change what bea may do, and see that olga, an owner, stays as she is.
+  - As ann, see the app as olga does: https://orders.localhost:{port}/.access/preview. The bar at the top says so, and
+    nothing can be changed. In the console, ask why dora may not enter, and see in the audit log what you have done.
+  - Read all of it in another language: at the foot of the log-in page, or on the account page.
   - Take somebody out of people.csv, or change an access_level: it counts two seconds later.
   - Ask why:
     {program} explain --config {config} \\

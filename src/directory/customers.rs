@@ -11,6 +11,7 @@ use super::source::Source;
 use super::{Memory, TableDirectory};
 use crate::policy::{CustomerList, Grant, Row};
 use crate::state::members::{Named, Tables};
+use crate::state::people_search::{Candidates, PeopleFilter};
 use crate::state::ports::{Known, Unavailable};
 use crate::types::{AppName, CustomerId, Email};
 
@@ -23,6 +24,10 @@ impl Tables for TableDirectory {
 
     async fn of_customer(&self, app: &AppName, customer: &CustomerId, most: usize) -> Named {
         self.named(app, customer, most, self.clock.now()).await
+    }
+
+    async fn candidates(&self, filter: PeopleFilter<'_>) -> Candidates {
+        self.candidates(filter).await
     }
 }
 

@@ -26,7 +26,6 @@ mod pool;
 mod postgres;
 mod question;
 mod report;
-mod by_beginning;
 mod search;
 mod source;
 mod sqlite;

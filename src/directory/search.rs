@@ -1,68 +1,51 @@
-//! Searches everybody whom tables let into an app, for the console. They are read from end to end, so whoever offers this sees to it
-//! that few do so at a time.
+//! Looks for people in the tables. A table is no index of names, so all of it is looked through: whoever asks sees to it that few do so
+//! at a time.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
 
 use super::TableDirectory;
 use super::source::{Step, View};
-use crate::policy::Grant;
-use crate::state::listing::{FoundPeople, PeopleFilter, Place};
-
-/// So many more than are asked for are kept while tables are read: of two rows for the same person and customer neither counts, which
-/// shows only when the second comes.
-const SPARE: usize = 10_000;
+use crate::policy::{CustomerList, Row};
+use crate::state::people_search::{Candidates, PeopleFilter, SEARCHED_FOR};
 
 impl TableDirectory {
-    /// Whom the tables let into an app, in the order of their places.
-    pub async fn search(&self, filter: PeopleFilter<'_>) -> FoundPeople {
-        let tables = self.tables.load_full();
-        let Some(lists) = tables.apps.get(filter.app) else { return FoundPeople::default() };
+    pub(super) async fn candidates(&self, filter: PeopleFilter<'_>) -> Candidates {
+        let mut candidates = Candidates::of(&filter);
+        let Some(lists) = self.lists(filter.app) else { return candidates };
         let policy = &lists.app.policy;
         let now = self.clock.now();
-        let mut found = Found { people: BTreeMap::new(), most: filter.most.saturating_add(SPARE) };
-        let mut unread = Vec::new();
-        for email in policy.workspace.keys() {
-            if let Some(grant) = policy.workspace_grant(email) {
-                found.add(filter, Arc::new(grant));
-            }
+        let until = Instant::now() + SEARCHED_FOR;
+        for email in policy.workspace.keys().filter(|email| filter.fits([email.as_str()])) {
+            candidates.add(&filter, email);
         }
         for (list, source) in policy.lists.iter().zip(&lists.sources) {
             let mut each = |step: Step| {
-                let Ok(row) = step.row.map(Arc::new) else { return };
-                if let Ok(grant) = policy.nominate(list, &row, now, &mut Vec::new())
-                    && !policy.workspace.contains_key(&grant.email)
-                {
-                    found.add(filter, Arc::new(grant));
+                // Asked before anything else of the row, which takes longer.
+                let Some(row) = step.row.ok().filter(|row| fits(&filter, list, row)) else { return };
+                if let Ok(grant) = policy.nominate(list, &Arc::new(row), now, &mut Vec::new()) {
+                    candidates.add(&filter, &grant.email);
                 }
             };
-            if let Err(why) = source.walk(View::List(list), now, &mut each).await {
-                unread.push(format!("{}: {why}", list.name));
+            let walk = async {
+                source.freshen(now).await;
+                source.walk_shown(View::List(list), now, &mut each).await
+            };
+            let walked = timeout_at(until, walk).await;
+            match walked.unwrap_or_else(|_| Err(format!("not read to its end within {SEARCHED_FOR:?}"))) {
+                Ok(()) => {}
+                Err(why) => candidates.unread.push(format!("{}: {why}", list.name)),
             }
         }
-        FoundPeople { grants: found.finish(filter.most), unread }
+        candidates
     }
 }
 
-/// The first of those who are asked for.
-struct Found {
-    /// Nothing where two rows are for the same person and customer.
-    people: BTreeMap<Place, Option<Arc<Grant>>>,
-    most: usize,
-}
-
-impl Found {
-    fn add(&mut self, filter: PeopleFilter<'_>, grant: Arc<Grant>) {
-        if !filter.wants(&grant) {
-            return;
-        }
-        self.people.entry(Place::of(&grant)).and_modify(|known| *known = None).or_insert(Some(grant));
-        if self.people.len() > self.most {
-            self.people.pop_last();
-        }
-    }
-
-    fn finish(self, most: usize) -> Vec<Arc<Grant>> {
-        self.people.into_values().flatten().take(most).collect()
-    }
+fn fits(filter: &PeopleFilter<'_>, list: &CustomerList, row: &Row) -> bool {
+    let columns = &list.columns;
+    let all =
+        [Some(&columns.email), columns.person.as_ref(), columns.customer_name.as_ref(), columns.customer.as_ref()];
+    let texts: Vec<String> = all.into_iter().flatten().filter_map(|column| row.text(column.as_str())).collect();
+    filter.fits(texts.iter().map(String::as_str))
 }

@@ -5,6 +5,7 @@
 //! many first orders in a week under one parent domain; and so many of one name in an hour, whoever presses for it.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,7 +27,7 @@ pub(super) struct Budget {
     hour: VecDeque<Timestamp>,
     /// Those of the hour that were for names that failed before.
     again: VecDeque<Timestamp>,
-    parents: HashMap<String, VecDeque<Timestamp>>,
+    parents: Parents,
     names: HashMap<CertificateName, VecDeque<Timestamp>>,
 }
 
@@ -47,7 +48,7 @@ impl Budget {
             per_parent: per_parent.map(count),
             hour: VecDeque::new(),
             again: VecDeque::new(),
-            parents: HashMap::new(),
+            parents: Parents::default(),
             names: HashMap::new(),
         }
     }
@@ -93,9 +94,8 @@ impl Budget {
     /// When the parent of this name may get a first order again; `None` is now.
     pub(super) fn parent_waits_until(&mut self, name: &CertificateName, now: Timestamp) -> Option<Timestamp> {
         let most = self.per_parent?;
-        let times = self.parents.get_mut(&parent(name))?;
-        expire(times, WEEK, now);
-        let at = frees_at(times, most, WEEK, now);
+        self.parents.expire(now);
+        let at = self.parents.frees_at(&parent(name), most, now);
         (at > now).then_some(at)
     }
 
@@ -111,10 +111,10 @@ impl Budget {
         }
     }
 
-    /// Counts a first order under its parent.
+    /// Counts a first order under its parent. The oldest come first.
     pub(super) fn note_parent(&mut self, name: &CertificateName, at: Timestamp) {
         if self.per_parent.is_some() {
-            self.parents.entry(parent(name)).or_default().push_back(at);
+            self.parents.note(&parent(name), at);
         }
     }
 
@@ -124,10 +124,48 @@ impl Budget {
             expire(times, HOUR, now);
             !times.is_empty()
         });
-        self.parents.retain(|_, times| {
-            expire(times, WEEK, now);
-            !times.is_empty()
-        });
+        self.parents.expire(now);
+    }
+}
+
+/// First orders of the week, by parent. There may be as many parents as names, so each is known by a hash alone: two that share one would
+/// share their budget, and nobody can choose them so.
+#[derive(Debug, Default)]
+struct Parents {
+    orders: VecDeque<(Timestamp, u64)>,
+    counts: HashMap<u64, usize>,
+    hasher: RandomState,
+}
+
+impl Parents {
+    fn note(&mut self, parent: &str, at: Timestamp) {
+        let parent = self.hasher.hash_one(parent);
+        self.orders.push_back((at, parent));
+        *self.counts.entry(parent).or_default() += 1;
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        while let Some((at, parent)) = self.orders.front().copied()
+            && later(at, WEEK) <= now
+        {
+            self.orders.pop_front();
+            if let Some(count) = self.counts.get_mut(&parent) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&parent);
+                }
+            }
+        }
+    }
+
+    /// When a parent may get one more. Only of one that is full, all orders are gone through.
+    fn frees_at(&self, parent: &str, most: usize, now: Timestamp) -> Timestamp {
+        let parent = self.hasher.hash_one(parent);
+        if self.counts.get(&parent).is_none_or(|count| *count < most) {
+            return now;
+        }
+        let times = self.orders.iter().filter(|(_, of)| *of == parent).map(|(at, _)| *at).collect();
+        frees_at(&times, most, WEEK, now)
     }
 }
 
@@ -203,7 +241,7 @@ mod tests {
         assert_eq!(budget.parent_waits_until(&name("x.other.test"), at(3)), None);
         assert_eq!(budget.parent_waits_until(&name("x.shop.test"), at(7 * 24 * 60)), None);
         budget.sweep(at(8 * 24 * 60));
-        assert!(budget.parents.is_empty() && budget.names.is_empty());
+        assert!(budget.parents.counts.is_empty() && budget.parents.orders.is_empty() && budget.names.is_empty());
     }
 
     #[test]

@@ -219,7 +219,8 @@ impl Onboarding {
         // Authorities date certificates back an hour or so.
         let since = now - SignedDuration::from_hours(7 * 24);
         let store = &self.parts.certificate_store;
-        let issued = insist(|| store.certificate_times(Which::IssuedSince(since))).await;
+        let mut issued = insist(|| store.certificate_times(Which::IssuedSince(since))).await;
+        issued.sort_by_key(|(_, times)| times.not_before);
         let mut schedule = self.schedule();
         for (name, times) in issued {
             schedule.budget().note_parent(&name, times.not_before.min(now));

@@ -57,7 +57,7 @@ impl Chart<'_> {
         // Writing to a string does not fail.
         let _ = write!(
             svg,
-            "<svg class=\"chart\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\" width=\"100%\" height=\"{whole}\">\
+            "<svg class=\"chart\" role=\"img\" aria-labelledby=\"{id}-title\" aria-describedby=\"{id}-desc\" width=\"100%\" height=\"{whole}\">\
              <title id=\"{id}-title\">{}</title><desc id=\"{id}-desc\">{}</desc>\
              <defs><pattern id=\"{id}-hatch\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" \
              patternTransform=\"rotate(45)\"><rect class=\"ground\" width=\"5\" height=\"5\"/>\
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_chart_tells_itself_without_colour_and_without_eyes() {
         let svg = chart(&[bar("1 Mar", 10, 2), bar("2 Mar", 0, 0), bar("3 Mar", 1, 40)]);
-        assert!(svg.contains("role=\"img\" aria-labelledby=\"requests-title requests-desc\""));
+        assert!(svg.contains("role=\"img\" aria-labelledby=\"requests-title\" aria-describedby=\"requests-desc\""));
         assert!(
             svg.contains("<title id=\"requests-title\">A &amp; B</title><desc id=\"requests-desc\">&lt;b&gt;</desc>")
         );

@@ -6,7 +6,6 @@ use http::StatusCode;
 use jiff::civil::Date;
 
 use super::chart::{Bar, Chart};
-use super::texts::dashboard::DashboardTexts;
 use super::texts::{Sentence, Texts, fill};
 use super::views::{Frame, render};
 use super::{Look, Reply, when};
@@ -62,7 +61,6 @@ pub struct DayView {
 #[template(path = "dashboard.html")]
 struct DashboardPage<'a> {
     t: &'static Texts,
-    d: &'static DashboardTexts,
     frame: Frame<'a>,
     lead: Sentence<'a>,
     picker: &'a Option<Vec<PickView<'a>>>,
@@ -109,7 +107,7 @@ struct PageRow<'a> {
 /// The dashboard of a customer, or of all.
 #[must_use]
 pub fn dashboard(look: Look<'_>, view: &DashboardView<'_>) -> Reply {
-    let d = DashboardTexts::of(look.language);
+    let d = &look.texts().dashboard;
     let number = |number: u64| number_in(look, number);
     let sum = |of| total(&view.days, of);
     let (requests, refusals, logins) = (sum(|day| day.requests), sum(|day| day.refusals), sum(|day| day.logins));
@@ -137,7 +135,6 @@ pub fn dashboard(look: Look<'_>, view: &DashboardView<'_>) -> Reply {
         StatusCode::OK,
         &DashboardPage {
             t: look.texts(),
-            d,
             frame: Frame { wide: true, ..Frame::new(look, d.heading) },
             lead: match view.customer {
                 Some(customer) => Sentence::new(d.of_customer, &[("customer", customer)]),
@@ -155,7 +152,7 @@ pub fn dashboard(look: Look<'_>, view: &DashboardView<'_>) -> Reply {
 
 /// What was used on some days as charts: requests with refusals, people, and log-ins.
 pub(super) fn charts(look: Look<'_>, days: &[DayView], active: u64) -> Vec<DrawnChart> {
-    let d = DashboardTexts::of(look.language);
+    let d = &look.texts().dashboard;
     let number = |number: u64| number_in(look, number);
     let sum = |of| total(days, of);
     let (requests, refusals, logins) = (sum(|day| day.requests), sum(|day| day.refusals), sum(|day| day.logins));
@@ -173,7 +170,7 @@ pub(super) fn charts(look: Look<'_>, days: &[DayView], active: u64) -> Vec<Drawn
 /// What the dashboard is called, for links to it.
 #[must_use]
 pub(super) const fn dashboard_label(look: Look<'_>) -> &'static str {
-    DashboardTexts::of(look.language).heading
+    look.texts().dashboard.heading
 }
 
 fn total(days: &[DayView], of: fn(&DayView) -> u64) -> u64 {
@@ -187,7 +184,7 @@ struct Of {
 }
 
 fn draw(look: Look<'_>, days: &[DayView], id: &'static str, title: &'static str, told: &str, of: &Of) -> DrawnChart {
-    let d = DashboardTexts::of(look.language);
+    let d = &look.texts().dashboard;
     let sum = |day: &DayView| (of.main)(day).saturating_add((of.on_top)(day));
     // Of equal days the first, which is the one that the chart names.
     let most = days.iter().rev().max_by_key(|day| sum(day)).filter(|day| sum(day) > 0);

@@ -7,7 +7,6 @@ use http::StatusCode;
 
 use super::mail::{Letter, one_line};
 use super::style::Palette;
-use super::texts::notifications::NotificationTexts;
 use super::texts::{Sentence, Texts, fill};
 use super::views::{Frame, render};
 use super::{Look, Reply};
@@ -32,7 +31,7 @@ pub struct NotificationMail<'a> {
 #[derive(Template)]
 #[template(path = "notification_mail.txt", escape = "none", whitespace = "preserve")]
 struct TextPart<'a> {
-    n: &'static NotificationTexts,
+    t: &'static Texts,
     message: &'a str,
     link: Option<&'a str>,
     open: &'a str,
@@ -45,8 +44,7 @@ struct TextPart<'a> {
 #[derive(Template)]
 #[template(path = "notification_mail.html")]
 struct HtmlPart<'a> {
-    language: &'static str,
-    n: &'static NotificationTexts,
+    t: &'static Texts,
     light: Palette,
     dark: Palette,
     subject: &'a str,
@@ -62,16 +60,16 @@ struct HtmlPart<'a> {
 /// The mail that brings a notification.
 #[must_use]
 pub fn notification_letter(look: Look<'_>, mail: &NotificationMail<'_>) -> Letter {
-    let n = NotificationTexts::of(look.language);
+    let t = look.texts();
+    let n = &t.notifications;
     let NotificationMail { link, unsubscribe, settings, .. } = *mail;
     let (title, topic, subject) = (one_line(&look.brand.title), one_line(mail.topic), one_line(mail.subject));
     let values = [("title", title.as_str()), ("topic", topic.as_str())];
     let (open, why, off) = (fill(n.open, &values), fill(n.why, &values), fill(n.off, &values));
     let text =
-        TextPart { n, message: mail.text, link, open: &open, why: &why, off: &off, unsubscribe, settings }.to_string();
+        TextPart { t, message: mail.text, link, open: &open, why: &why, off: &off, unsubscribe, settings }.to_string();
     let html = HtmlPart {
-        language: look.language.code(),
-        n,
+        t,
         light: Palette::light((&look.brand.color).into()),
         dark: Palette::dark((&look.brand.color).into()),
         subject: &subject,
@@ -110,7 +108,6 @@ pub struct TopicView<'a> {
 #[template(path = "notifications.html")]
 struct SettingsPage<'a> {
     t: &'static Texts,
-    n: &'static NotificationTexts,
     frame: Frame<'a>,
     lead: Sentence<'a>,
     topics: &'a [TopicView<'a>],
@@ -120,16 +117,16 @@ struct SettingsPage<'a> {
 /// Where somebody chooses what they are notified of. `saved` says that they just did.
 #[must_use]
 pub fn notification_settings(look: Look<'_>, email: &str, topics: &[TopicView<'_>], saved: bool) -> Reply {
-    let n = NotificationTexts::of(look.language);
+    let n = &look.texts().notifications;
     let values = [("title", look.brand.title.as_str()), ("email", email)];
     let (frame, lead) = (Frame::new(look, n.heading), Sentence::new(n.lead, &values));
-    render(StatusCode::OK, &SettingsPage { t: look.texts(), n, frame, lead, topics, saved })
+    render(StatusCode::OK, &SettingsPage { t: look.texts(), frame, lead, topics, saved })
 }
 
 /// What "notifications" is called, for links to it.
 #[must_use]
 pub(super) const fn settings_label(look: Look<'_>) -> &'static str {
-    NotificationTexts::of(look.language).heading
+    look.texts().notifications.heading
 }
 
 /// Where the page behind an unsubscribe link stands.
@@ -161,7 +158,6 @@ pub enum UnsubscribeView<'a> {
 #[template(path = "unsubscribe.html")]
 struct UnsubscribePage<'a> {
     t: &'static Texts,
-    n: &'static NotificationTexts,
     frame: Frame<'a>,
     sentence: Sentence<'a>,
     again: Option<&'static str>,
@@ -171,7 +167,7 @@ struct UnsubscribePage<'a> {
 /// The page behind an unsubscribe link.
 #[must_use]
 pub fn unsubscribe(look: Look<'_>, view: UnsubscribeView<'_>) -> Reply {
-    let n = NotificationTexts::of(look.language);
+    let n = &look.texts().notifications;
     let title = look.brand.title.as_str();
     let (status, heading, sentence, topic, email) = match view {
         UnsubscribeView::Asks { email, topic, .. } => (StatusCode::OK, n.confirm_heading, n.confirm, topic, email),
@@ -182,7 +178,6 @@ pub fn unsubscribe(look: Look<'_>, view: UnsubscribeView<'_>) -> Reply {
     let is_problem = matches!(view, UnsubscribeView::Wrong | UnsubscribeView::Ended);
     let page = UnsubscribePage {
         t: look.texts(),
-        n,
         frame: Frame { problem: is_problem, ..Frame::new(look, &fill(heading, &[("topic", topic)])) },
         sentence: Sentence::new(sentence, &[("title", title), ("email", email)]),
         again: matches!(view, UnsubscribeView::Done { .. }).then_some(n.again),

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::Look;
 use super::mail::{Letter, one_line};
 use super::style::Palette;
-use super::texts::fill;
+use super::texts::{Texts, fill};
 use super::when::day_and_time;
 
 /// What there is to say of an invitation.
@@ -67,7 +67,7 @@ struct TextPart<'a> {
 #[derive(Template)]
 #[template(path = "team_mail.html")]
 struct HtmlPart<'a> {
-    language: &'static str,
+    t: &'static Texts,
     light: Palette,
     dark: Palette,
     subject: &'a str,
@@ -112,6 +112,17 @@ pub fn founded_letter(look: Look<'_>, news: &IndependenceNews<'_>) -> Letter {
     })
 }
 
+/// The mail to those whom somebody took along who has become an organisation of their own.
+#[must_use]
+pub fn taken_along_letter(look: Look<'_>, news: &IndependenceNews<'_>) -> Letter {
+    let t = &look.texts().team.mail;
+    news.with_values(look, |values| {
+        let lines = [fill(t.along, values), fill(t.along_now, values)];
+        let button = Button { label: fill(t.founded_open, values), link: news.link };
+        letter(look, fill(t.along_subject, values), None, &lines, Some(&button), &[])
+    })
+}
+
 /// The mail to those who look after the customer that somebody left.
 #[must_use]
 pub fn parted_letter(look: Look<'_>, news: &IndependenceNews<'_>) -> Letter {
@@ -151,8 +162,7 @@ fn letter(
     };
     let text = TextPart { hello: &hello, lines, button, after }.to_string();
     let (light, dark) = (Palette::light((&look.brand.color).into()), Palette::dark((&look.brand.color).into()));
-    let language = t.language;
-    let html = HtmlPart { language, light, dark, subject: &subject, hello: &hello, lines, button, after }.to_string();
+    let html = HtmlPart { t, light, dark, subject: &subject, hello: &hello, lines, button, after }.to_string();
     Letter { subject, text, html }
 }
 
@@ -227,6 +237,9 @@ mod tests {
         let own = founded_letter(look, &news);
         assert_eq!(own.subject, "Ann & Co hat in Orders begonnen");
         assert!(own.text.contains("https://orders.example.com/") && own.text.contains("Example GmbH"));
+        let along = taken_along_letter(look, &news);
+        assert_eq!(along.subject, "Ihr Zugang zu Orders gilt jetzt für Ann & Co");
+        assert!(along.text.contains("Ann Example") && along.text.contains("Example GmbH"), "{}", along.text);
         let theirs = parted_letter(look, &news);
         assert!(theirs.text.contains("2 weitere Personen") && !theirs.text.contains("https://"), "{}", theirs.text);
     }

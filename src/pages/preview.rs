@@ -10,8 +10,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::texts::Texts;
-use super::texts::preview::PreviewTexts;
-use super::texts::{Sentence, fill};
+use super::texts::{PreviewTexts, Sentence, fill};
 use super::views::{Frame, render};
 use super::{Look, Reply};
 
@@ -121,6 +120,8 @@ pub struct PersonView<'a> {
     pub who: OtherView<'a>,
     /// The role, as staff know it.
     pub role: String,
+    /// Whether they are invited and have not come yet.
+    pub is_invited: bool,
     /// Why they cannot be previewed, by the reason's name.
     pub refusal: Option<&'static str>,
 }
@@ -137,8 +138,7 @@ impl OtherView<'_> {
 #[derive(Template)]
 #[template(path = "preview_bar.html")]
 struct BarTemplate<'a> {
-    p: &'static PreviewTexts,
-    language: &'static str,
+    t: &'static Texts,
     view: &'a BarView<'a>,
     style: &'a str,
     end: &'a str,
@@ -151,7 +151,6 @@ struct BarTemplate<'a> {
 #[template(path = "preview.html")]
 struct PreviewPage<'a> {
     t: &'static Texts,
-    p: &'static PreviewTexts,
     frame: Frame<'a>,
     view: &'a PreviewPageView<'a>,
     action: &'static str,
@@ -164,7 +163,6 @@ struct PreviewPage<'a> {
 #[template(path = "preview_closed.html")]
 struct ClosedPage<'a> {
     t: &'static Texts,
-    p: &'static PreviewTexts,
     frame: Frame<'a>,
     text: &'static str,
     to: &'a str,
@@ -173,7 +171,31 @@ struct ClosedPage<'a> {
 
 impl PreviewPage<'_> {
     fn as_whom(&self, who: &OtherView<'_>) -> String {
-        fill(self.p.start_as, &[("who", &who.in_words())])
+        fill(self.t.preview.start_as, &[("who", &who.in_words())])
+    }
+}
+
+impl PreviewTexts {
+    /// Why a preview is over, by the reason's name.
+    fn over(&self, reason: &str) -> &'static str {
+        match reason {
+            "time" => self.over_time,
+            "not-allowed" => self.over_actor,
+            _ => self.over_subject,
+        }
+    }
+
+    /// Why somebody cannot be previewed, by the reason's name.
+    fn refusal(&self, reason: &str) -> &'static str {
+        match reason {
+            "nested" => self.nested,
+            "oneself" => self.oneself,
+            "staff" => self.staff,
+            "no-grant" => self.no_grant,
+            "no-customer" => self.no_customer,
+            "role-too-high" => self.role,
+            _ => self.not_allowed,
+        }
     }
 }
 
@@ -182,16 +204,15 @@ impl PreviewPage<'_> {
 pub fn preview_bar(look: Look<'_>, view: &BarView<'_>) -> Option<PreviewBar> {
     let at = |path: &str| format!("{}/.access/{path}", view.origin);
     let (style, end, switch, page) = (at("preview.css"), at("preview/end"), at("preview/switch"), at("preview"));
-    let p = PreviewTexts::of(look.language);
+    let t = look.texts();
     let template = BarTemplate {
-        p,
-        language: look.texts().language,
+        t,
         view,
         style: &style,
         end: &end,
         switch: &switch,
         page: &page,
-        left: (p.left)(view.minutes),
+        left: (t.preview.left)(view.minutes),
     };
     let html = in_ascii(&template.render().ok()?);
     Some(PreviewBar { html, style, forms: vec![end, switch] })
@@ -209,7 +230,7 @@ pub fn preview_stylesheet() -> Reply {
 /// The page of previews.
 #[must_use]
 pub fn preview(look: Look<'_>, view: &PreviewPageView<'_>) -> Reply {
-    let p = PreviewTexts::of(look.language);
+    let p = &look.texts().preview;
     let is_over = matches!(view.state, PreviewState::Over { .. });
     let heading = if is_over { p.over_heading } else { p.heading };
     let problem = match view.state {
@@ -226,7 +247,6 @@ pub fn preview(look: Look<'_>, view: &PreviewPageView<'_>) -> Reply {
     };
     let page = PreviewPage {
         t: look.texts(),
-        p,
         frame: Frame { problem: view.refusal.is_some(), wide: true, ..Frame::new(look, heading) },
         view,
         action: if matches!(view.state, PreviewState::Own) { "/.access/preview" } else { "/.access/preview/switch" },
@@ -240,30 +260,30 @@ pub fn preview(look: Look<'_>, view: &PreviewPageView<'_>) -> Reply {
 /// A page of ours that is closed during a preview: 403.
 #[must_use]
 pub fn closed_in_preview(look: Look<'_>, request_id: &str) -> Reply {
-    let p = PreviewTexts::of(look.language);
+    let p = &look.texts().preview;
     closed(look, p.closed_heading, p.closed, "/", request_id)
 }
 
 /// Something that would have changed the app: 403.
 #[must_use]
 pub fn preview_reads_only(look: Look<'_>, to: &str, request_id: &str) -> Reply {
-    let p = PreviewTexts::of(look.language);
+    let p = &look.texts().preview;
     closed(look, p.read_only_heading, p.read_only, to, request_id)
 }
 
 fn closed(look: Look<'_>, heading: &str, text: &'static str, to: &str, request_id: &str) -> Reply {
-    let (t, p) = (look.texts(), PreviewTexts::of(look.language));
-    render(StatusCode::FORBIDDEN, &ClosedPage { t, p, frame: Frame::new(look, heading), text, to, request_id })
+    let (t, frame) = (look.texts(), Frame::new(look, heading));
+    render(StatusCode::FORBIDDEN, &ClosedPage { t, frame, text, to, request_id })
 }
 
 /// What the account page calls the way to previews.
 pub(super) fn account_link(look: Look<'_>) -> &'static str {
-    PreviewTexts::of(look.language).account_link
+    look.texts().preview.account_link
 }
 
 /// What the list of sessions says of one that is a preview.
 pub(super) fn session_mark(look: Look<'_>, who: &str) -> String {
-    fill(PreviewTexts::of(look.language).session, &[("who", who)])
+    fill(look.texts().preview.session, &[("who", who)])
 }
 
 /// The same markup with every other character as a reference.

@@ -1,13 +1,13 @@
 //! The dashboard: what one's own customer used, for roles with that right; what all used, or one of them, for staff.
 
 use axum::extract::{Extension, Query, State};
-use http::StatusCode;
 use serde::Deserialize;
 
-use super::{Room, error, log_in_first, store_failed};
+use super::{Room, log_in_first, store_failed};
 use crate::config::AppKind;
+use crate::pages::team::{RefusedView, team_refused};
 use crate::pages::{self, DashboardView, DayView, PickView, Reply};
-use crate::policy::{Grant, Origin, PortalRight};
+use crate::policy::{Grant, Origin, PortalRight, Standing};
 use crate::state::sessions::Live;
 use crate::state::usage::{CustomerUse, Day};
 use crate::state::visit::Visit;
@@ -44,9 +44,14 @@ pub(super) async fn show(
     Query(query): Query<PickQuery>,
 ) -> Reply {
     let Some(live) = &visit.live else { return log_in_first(DASHBOARD) };
-    let Some(grant) = live.access().map(|access| access.grant()).filter(|grant| is_allowed(&visit, grant)) else {
-        return error(&visit, StatusCode::FORBIDDEN);
+    // Whoever has several customers chooses first; whoever is refused is told so where the app would be.
+    let Some(grant) = live.access().map(|access| access.grant()) else {
+        let is_undecided = matches!(live.standing, Standing::Undecided);
+        return Reply::see_other(if is_undecided { "/.access/choose?to=%2F.access%2Fdashboard" } else { "/" });
     };
+    if !is_allowed(&visit, grant) {
+        return team_refused(visit.look(), RefusedView::NoRight);
+    }
     let app = &visit.site.app;
     let is_staff = grant.origin == Origin::Workspace;
     // What staff picks; a customer's own people see their customer, whatever they ask for.

@@ -26,7 +26,6 @@ use crate::state::audit::{Event, Journal};
 use crate::state::membership::Membership;
 use crate::state::notifications::Notifications;
 use crate::state::people::People;
-use crate::state::people_search::PeopleSearch;
 use crate::state::ports::{Store, StoreError};
 use crate::state::sessions::{Live, Sessions};
 use crate::state::snapshot::Current;
@@ -42,8 +41,6 @@ pub struct PortalRoom {
     pub store: Arc<dyn Store>,
     /// The sessions.
     pub sessions: Arc<Sessions>,
-    /// Finds people to be previewed.
-    pub people: Arc<dyn PeopleSearch>,
     /// Whose public keys are shown.
     pub signer: Arc<Signer>,
     /// What customers use.

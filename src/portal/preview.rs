@@ -6,18 +6,19 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Extension, Form, Query, State};
+use axum::extract::{Extension, Form, Query, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
 use super::{PortalRoom, Room, encode, error, log_in_first, store_failed};
 use crate::pages::{self, FoundView, OtherView, PersonView, PreviewPageView, PreviewState, Reply};
 use crate::policy::{Grant, PreviewEnd, PreviewRefusal, Standing};
 use crate::session::{CookieName, Token, setting};
 use crate::state::audit::Event;
-use crate::state::people_search::Found;
+use crate::state::people_search::{Found, PeopleFilter, Place, Whose};
 use crate::state::ports::{Previewed, StoreError};
 use crate::state::sessions::{Begun, Live, Recent, Trouble};
 use crate::state::visit::Visit;
@@ -26,8 +27,8 @@ use crate::types::{CustomerId, Email};
 const PAGE: &str = "/.access/preview";
 /// How long what is searched for may be.
 const MOST_QUERY_BYTES: usize = 254;
-/// How many searches run at a time: each may read whole tables.
-static SEARCHES: Semaphore = Semaphore::const_new(2);
+/// How many people a search shows.
+const MOST_FOUND: usize = 50;
 
 /// What the browser has of the app belongs to somebody else from then on, and what scripts have stored with it (Clear Site Data,
 /// section 3). Not `"cookies"`: browsers take those of the whole registrable domain away.
@@ -40,7 +41,25 @@ pub(super) fn router() -> Router<Arc<PortalRoom>> {
         .route(PAGE, get(show).post(start))
         .route("/.access/preview/switch", post(switch))
         .route("/.access/preview/end", post(end))
+        .route_layer(middleware::from_fn(for_no_script))
         .route("/.access/preview.css", get(pages_style))
+}
+
+/// Refuses a script of the app, or a frame in one of its pages. What a customer wrote may hold a script, and seen in a preview it must not
+/// end that behind the bar and go on as the member of staff, nor read whom the search finds. Browsers tell, and let no script tell it (Fetch
+/// Metadata, sections 2.1 and 2.3).
+async fn for_no_script(
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_other =
+        |name: &str, page: &str| headers.get_all(name).iter().any(|value| value.as_bytes() != page.as_bytes());
+    match is_other("sec-fetch-mode", "navigate") || is_other("sec-fetch-dest", "document") {
+        true => error(&visit, StatusCode::FORBIDDEN).into_response(),
+        false => next.run(request).await,
+    }
 }
 
 async fn pages_style() -> Reply {
@@ -93,18 +112,7 @@ async fn start(
     headers: HeaderMap,
     Form(form): Form<PreviewForm>,
 ) -> Reply {
-    let Some(live) = &visit.live else { return log_in_first(PAGE) };
-    let Some(whom) = form.whom() else { return error(&visit, StatusCode::BAD_REQUEST) };
-    let begun = room.sessions.start_preview(live, &visit.site, &whom, visit.now).await;
-    match room.begun(&visit, live, &whom, &form.to, &headers, begun).await {
-        Ok((reply, None)) => reply,
-        Ok((reply, Some(Begun { token, grant, .. }))) => {
-            let (email, customer) = (&grant.email, grant.customer_id());
-            room.journal.write(&visit, &Event::PreviewStarted { email, session: token.hash(), customer });
-            reply
-        }
-        Err(reply) => reply,
-    }
+    room.look_as(&visit, &headers, &form, Way::Start).await
 }
 
 async fn switch(
@@ -113,18 +121,16 @@ async fn switch(
     headers: HeaderMap,
     Form(form): Form<PreviewForm>,
 ) -> Reply {
-    let Some(live) = &visit.live else { return log_in_first(PAGE) };
-    let Some(whom) = form.whom() else { return error(&visit, StatusCode::BAD_REQUEST) };
-    let begun = room.sessions.switch_preview(live, &visit.site, &whom, visit.now).await;
-    match room.begun(&visit, live, &whom, &form.to, &headers, begun).await {
-        Ok((reply, None)) => reply,
-        Ok((reply, Some(Begun { token, grant, .. }))) => {
-            let (email, customer) = (&grant.email, grant.customer_id());
-            room.journal.write(&visit, &Event::PreviewSwitched { email, session: token.hash(), customer });
-            reply
-        }
-        Err(reply) => reply,
-    }
+    room.look_as(&visit, &headers, &form, Way::Switch).await
+}
+
+/// How somebody comes to see the app as another person does.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By a preview that begins.
+    Start,
+    /// From another preview, be it over.
+    Switch,
 }
 
 #[derive(Deserialize)]
@@ -179,31 +185,38 @@ fn admit(room: &PortalRoom, visit: &Visit, live: &Live, page: &str) -> Result<()
 }
 
 impl PortalRoom {
-    /// The answer to a form that begins a preview, and what has begun.
-    async fn begun(
-        &self,
-        visit: &Visit,
-        live: &Live,
-        whom: &Previewed,
-        to: &str,
-        headers: &HeaderMap,
-        begun: Result<Result<Option<Begun>, PreviewRefusal>, Trouble>,
-    ) -> Result<(Reply, Option<Begun>), Reply> {
+    async fn look_as(&self, visit: &Visit, headers: &HeaderMap, form: &PreviewForm, way: Way) -> Reply {
+        let Some(live) = &visit.live else { return log_in_first(PAGE) };
+        let Some(whom) = form.whom() else { return error(visit, StatusCode::BAD_REQUEST) };
+        let begun = match way {
+            Way::Start => self.sessions.start_preview(live, &visit.site, &whom, visit.now).await,
+            Way::Switch => self.sessions.switch_preview(live, &visit.site, &whom, visit.now).await,
+        };
         match begun {
-            Ok(Ok(Some(begun))) => Ok((self.go_on_as(&begun.token, &visit.return_path(to), headers), Some(begun))),
+            Ok(Ok(Some(Begun { token, grant, .. }))) => {
+                let (email, session, customer) = (&grant.email, token.hash(), grant.customer_id());
+                let event = match way {
+                    Way::Start => Event::PreviewStarted { email, session, customer },
+                    Way::Switch => Event::PreviewSwitched { email, session, customer },
+                };
+                self.journal.write(visit, &event);
+                self.go_on_as(&token, &visit.return_path(&form.to), headers)
+            }
             // Of a form sent twice the browser has the first answer's cookie by now.
-            Ok(Ok(None)) => Ok((Reply::see_other(&visit.return_path(to)), None)),
+            Ok(Ok(None)) => Reply::see_other(&visit.return_path(&form.to)),
             Ok(Err(refusal)) => {
                 let (email, session, reason) = (&whom.email, live.record.id, refusal.name());
                 self.journal.write(visit, &Event::PreviewRefused { email, session, reason });
-                admit(self, visit, live, PAGE)?;
-                let asked = Asked { query: "", to, refusal: Some(refusal) };
-                Ok((self.preview_page(visit, live, asked).await, None))
+                if let Err(reply) = admit(self, visit, live, PAGE) {
+                    return reply;
+                }
+                let asked = Asked { query: "", to: &form.to, refusal: Some(refusal) };
+                self.preview_page(visit, live, asked).await
             }
-            Err(Trouble::Store(cause)) => Err(store_failed(visit, &cause)),
+            Err(Trouble::Store(cause)) => store_failed(visit, &cause),
             Err(cause) => {
                 tracing::warn!(app = %live.record.app, %cause, "whether somebody can be previewed cannot be told");
-                Err(error(visit, StatusCode::SERVICE_UNAVAILABLE))
+                error(visit, StatusCode::SERVICE_UNAVAILABLE)
             }
         }
     }
@@ -223,7 +236,7 @@ impl PortalRoom {
         let policy = &visit.site.app.policy;
         let to = visit.return_path(asked.to);
         let found = page.found.as_ref().map(|found| FoundView {
-            people: found.people.iter().map(|grant| person(visit, grant)).collect(),
+            people: found.people.iter().map(|grant| person(visit, found, grant)).collect(),
             is_cut: found.is_cut,
             is_partial: !found.unread.is_empty(),
         });
@@ -258,23 +271,12 @@ impl PortalRoom {
         if !is_search || !self.sessions.may_preview(&visit.site, &live.record) {
             return Ok(Gathered { recent, found: None });
         }
-        let mut found = Found::default();
-        if let Ok(email) = Email::parse(asked.query) {
-            match self.sessions.known_people(&visit.site, &email).await {
-                Ok(grants) => grants.into_iter().for_each(|grant| found.add(grant)),
-                Err(cause) => found.unread.push(cause.source_name),
-            }
-        }
-        // It is closed at no time.
-        let turn = SEARCHES.acquire().await;
-        let more = self.people.search(&visit.site.app.name, asked.query).await;
-        drop(turn);
-        more.people.into_iter().for_each(|grant| found.add(grant));
-        found.is_cut |= more.is_cut;
-        found.unread.extend(more.unread);
-        let pinned = visit.site.domain.customer.as_ref();
-        found.people.retain(|grant| pinned.is_none() || grant.customer_id() == pinned);
-        found.people.sort_by(|one, other| sort_key(one).cmp(&sort_key(other)));
+        let of = visit.site.domain.customer.as_ref().map_or(Whose::Customers, Whose::Customer);
+        let app = &visit.site.app.name;
+        let filter = PeopleFilter { app, text: Some(asked.query), of, after: None, most: MOST_FOUND };
+        let found = self.team.search(filter).await;
+        let found =
+            found.unwrap_or_else(|| Found { unread: vec!["others search just now".to_owned()], ..Found::default() });
         Ok(Gathered { recent, found: Some(found) })
     }
 }
@@ -294,14 +296,10 @@ struct Gathered {
     found: Option<Found>,
 }
 
-fn sort_key(grant: &Grant) -> (String, &Email, Option<&CustomerId>) {
-    let name = grant.name.as_ref().map_or_else(String::new, |name| name.as_str().to_lowercase());
-    (name, &grant.email, grant.customer_id())
-}
-
-fn person<'a>(visit: &Visit, grant: &'a Grant) -> PersonView<'a> {
+fn person<'a>(visit: &Visit, found: &Found, grant: &'a Grant) -> PersonView<'a> {
     let refusal = visit.site.app.policy.check_preview(grant).err().map(PreviewRefusal::name);
-    PersonView { who: shown(grant), role: visit.site.app.policy.roles.called(&grant.role), refusal }
+    let is_invited = found.invited.contains(&Place::of(grant));
+    PersonView { who: shown(grant), role: visit.site.app.policy.roles.called(&grant.role), is_invited, refusal }
 }
 
 fn shown(grant: &Grant) -> OtherView<'_> {

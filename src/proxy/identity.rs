@@ -184,8 +184,15 @@ fn strip_cookies(head: &mut RequestHeader, jar: Option<&str>) -> pingora::Result
 
 /// Takes the address of a page away that holds a token, a code, a ticket or an address: a browser names it as the page that it came from.
 fn strip_referer(head: &mut RequestHeader) {
-    const HOLD_SECRETS: [&[u8]; 4] =
-        [b"/.access/link/", b"/.access/oidc/", b"/.access/invitation/", b"/.access/login?"];
+    const HOLD_SECRETS: [&[u8]; 7] = [
+        b"/.access/link/",
+        b"/.access/oidc/",
+        b"/.access/invitation/",
+        b"/.access/unsubscribe/",
+        b"/.access/login?",
+        b"/.access/preview?",
+        b"/.access/team?",
+    ];
     let holds_secret = |value: &HeaderValue| {
         let text = value.as_bytes().to_ascii_lowercase();
         HOLD_SECRETS.iter().any(|secret| text.windows(secret.len()).any(|part| part == *secret))
@@ -268,6 +275,9 @@ mod tests {
             ("https://orders.test/.ACCESS/OIDC/ticket?ticket=abc", false),
             ("https://orders.test/.access/invitation/abc", false),
             ("https://orders.test/.access/login?stay=1&email=ann%40example.com", false),
+            ("https://orders.test/.access/unsubscribe/abc", false),
+            ("https://orders.test/.access/preview?q=ann%40example.com", false),
+            ("https://orders.test/.access/team?q=ann", false),
             ("https://orders.test/.access/account", true),
             ("https://orders.test/orders?page=2", true),
         ] {

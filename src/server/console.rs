@@ -1,7 +1,6 @@
-//! What the console asks of the rooms: people over all tables, explanations, and the impact of another config; and the way in that
+//! What the console asks of the rooms: explanations, and the impact of another config; and the way in that
 //! commands on the same machine have.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,80 +14,34 @@ use crate::cli;
 use crate::config::{self, Config, running};
 use crate::console::{ExplainQuestion, NoAnswer, NoImpact, Services};
 use crate::directory::TableDirectory;
-use crate::policy::Grant;
 use crate::state::clock::Clock;
-use crate::state::listing::{FoundPeople, PeopleFilter, Place};
-use crate::state::members::RecordFilter;
-use crate::state::people::People;
-use crate::state::ports::{Directory, StoreError};
+use crate::state::ports::StoreError;
 use crate::state::tokens::{self, LOCAL, Scope, TokenRecord, TokenStore as _};
 use crate::store::SqliteStore;
-use crate::types::Email;
-
-/// So many may read all tables at a time to search them.
-const SEARCHES: usize = 2;
-/// So many records are read at a time.
-const RECORDS_AT_ONCE: u32 = 500;
 
 /// The rooms, as the console asks them.
 pub(super) struct ConsoleServices {
     directory: Arc<TableDirectory>,
-    records: Arc<People>,
     config: Arc<ArcSwap<Config>>,
     /// The config's file, for paths that are relative to it.
     path: PathBuf,
     clock: Clock,
-    searches: Semaphore,
     impacts: Semaphore,
 }
 
 impl ConsoleServices {
     pub(super) fn new(
         directory: Arc<TableDirectory>,
-        records: Arc<People>,
         config: Arc<ArcSwap<Config>>,
         path: PathBuf,
         clock: Clock,
     ) -> Self {
-        Self { directory, records, config, path, clock, searches: Semaphore::new(SEARCHES), impacts: Semaphore::new(1) }
+        Self { directory, config, path, clock, impacts: Semaphore::new(1) }
     }
 }
 
 #[async_trait]
 impl Services for ConsoleServices {
-    async fn people(&self, filter: PeopleFilter<'_>) -> Option<FoundPeople> {
-        if let Some(Ok(email)) = filter.text.map(Email::parse) {
-            let mut found = Found::default();
-            found.add(&*self.records, filter, &email).await;
-            return Some(found.finish(filter.most));
-        }
-        let _turn = self.searches.try_acquire().ok()?;
-        let tables = self.directory.search(filter).await;
-        let mut found = Found { unread: tables.unread, ..Found::default() };
-        found.grants.extend(tables.grants.into_iter().map(|grant| (Place::of(&grant), grant)));
-        // Whoever has a record is asked about as a log-in asks: it may add to what tables say, or change it.
-        let text = filter.text;
-        let mut records =
-            RecordFilter { app: Some(filter.app), text, most: RECORDS_AT_ONCE, ..RecordFilter::default() };
-        loop {
-            let some = match self.records.records(records).await {
-                Ok(some) => some,
-                Err(error) => {
-                    found.unread.push(error.to_string());
-                    break;
-                }
-            };
-            for record in &some {
-                found.add(&*self.records, filter, &record.entry.email).await;
-            }
-            match some.last() {
-                Some(last) if some.len() as u64 >= u64::from(RECORDS_AT_ONCE) => records.after = last.id,
-                _ => break,
-            }
-        }
-        Some(found.finish(filter.most))
-    }
-
     async fn explain(&self, question: ExplainQuestion) -> Result<Map<String, Value>, NoAnswer> {
         let config = self.config.load_full();
         let told = cli::explain::as_json(&question, &config, &self.directory, self.clock.now()).await;
@@ -99,8 +52,12 @@ impl Services for ConsoleServices {
         let Ok(_turn) = self.impacts.try_acquire() else { return Err(NoImpact::Busy) };
         let old = self.config.load_full();
         let path = self.path.clone();
-        let parsed =
-            tokio::task::spawn_blocking(move || config::parse(&path, &text, &|name| std::env::var(name).ok())).await;
+        let files = old.files.clone();
+        let parsed = tokio::task::spawn_blocking(move || {
+            let running = config::read(&path)?;
+            config::try_out(&path, &text, (&running, &files), &|name| std::env::var(name).ok())
+        })
+        .await;
         let new = match parsed {
             Ok(Ok(new)) => new,
             Ok(Err(errors)) => return Err(NoImpact::Wrong(errors.0.iter().map(ToString::to_string).collect())),
@@ -118,34 +75,6 @@ impl Services for ConsoleServices {
             return Err(NoImpact::Wrong(others.iter().map(told).collect()));
         }
         Ok(cli::impact::as_json(&old, &new).await)
-    }
-}
-
-/// Who was found, in the order of their places.
-#[derive(Default)]
-struct Found {
-    grants: BTreeMap<Place, Arc<Grant>>,
-    unread: Vec<String>,
-}
-
-impl Found {
-    /// Everything that one person has, in place of what was found before.
-    async fn add(&mut self, directory: &dyn Directory, filter: PeopleFilter<'_>, email: &Email) {
-        self.grants.retain(|_, grant| grant.email != *email);
-        match directory.known(filter.app, email).await {
-            Ok(known) => {
-                let wanted = known.grants.iter().filter(|grant| filter.wants(grant));
-                self.grants.extend(wanted.map(|grant| (Place::of(grant), Arc::clone(grant))));
-                self.unread.extend(known.missing.iter().map(ToString::to_string));
-            }
-            Err(error) => self.unread.push(error.to_string()),
-        }
-    }
-
-    fn finish(mut self, most: usize) -> FoundPeople {
-        self.unread.sort_unstable();
-        self.unread.dedup();
-        FoundPeople { grants: self.grants.into_values().take(most).collect(), unread: self.unread }
     }
 }
 

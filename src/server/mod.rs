@@ -65,13 +65,12 @@ use crate::state::membership::Membership;
 use crate::state::metrics::Metrics;
 use crate::state::notifications::{self, Notifications};
 use crate::state::people::{self, People};
-use crate::state::people_search::Everywhere;
 use crate::state::ports::{Mailer, Store};
 use crate::state::rate_limits::RateLimits;
 use crate::state::reloads::Reloads;
 use crate::state::sessions::Sessions;
 use crate::state::snapshot::{Current, Snapshot};
-use crate::state::usage::Usage;
+use crate::state::usage::{self, Usage};
 use crate::store::{self, SqliteStore};
 
 /// Parts that stand in for those the config names.
@@ -197,7 +196,7 @@ impl Gateway {
         upstreams.apply(upstreams.prepare(&config.apps)?);
         let providers = &config.login.providers;
         let providers = Arc::new(RelyingParty::new(providers, Arc::clone(&store), clock, Arc::clone(&metrics))?);
-        let usage_key = store.secret("usage-key", || Token::generate().bytes().to_vec()).await?;
+        let usage_key = store.secret(usage::KEY, usage::new_key).await?;
         let usage = Arc::new(Usage::new(Arc::clone(&current), Arc::clone(&sqlite) as _, clock, &usage_key));
         let sessions = Arc::new(
             Sessions::new(
@@ -248,8 +247,6 @@ impl Gateway {
             current: Arc::clone(&current),
             store: Arc::clone(&store),
             sessions: Arc::clone(&sessions),
-            // What people decided first: it says what somebody has.
-            people: Arc::new(Everywhere(vec![Arc::clone(&people) as _, Arc::clone(&directory) as _])),
             signer: Arc::clone(&signer),
             usage: Arc::clone(&usage),
             membership: Arc::clone(&membership),
@@ -272,13 +269,8 @@ impl Gateway {
         let orders = Orders::new(&sqlite, &current, &tables.waiting, &certificates, &challenges, &metrics, clock);
         let config_in_force = Arc::new(ArcSwap::from_pointee(config.clone()));
         let (console, staff) = {
-            let services = ConsoleServices::new(
-                Arc::clone(&directory),
-                Arc::clone(&people),
-                Arc::clone(&config_in_force),
-                loaded.path.clone(),
-                clock,
-            );
+            let services =
+                ConsoleServices::new(Arc::clone(&directory), Arc::clone(&config_in_force), loaded.path.clone(), clock);
             let (directory, upstreams) = (Arc::clone(&directory), Arc::clone(&upstreams));
             let room = Arc::new(ConsoleRoom {
                 store: Arc::clone(&store),

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::audit;
+use super::people_search::{Candidates, PeopleFilter};
 use super::ports::{Directory, Known, OutgoingMail, StoreError, Unavailable};
 use crate::policy::{DaysBack, Grant};
 use crate::session::TokenHash;
@@ -139,7 +140,7 @@ pub enum Step {
         state: RecordState,
         /// Who makes it.
         by: Maker,
-        /// How many records its customer may have, this one among them.
+        /// How many people its customer may have by records, this one among them. An invitation that ran out is none.
         most: u32,
     },
     /// Changes one.
@@ -162,6 +163,15 @@ pub enum Step {
         /// The version that was seen.
         version: i64,
     },
+    /// Makes sure that a customer has room for one more, of at most so many.
+    Room {
+        /// The app.
+        app: AppName,
+        /// The customer.
+        customer: CustomerId,
+        /// How many there may be.
+        most: u32,
+    },
     /// Keeps a customer's name; one that is there gets another, and keeps its founder.
     Name(Organisation),
 }
@@ -171,7 +181,7 @@ pub enum Step {
 pub struct Terms<'a> {
     /// The record that lets somebody make the change, with the version that was looked at: it must be there and active.
     pub rests_on: Option<(i64, i64)>,
-    /// The customer that keeps an owner, if it has one.
+    /// The customer that keeps an owner, where one goes.
     pub owners: Option<&'a KeepOwner>,
     /// Mails that are queued with it, each with the moment from which on it is of no use.
     pub mails: &'a [(OutgoingMail, Timestamp)],
@@ -179,7 +189,7 @@ pub struct Terms<'a> {
     pub entries: &'a [audit::Entry],
 }
 
-/// That a customer keeps an owner, if it has one.
+/// That a customer keeps an owner, where one goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeepOwner {
     /// The app.
@@ -267,6 +277,8 @@ pub trait Tables: Directory {
     async fn told(&self, app: &AppName, email: &Email, is_recorded: bool) -> Result<Arc<Known>, Unavailable>;
     /// Whom the tables name for one customer, at most so many.
     async fn of_customer(&self, app: &AppName, customer: &CustomerId, most: usize) -> Named;
+    /// Whom a row fits, of those who are asked for.
+    async fn candidates(&self, filter: PeopleFilter<'_>) -> Candidates;
 }
 
 /// Whom the tables name for one customer.

@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use sqlx::query_scalar;
 
 use super::audit::{self, people};
-use super::{SqliteStore, outbox};
+use super::{SqliteStore, outbox, secrets, usage};
 use crate::state::audit::{Entry, Kept, Order, Question};
 use crate::state::personal::Erased;
+use crate::state::usage as counts;
 use crate::types::Email;
 
 /// So many entries of the audit log are given out at most; the log itself has all.
@@ -158,12 +159,14 @@ const HOLDINGS: &[Holding] = &[
 /// Everything that is held of a person, as of one moment.
 pub(super) async fn export(store: &SqliteStore, email: &Email) -> sqlx::Result<Map<String, Value>> {
     let mut all = Map::new();
+    let key = secrets::read_or_make(store, counts::KEY, counts::new_key).await?;
     let mut connection = store.readers.begin().await?;
     for Holding { name, export, .. } in HOLDINGS {
         let rows: Vec<String> = query_scalar(*export).bind(email.as_str()).fetch_all(&mut *connection).await?;
         let rows = rows.iter().map(|row| serde_json::from_str(row).unwrap_or_default());
         all.insert((*name).to_owned(), Value::Array(rows.collect()));
     }
+    all.insert("days_of_use".to_owned(), usage::days_of(&mut connection, &key, email).await?.into());
     let mails = outbox::to_person(&mut connection, &store.seal, email).await?;
     all.insert("queued_mails".to_owned(), mails.len().into());
     drop(connection);
@@ -177,6 +180,7 @@ pub(super) async fn export(store: &SqliteStore, email: &Email) -> sqlx::Result<M
 
 /// Erases a person in one step, with the entry that says so. In the audit log they are a number from then on that means nobody.
 pub(super) async fn erase(store: &SqliteStore, email: &Email, entry: &Entry) -> sqlx::Result<Erased> {
+    let key = secrets::read_or_make(store, counts::KEY, counts::new_key).await?;
     let mut transaction = store.begin().await?;
     let mut erased = Erased::default();
     for Holding { table, name, erase, .. } in HOLDINGS {
@@ -184,6 +188,7 @@ pub(super) async fn erase(store: &SqliteStore, email: &Email, entry: &Entry) -> 
         tracing::debug!(table, rows = gone.len(), "erased");
         erased.rows.insert((*name).to_owned(), gone.len() as u64);
     }
+    erased.rows.insert("days_of_use".to_owned(), usage::forget(&mut transaction, &key, email).await?);
     let mails = outbox::to_person(&mut transaction, &store.seal, email).await?;
     for id in &mails {
         query_scalar::<_, i64>("DELETE FROM outbox WHERE id = ? RETURNING 1")
@@ -203,7 +208,38 @@ pub(super) async fn erase(store: &SqliteStore, email: &Email, entry: &Entry) -> 
 mod tests {
     use std::collections::BTreeSet;
 
+    use aws_lc_rs::hmac;
+
     use super::*;
+    use crate::state::audit::{Event, Scene};
+    use crate::state::usage::{Counted, Taken, UsageStore as _};
+    use crate::types::{AppName, CustomerId};
+
+    #[tokio::test]
+    async fn the_days_of_a_person_go_and_others_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = crate::store::open(folder.path()).await.expect("opens");
+        let key = secrets::read_or_make(&store, counts::KEY, counts::new_key).await.expect("read");
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        let person = |name: &str| Email::parse(&format!("{name}@example.com")).expect("an address");
+        let counted = |app: &str, names: &[&str]| {
+            let app = AppName::parse(app).expect("a name");
+            let people = names.iter().map(|name| counts::mark(&key, &app, &person(name))).collect();
+            let taken = Taken { people, ..Taken::default() };
+            Counted { app, customer: CustomerId::parse("42").expect("a key"), name: None, day: 20_783, taken }
+        };
+        store.add_usage(&[counted("orders", &["ann", "bob"]), counted("reports", &["ann"])]).await.expect("added");
+        let told = export(&store, &person("ann")).await.expect("given out");
+        let day = |app: &str| serde_json::json!({ "app": app, "customer": "42", "day": "2026-11-26" });
+        assert_eq!(told["days_of_use"], Value::Array(vec![day("orders"), day("reports")]));
+        let event = Event::PersonErased(&person("ann"));
+        let entry = Entry::of(Scene::gateway(jiff::Timestamp::UNIX_EPOCH), &event);
+        let erased = erase(&store, &person("ann"), &entry).await.expect("erased");
+        assert_eq!(erased.rows["days_of_use"], 2);
+        let left: i64 =
+            query_scalar("SELECT count(*) FROM usage_person").fetch_one(&store.readers).await.expect("read");
+        assert_eq!(left, 1, "bob's");
+    }
 
     #[tokio::test]
     async fn every_table_that_knows_people_says_what_becomes_of_them() {

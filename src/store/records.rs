@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row, Sqlite, query, query_scalar};
 
 use super::sqlite::{failed, malformed, micros, moment, readable};
@@ -19,6 +20,9 @@ use crate::state::members::{
 };
 use crate::state::ports::StoreError;
 use crate::types::{AppName, CustomerId, DisplayName, Email, Language, RoleName};
+
+/// A statement whose values are being filled in.
+type Filling<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 const SELECT: &str = "SELECT record.*, organisation.name AS customer_name FROM record
     LEFT JOIN organisation ON organisation.app = record.app AND organisation.id = record.customer";
@@ -153,10 +157,6 @@ async fn take(
             return Ok(Err(Changed::Unfounded));
         }
     }
-    let had_owner = match terms.owners {
-        Some(owners) => has_owner(&mut *connection, owners).await?,
-        None => false,
-    };
     let mut ids = Vec::new();
     for step in steps {
         match one(&mut *connection, step, now).await? {
@@ -165,7 +165,6 @@ async fn take(
         }
     }
     if let Some(owners) = terms.owners
-        && had_owner
         && !has_owner(&mut *connection, owners).await?
     {
         return Ok(Err(Changed::LastOwner));
@@ -197,6 +196,10 @@ async fn one(
                 _ => Ok(None),
             }
         }
+        Step::Room { app, customer, most } => match has_room(connection, (app, customer), *most, now).await? {
+            true => Ok(None),
+            false => Err(Changed::Full),
+        },
         Step::Name(organisation) => {
             name(connection, organisation, now).await?;
             Ok(None)
@@ -212,42 +215,61 @@ async fn add(
     now: Timestamp,
 ) -> sqlx::Result<Result<i64, Changed>> {
     // Those that only change what a list gives are none of the people that a customer has by records.
-    let others: i64 = query_scalar("SELECT count(*) FROM record WHERE app = ? AND customer = ? AND basis = 'own'")
-        .bind(entry.app.as_str())
-        .bind(entry.customer.as_str())
-        .fetch_one(&mut *connection)
-        .await?;
-    if entry.basis == Basis::Own && others >= i64::from(most) {
+    if entry.basis == Basis::Own && !has_room(&mut *connection, (&entry.app, &entry.customer), most, now).await? {
         return Ok(Err(Changed::Full));
     }
     let (made_by, maker) = maker_columns(by);
-    let id: Option<i64> = query_scalar(
-        "INSERT INTO record (version, app, customer, email, basis, first_name, last_name, role, days_back, notes, language,
+    let insert = query(
+        "INSERT INTO record (version, app, email, customer, basis, first_name, last_name, role, days_back, notes, language,
                              state, expires, sent, link, made_by, maker, made, changed)
          VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?17, ?17)
          ON CONFLICT (app, email, customer) DO NOTHING RETURNING id",
     )
     .bind(entry.app.as_str())
-    .bind(entry.customer.as_str())
-    .bind(entry.email.as_str())
-    .bind(basis_name(entry.basis))
-    .bind(entry.first_name.as_ref().map(DisplayName::as_str))
-    .bind(entry.last_name.as_ref().map(DisplayName::as_str))
-    .bind(entry.role.as_str())
-    .bind(days(entry.days_back))
-    .bind(entry.notes.as_ref().map(DisplayName::as_str))
-    .bind(entry.language.map(Language::code))
-    .bind(state.name())
-    .bind(invited(state).map(|(expires, ..)| micros(expires)))
-    .bind(invited(state).map(|(_, sent, _)| micros(sent)))
-    .bind(invited(state).map(|(.., link)| link.as_bytes().to_vec()))
-    .bind(made_by)
-    .bind(maker)
+    .bind(entry.email.as_str());
+    let insert = with_entry(insert, entry, state).bind(made_by).bind(maker).bind(micros(now));
+    match insert.fetch_optional(&mut *connection).await? {
+        Some(row) => Ok(Ok(row.try_get(0)?)),
+        None => Ok(Err(Changed::Known)),
+    }
+}
+
+/// Whether a customer may have one person more by records. An invitation that ran out takes no place; but of those, too, there are at
+/// most as many.
+async fn has_room(
+    connection: &mut SqliteConnection,
+    (app, customer): (&AppName, &CustomerId),
+    most: u32,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let (over, all): (i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE state = 'invited' AND expires <= ?), count(*) FROM record
+         WHERE app = ? AND customer = ? AND basis = 'own'",
+    )
     .bind(micros(now))
-    .fetch_optional(&mut *connection)
+    .bind(app.as_str())
+    .bind(customer.as_str())
+    .fetch_one(connection)
     .await?;
-    let Some(id) = id else { return Ok(Err(Changed::Known)) };
-    Ok(Ok(id))
+    let most = i64::from(most);
+    Ok(all - over < most && over <= most)
+}
+
+/// Binds what both a new record and a changed one say.
+fn with_entry<'q>(query: Filling<'q>, entry: &'q Entry, state: &RecordState) -> Filling<'q> {
+    query
+        .bind(entry.customer.as_str())
+        .bind(basis_name(entry.basis))
+        .bind(entry.first_name.as_ref().map(DisplayName::as_str))
+        .bind(entry.last_name.as_ref().map(DisplayName::as_str))
+        .bind(entry.role.as_str())
+        .bind(days(entry.days_back))
+        .bind(entry.notes.as_ref().map(DisplayName::as_str))
+        .bind(entry.language.map(Language::code))
+        .bind(state.name())
+        .bind(invited(state).map(|(expires, ..)| micros(expires)))
+        .bind(invited(state).map(|(_, sent, _)| micros(sent)))
+        .bind(invited(state).map(|(.., link)| link.as_bytes().to_vec()))
 }
 
 async fn set(
@@ -259,33 +281,22 @@ async fn set(
     now: Timestamp,
 ) -> sqlx::Result<Result<(), Changed>> {
     let maker = by.map(maker_columns);
-    let done = query(
+    let update = query(
         "UPDATE OR IGNORE record SET version = version + 1, customer = ?, basis = ?, first_name = ?, last_name = ?, role = ?,
              days_back = ?, notes = ?, language = ?, state = ?, expires = ?, sent = ?, link = ?,
              made_by = coalesce(?, made_by), maker = coalesce(?, maker), changed = ?
          WHERE id = ? AND version = ? AND app = ? AND email = ?",
-    )
-    .bind(entry.customer.as_str())
-    .bind(basis_name(entry.basis))
-    .bind(entry.first_name.as_ref().map(DisplayName::as_str))
-    .bind(entry.last_name.as_ref().map(DisplayName::as_str))
-    .bind(entry.role.as_str())
-    .bind(days(entry.days_back))
-    .bind(entry.notes.as_ref().map(DisplayName::as_str))
-    .bind(entry.language.map(Language::code))
-    .bind(state.name())
-    .bind(invited(state).map(|(expires, ..)| micros(expires)))
-    .bind(invited(state).map(|(_, sent, _)| micros(sent)))
-    .bind(invited(state).map(|(.., link)| link.as_bytes().to_vec()))
-    .bind(maker.as_ref().map(|(made_by, _)| *made_by))
-    .bind(maker.as_ref().map(|(_, maker)| maker.as_str()))
-    .bind(micros(now))
-    .bind(id)
-    .bind(version)
-    .bind(entry.app.as_str())
-    .bind(entry.email.as_str())
-    .execute(&mut *connection)
-    .await?;
+    );
+    let done = with_entry(update, entry, state)
+        .bind(maker.as_ref().map(|(made_by, _)| *made_by))
+        .bind(maker.as_ref().map(|(_, maker)| maker.as_str()))
+        .bind(micros(now))
+        .bind(id)
+        .bind(version)
+        .bind(entry.app.as_str())
+        .bind(entry.email.as_str())
+        .execute(&mut *connection)
+        .await?;
     if done.rows_affected() == 0 {
         return Ok(Err(gone_or_stale(connection, id).await?));
     }

@@ -140,6 +140,34 @@ async fn steps_are_taken_all_or_none_with_their_mail() {
     assert_eq!(refused(&store, &[Step::Remove { id: bob.id, version: 2 }], Terms::default()).await, Changed::Gone);
 }
 
+#[tokio::test]
+async fn an_invitation_that_ran_out_takes_no_place_until_it_is_sent_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let add = |name: &str, state| Step::Add {
+        entry: Box::new(entry(name, "member")),
+        state,
+        by: Maker::Colleague(email("ann")),
+        most: 2,
+    };
+    let over = |link| RecordState::Invited { expires: after(1), link: hash(link), sent: after(0) };
+    let first = done(&store, &[add("bob", over(1))]).await.remove(0);
+    done(&store, &[add("cat", over(2)), add("dan", RecordState::Active), add("eve", invited(3))]).await;
+    let none = Terms::default();
+    assert_eq!(refused(&store, &[add("fay", invited(4))], none).await, Changed::Full, "two people are here");
+    let room = Step::Room { app: app(), customer: customer("42"), most: 2 };
+    let again = Step::Set { id: first.id, version: 1, entry: Box::new(first.entry), state: invited(5), by: None };
+    assert_eq!(refused(&store, &[room.clone(), again.clone()], none).await, Changed::Full);
+    let dan = store.records_of(&app(), &email("dan")).await.expect("read").remove(0);
+    done(&store, &[Step::Remove { id: dan.id, version: 1 }, room, again]).await;
+    // Those that ran out do not pile up for ever.
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let old: Vec<Step> = (0..3).map(|number| add(&format!("o{number}"), over(number))).collect();
+    done(&store, &old).await;
+    assert_eq!(refused(&store, &[add("gus", invited(9))], none).await, Changed::Full);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attack_28_of_a_hundred_who_leave_at_once_one_owner_stays() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -211,6 +239,23 @@ async fn attack_28_two_owners_of_a_table_do_not_both_leave_at_once() {
     let fixed = KeepOwner { has_fixed: true, ..keep };
     let last = if ann == Changed::LastOwner { "ann" } else { "bob" };
     assert!(matches!(leave(last, &fixed).await, Changed::Done { .. }));
+}
+
+#[tokio::test]
+async fn attack_28_an_owner_whose_list_cannot_be_asked_is_not_taken_for_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path()).await;
+    let keep = KeepOwner {
+        app: app(),
+        customer: customer("42"),
+        roles: vec![RoleName::parse("owner").expect("valid")],
+        has_fixed: false,
+        // The list that names ann is down: who else is in it nobody knows.
+        adjustable: Vec::new(),
+    };
+    let step = adding(Entry { basis: Basis::Adjusts, ..entry("ann", "owner") }, RecordState::Suspended);
+    let terms = Terms { owners: Some(&keep), ..Terms::default() };
+    assert_eq!(store.change_records(&[step], terms, after(2)).await.expect("asked"), Changed::LastOwner);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

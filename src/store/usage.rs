@@ -1,14 +1,16 @@
 //! What customers use, in the database: a row a customer and day, and the same for pages and people.
 
 use async_trait::async_trait;
+use aws_lc_rs::hmac;
+use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row, query};
+use sqlx::{Row, query, query_scalar};
 
 use super::SqliteStore;
 use super::sqlite::{failed, malformed, readable};
 use crate::state::ports::StoreError;
-use crate::state::usage::{Counted, CustomerUse, Kept, MOST_PAGES, OTHER_PAGES, Span, UsageStore};
-use crate::types::{AppName, CustomerId, DisplayName};
+use crate::state::usage::{self, Counted, CustomerUse, Kept, MOST_PAGES, OTHER_PAGES, Span, UsageStore};
+use crate::types::{AppName, CustomerId, DisplayName, Email};
 
 #[async_trait]
 impl UsageStore for SqliteStore {
@@ -67,6 +69,43 @@ impl UsageStore for SqliteStore {
         };
         forget.await.map(|_| ()).map_err(failed("forget what customers used"))
     }
+}
+
+/// What counts know a person by in each app that has any: [`usage::mark`].
+async fn marks(connection: &mut SqliteConnection, key: &[u8], email: &Email) -> sqlx::Result<Vec<(String, [u8; 8])>> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let apps: Vec<String> = query_scalar("SELECT DISTINCT app FROM usage_person").fetch_all(connection).await?;
+    let marked = |name: String| {
+        let app = AppName::parse(&name).ok()?;
+        Some((name, usage::mark(&key, &app, email)))
+    };
+    Ok(apps.into_iter().filter_map(marked).collect())
+}
+
+/// The days on which a person was here, as far as they are kept.
+pub(super) async fn days_of(connection: &mut SqliteConnection, key: &[u8], email: &Email) -> sqlx::Result<Vec<Value>> {
+    let mut days = Vec::new();
+    for (app, mark) in marks(&mut *connection, key, email).await? {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT customer, date(day * 86400, 'unixepoch') FROM usage_person WHERE app = ? AND who = ? ORDER BY day",
+        )
+        .bind(&app)
+        .bind(&mark[..])
+        .fetch_all(&mut *connection)
+        .await?;
+        days.extend(rows.iter().map(|(customer, day)| json!({ "app": app, "customer": customer, "day": day })));
+    }
+    Ok(days)
+}
+
+/// Forgets on which days a person was here; answers how many there were.
+pub(super) async fn forget(connection: &mut SqliteConnection, key: &[u8], email: &Email) -> sqlx::Result<u64> {
+    let mut gone = 0;
+    for (app, mark) in marks(&mut *connection, key, email).await? {
+        let delete = query("DELETE FROM usage_person WHERE app = ? AND who = ?").bind(&app).bind(&mark[..]);
+        gone += delete.execute(&mut *connection).await?.rows_affected();
+    }
+    Ok(gone)
 }
 
 async fn add(connection: &mut SqliteConnection, counted: &Counted) -> sqlx::Result<()> {

@@ -99,6 +99,12 @@ impl CustomerId {
     }
 }
 
+/// Whether a character turns what stands around it the other way (Unicode Standard Annex 9, section 2): in a mail's sentence, a name with one
+/// would change what the sentence says.
+const fn turns(letter: char) -> bool {
+    matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn is_slug(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
@@ -112,7 +118,8 @@ fn is_printable(text: &str) -> bool {
     !text.chars().any(char::is_control) && text.trim() == text
 }
 
-/// A name for people to read: on one line, control characters gone, white space trimmed, at most 200 characters.
+/// A name for people to read: on one line, control characters and those that turn the direction of what follows gone, white space trimmed,
+/// at most 200 characters.
 ///
 /// It can hold anything else, so whoever shows it escapes it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -128,7 +135,7 @@ impl DisplayName {
         let words: Vec<&str> = text.split_whitespace().collect();
         let tidy = words.join(" ");
         let tidy: String =
-            tidy.chars().filter(|character| !character.is_control()).take(Self::MOST_CHARACTERS).collect();
+            tidy.chars().filter(|letter| !letter.is_control() && !turns(*letter)).take(Self::MOST_CHARACTERS).collect();
         let tidy = tidy.trim();
         (!tidy.is_empty()).then(|| Self(tidy.to_owned()))
     }
@@ -160,6 +167,17 @@ mod tests {
         for wrong in ["", " a", "a\r\nX-Access-Role: admin", "a\0"] {
             assert!(CustomerId::parse(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn attack_09_a_name_does_not_turn_what_stands_around_it() {
+        let name = |text: &str| DisplayName::new(text).map(|name| name.to_string());
+        assert_eq!(name("Ann\u{202e}eeL"), Some("AnneeL".to_owned()));
+        for mark in ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}') {
+            assert_eq!(name(&mark.to_string()), None, "{mark:?}");
+        }
+        // Names written from the right need none of them.
+        assert_eq!(name("\u{5d0}\u{5e0}\u{5d4} \u{200f}Ann"), Some("\u{5d0}\u{5e0}\u{5d4} \u{200f}Ann".to_owned()));
     }
 
     #[test]

@@ -71,6 +71,10 @@ async fn attack_30_without_a_good_token_nothing_is_told() {
         }
         let renamed = bare.replace("host: 127.0.0.1", "host: evil.test");
         plain(house.admin_address(), &format!("{renamed}{good}\r\n")).await.expect(421);
+        // Nor by two names of which one is good.
+        plain(house.admin_address(), &format!("{bare}host: evil.test\r\n{good}\r\n")).await.expect(421);
+        let absolute = bare.replacen(path.as_str(), &format!("http://evil.test{path}"), 1);
+        plain(house.admin_address(), &format!("{absolute}{good}\r\n")).await.expect(421);
     }
     for path in ["/api", "/api/v1", "/api/v2/apps", "/api/v1/nothing", "/api/v1/apps/", "/api/v1//apps"] {
         let answer = house.api("GET", path, "").await.expect(404);
@@ -282,6 +286,37 @@ async fn a_config_is_tried_out_without_reaching_anything_new() {
     house.api("POST", "/api/v1/impact", "").await.expect(415);
     let large = json!({ "config": "x".repeat(2_000_000) }).to_string();
     house.api("POST", "/api/v1/impact", &large).await.expect(413);
+}
+
+#[tokio::test]
+async fn attack_30_a_config_that_is_tried_out_tells_nothing_of_environment_or_files() {
+    // Any variable of the test's own will do: its value is what must not be told.
+    let secret = std::env::var("PATH").expect("there is one");
+    let house = House::plan(OPEN).config("[app.orders.branding]\ntitle = \"Orders ${HOME}\"\n").start().await;
+    let text = std::fs::read_to_string(house.config()).expect("the config");
+    let ask = async |text: &str| house.api("POST", "/api/v1/impact", &json!({ "config": text }).to_string()).await;
+    ask(&text).await.expect(200);
+    for tried in [
+        text.replace("refresh = \"1s\"", "refresh = \"${PATH}\""),
+        text.replace("Orders ${HOME}", "Orders ${PATH}"),
+        text.replace("row.status == \"active\"", "\"${PATH}\".startsWith(\"/\")"),
+        text.replace("refresh = \"1s\"", "refresh = \"Orders ${HOME}\""),
+    ] {
+        assert_ne!(tried, text);
+        let told = ask(&tried).await.expect(422).text();
+        assert!(!told.contains(&secret) && told.contains("takes something from the environment"), "{told}");
+    }
+    // Neither whether a file is there, nor what it holds, nor one without an end.
+    for file in ["/dev/zero", "/etc/passwd", "data/api.json", "/nowhere"] {
+        let tried = format!(
+            "{text}\n[login.oidc.other]\nissuer = \"https://idp.test\"\nclient_id = \"x\"\nclient_secret = {{ file = \"{file}\" }}\n"
+        );
+        let told = ask(&tried).await.expect(422).text();
+        assert!(told.contains("is none of the files that the running config names"), "{told}");
+    }
+    let tried = text.replace("Orders ${HOME}\"", "Orders ${HOME}\"\nlogo = \"/dev/zero.svg\"");
+    let told = ask(&tried).await.expect(422).text();
+    assert!(told.contains("is none of the files that the running config names"), "{told}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use crate::house::{House, OPEN, eventually, printed};
 
 /// The entries that a command exports.
-fn exported(house: &House, filter: &[&str]) -> Vec<Value> {
+pub(crate) fn exported(house: &House, filter: &[&str]) -> Vec<Value> {
     let output = house.command(&[&["audit", "export"], filter].concat());
     assert!(output.status.success(), "{}", printed(&output));
     let text = String::from_utf8(output.stdout).expect("UTF-8");
@@ -17,7 +17,7 @@ fn events(entries: &[Value]) -> Vec<&str> {
     entries.iter().filter_map(|entry| entry["event"].as_str()).collect()
 }
 
-fn verified(house: &House) -> String {
+pub(crate) fn verified(house: &House) -> String {
     let output = house.command(&["audit", "verify"]);
     let code = output.status.code().expect("it ended by itself");
     format!("{code}: {}", printed(&output))
@@ -133,6 +133,7 @@ async fn all_that_is_held_of_a_person_is_given_out_and_erased() {
     ann.log_in("ann@example.com").await;
     let bob = house.browser("orders.test");
     bob.log_in("bob@example.com").await;
+    ann.fetch("/").await.expect(200);
     let output = house.command(&["person", "export", "ann@example.com"]);
     assert!(output.status.success(), "{}", printed(&output));
     let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -141,12 +142,15 @@ async fn all_that_is_held_of_a_person_is_given_out_and_erased() {
     assert!(all["data"]["audit"].as_array().is_some_and(|entries| entries.len() >= 2), "{all}");
     assert!(!all.to_string().contains("bob@example.com"), "{all}");
 
+    assert_eq!(all["data"]["days_of_use"][0]["customer"], "42", "{all}");
+
     let unsure = house.command(&["person", "erase", "ann@example.com"]);
     assert_eq!(unsure.status.code(), Some(2), "nobody said yes: {}", printed(&unsure));
     ann.fetch("/").await.expect(200);
     let erased = house.command(&["person", "erase", "ann@example.com", "--yes"]);
     assert!(erased.status.success(), "{}", printed(&erased));
     assert!(printed(&erased).contains("sessions: 1"), "{}", printed(&erased));
+    assert!(printed(&erased).contains("days of use: 1"), "{}", printed(&erased));
     ann.fetch("/").await.expect(401);
     bob.fetch("/").await.expect(200);
 

@@ -1,5 +1,8 @@
 //! The workspace team's pages: who may use them, what a viewer may not, and both ways to them.
 
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Executor as _};
+
 use crate::browser::Browser;
 use crate::house::{House, LADDER, Plan, eventually, plain};
 
@@ -97,6 +100,27 @@ async fn a_viewer_looks_and_an_admin_does() {
     // What staff did stands under their name.
     let audit = kim.navigate("/audit?event=token_made").await.expect(200).text();
     assert!(audit.contains("kim@staff.example"), "{audit}");
+}
+
+#[tokio::test]
+async fn attack_30_nobody_is_staff_by_a_record() {
+    let house = plan().start().await;
+    let eve = r#"{"app":"console","customer":"42","email":"eve@example.com","role":"admin","without_invitation":true}"#;
+    house.api("POST", "/api/v1/records", eve).await.expect(404);
+    house.api("POST", "/api/v1/records", &eve.replace(",\"without_invitation\":true", "")).await.expect(404);
+    // Nor by one that stands in the store for whatever reason.
+    let options = SqliteConnectOptions::new().filename(house.data().join("store.db"));
+    let mut store = options.busy_timeout(std::time::Duration::from_secs(10)).connect().await.expect("it opens");
+    let row = "INSERT INTO record (version, app, customer, email, basis, role, state, made_by, maker, made, changed)
+               VALUES (1, 'console', '42', 'eve@example.com', 'own', 'admin', 'active', 'staff', 'ops', 0, 0)";
+    store.execute(row).await.expect("written");
+    let browser = house.browser("console.test");
+    browser.post("/.access/login", &[("email", "eve@example.com"), ("to", "/")]).await.expect(303);
+    eventually("the attempt is answered", async || {
+        house.log.events().iter().any(|line| line["fields"]["event"] == "login_unknown").then_some(())
+    })
+    .await;
+    assert_eq!(house.mail.count_to("eve@example.com").await, 0);
 }
 
 #[tokio::test]

@@ -125,6 +125,16 @@ async fn a_newcomer_walks_through_the_demo_and_it_leaves_nothing() {
         olga.navigate(path).await.expect(200);
     }
 
+    // Staff: the console answers why somebody may not enter, and the app is seen as a customer does.
+    let ann = demo.browser("console.localhost");
+    demo.log_in(&ann, "ann@northwind.example").await;
+    let why = ann.navigate("/people/dora@borealis.example?app=orders").await.expect(200).text();
+    assert!(why.contains("ambiguous"), "{why}");
+    let ann = demo.browser("orders.localhost");
+    demo.log_in(&ann, "ann@northwind.example").await;
+    let found = ann.navigate("/.access/preview?q=olga").await.expect(200).text();
+    assert!(found.contains("olga@acme.example"), "{found}");
+
     let interrupted = Command::new("kill").args(["-INT", &demo.process.id().to_string()]).status();
     assert!(interrupted.expect("kill exists").success());
     let status = eventually("it ends", async || demo.process.try_wait().expect("a child can be waited for")).await;

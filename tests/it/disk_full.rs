@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::json;
+
+use crate::audit_log::{exported, verified};
 use crate::house::{House, OPEN, eventually};
 
 /// A file system of a few megabytes, gone with its value.
@@ -79,4 +82,59 @@ async fn people_stay_in_and_log_in_again_when_there_is_room() {
     house.start_again().await;
     ann.fetch("/").await.expect(200);
     house.browser("orders.test").log_in("cat@example.com").await;
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_that_the_audit_log_has_no_room_for() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("skipped: mounting a small file system needs root");
+        return;
+    };
+    let house = House::plan(OPEN).data(&disk.folder.join("data")).start().await;
+    let (ann, bob) = (house.browser("orders.test"), house.browser("orders.test"));
+    ann.log_in("ann@example.com").await;
+    bob.log_in("bob@example.com").await;
+    let make = async |email: &str| {
+        let record =
+            json!({ "app": "orders", "customer": "42", "email": email, "role": "user", "without_invitation": true });
+        house.api("POST", "/api/v1/records", &record.to_string()).await
+    };
+    disk.fill();
+    let (mut acknowledged, mut refused) = (Vec::new(), 0);
+    for number in 0..400 {
+        let email = format!("new{number}@example.com");
+        let answer = make(&email).await;
+        match answer.status {
+            200 => acknowledged.push(email),
+            _ => {
+                assert_eq!(answer.expect(503).json()["code"], "unavailable");
+                refused += 1;
+            }
+        }
+        if refused == 3 {
+            break;
+        }
+    }
+    assert_eq!(refused, 3, "{} were taken", acknowledged.len());
+    // Whoever logs out is told so only if the log has it; until then they are asked to try again.
+    bob.post("/.access/logout", &[]).await.expect(503);
+    eventually("readiness shows it", async || (house.admin("/readyz").await.status == 503).then_some(())).await;
+    let why = |line: &serde_json::Value| {
+        let told = line["fields"].to_string();
+        told.contains("the audit log cannot be stored") && told.contains("disk is full")
+    };
+    eventually("the lines say why", async || house.log.events().iter().any(why).then_some(())).await;
+    ann.fetch("/").await.expect(200);
+
+    disk.empty();
+    eventually("it is well again", async || (house.admin("/readyz").await.status == 200).then_some(())).await;
+    eventually("changes are taken again", async || (make("last@example.com").await.status == 200).then_some(())).await;
+    acknowledged.push("last@example.com".to_owned());
+    let made = exported(&house, &["--event", "record_made"]);
+    let made: Vec<&str> = made.iter().filter_map(|entry| entry["subject"]["email"].as_str()).collect();
+    for email in &acknowledged {
+        assert_eq!(made.iter().filter(|made| *made == email).count(), 1, "{email}");
+    }
+    assert_eq!(exported(&house, &["--event", "logged_out"]).len(), 1, "what waited for room is there");
+    assert!(verified(&house).starts_with("0: whole: "), "{}", verified(&house));
 }

@@ -624,18 +624,20 @@ pub(crate) async fn plain_get(address: SocketAddr, host: &str, path: &str) -> An
 
 /// Writes these bytes to a plain listener and reads the one answer.
 pub(crate) async fn plain(address: SocketAddr, request: &str) -> Answer {
+    plain_or_none(address, request).await.expect("it answers")
+}
+
+/// The same of one that may be gone, or go meanwhile.
+pub(crate) async fn plain_or_none(address: SocketAddr, request: &str) -> Option<Answer> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
-    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
+    stream.write_all(request.as_bytes()).await.ok()?;
     let mut all = Vec::new();
     let _end = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut all)).await.expect("it closes when asked to");
     let text = String::from_utf8_lossy(&all).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok())?;
     let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    Answer {
-        status: status.unwrap_or_else(|| panic!("no status in {text:?}")),
-        headers: fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect(),
-        body: body.as_bytes().to_vec(),
-    }
+    let headers = fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
+    Some(Answer { status, headers, body: body.as_bytes().to_vec() })
 }

@@ -1,7 +1,7 @@
 //! The table of customers is in a MariaDB database.
 
 use crate::house::{House, eventually, printed};
-use crate::sql_server::{Database, Kind, all_hold, apps, every_spelling_is_found, house};
+use crate::sql_server::{Database, Kind, a_customers_people_are_found, all_hold, apps, every_spelling_is_found, house};
 
 /// A row with a column of every ordinary kind, and some that are not.
 const KINDS: &str = "
@@ -66,6 +66,11 @@ async fn every_type_arrives_as_what_it_is() {
 #[tokio::test]
 async fn every_spelling_of_an_address_is_found() {
     every_spelling_is_found(Kind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn a_customers_people_are_found_however_its_key_is_kept() {
+    a_customers_people_are_found(Kind::MariaDb).await;
 }
 
 #[tokio::test]

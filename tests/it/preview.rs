@@ -148,6 +148,83 @@ async fn attack_27_a_preview_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_api_lists_the_previews_under_way_and_ends_them() {
+    let house = plan().start().await;
+    let kim = kim(&house).await;
+    house.browser("orders.test").log_in("ann@example.com").await;
+    let listed = async |query: &str| {
+        let told = house.admin(&format!("/api/v1/sessions?app=orders{query}")).await.expect(200).json();
+        told["items"].as_array().cloned().expect("a list")
+    };
+    assert_eq!((listed("").await.len(), listed("&previews=true").await), (2, Vec::new()));
+    look_as(&kim, "cat@example.com", "43").await.expect(303);
+    let previews = listed("&previews=true").await;
+    assert_eq!((previews.len(), listed("").await.len(), listed("&previews=false").await.len()), (1, 2, 2));
+    let preview = &previews[0];
+    assert_eq!(preview["email"], "kim@staff.example");
+    assert_eq!(
+        (&preview["preview"]["email"], &preview["preview"]["customer"]),
+        (&"cat@example.com".into(), &"43".into())
+    );
+    assert!(preview["preview"]["until"].as_str().is_some_and(|until| until.ends_with('Z')), "{preview}");
+    // Whose eyes it is: theirs is none of their own sessions.
+    assert_eq!(listed("&previews=true&email=cat%40example.com").await.len(), 0);
+    let id = preview["id"].as_str().expect("an id").to_owned();
+    house.api("DELETE", &format!("/api/v1/sessions/{id}"), "").await.expect(200);
+    kim.fetch("/orders").await.expect(401);
+    assert_eq!(listed("&previews=true").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn attack_23_previews_share_no_answer_with_each_other_nor_with_whom_they_are_of() {
+    let house = plan().start().await;
+    let cat = house.browser("orders.test");
+    cat.log_in("cat@example.com").await;
+    cat.choose("42").await.expect(303);
+    let own = kim(&house).await;
+    // The same member of staff, the same person for two customers, and others, all at once.
+    let mut looks = vec![(own, "kim@staff.example", "", "agent", ""), (cat, "cat@example.com", "42", "manager", "")];
+    for (email, customer, role) in [
+        ("cat@example.com", "42", "manager"),
+        ("cat@example.com", "43", "reader"),
+        ("ann@example.com", "42", "manager"),
+        ("bob@example.com", "42", "reader"),
+    ] {
+        let browser = kim(&house).await;
+        look_as(&browser, email, customer).await.expect(303);
+        looks.push((browser, email, customer, role, "kim@staff.example"));
+    }
+    let mut tasks = Vec::new();
+    for _ in 0..20 {
+        for (browser, email, customer, role, actor) in &looks {
+            let (browser, expected) = (browser.clone(), [*email, *customer, *role, *actor]);
+            tasks.push(tokio::spawn(async move {
+                let told = browser.fetch("/same/path").await.expect(200).json();
+                let headers = told["headers"].as_array().cloned().unwrap_or_default();
+                let header = |name: &str| {
+                    let found =
+                        headers.iter().find(|pair| pair[0].as_str().is_some_and(|own| own.eq_ignore_ascii_case(name)));
+                    found.and_then(|pair| pair[1].as_str()).unwrap_or_default()
+                };
+                let seen = ["x-access-email", "x-access-customer", "x-access-role", "x-access-actor"].map(header);
+                assert_eq!(seen, expected);
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.expect("every answer is its asker's");
+    }
+    // What was remembered of one preview is nothing for the next in the same browser.
+    let (browser, ..) = &looks[2];
+    browser.post("/.access/preview/switch", &[("email", "cat@example.com"), ("customer", "43")]).await.expect(303);
+    browser.fetch("/same/path").await.expect(200);
+    assert_eq!(house.upstream.last().header("x-access-customer"), Some("43"));
+    browser.post("/.access/preview/end", &[]).await.expect(303);
+    browser.fetch("/same/path").await.expect(200);
+    assert_eq!(house.upstream.last().header("x-access-email"), Some("kim@staff.example"));
+}
+
+#[tokio::test]
 async fn an_app_may_let_previews_write() {
     let house = plan().config("").start().await;
     house.change("[app.orders.identity]", "[app.orders.identity]\nheaders = \"remote\"");
@@ -256,6 +333,36 @@ async fn attack_27_our_own_pages_are_closed_in_a_preview() {
     let thief = house.browser("orders.test");
     thief.set_cookie(SESSION, &token.expect("a session"));
     thief.fetch("/orders").await.expect(401);
+}
+
+#[tokio::test]
+async fn attack_27_no_script_in_a_page_ends_the_preview_that_shows_it() {
+    let house = plan().start().await;
+    let kim = kim(&house).await;
+    look_as(&kim, "ann@example.com", "42").await.expect(303);
+    let token = kim.cookie(SESSION);
+    let origin = format!("https://{}", house.host("orders.test"));
+    for (mode, destination) in
+        [("cors", "empty"), ("same-origin", "empty"), ("no-cors", "empty"), ("navigate", "iframe")]
+    {
+        let headers = [
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("sec-fetch-mode", mode),
+            ("sec-fetch-dest", destination),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        for path in ["/.access/preview", "/.access/preview/switch", "/.access/preview/end"] {
+            kim.send("POST", path, &headers, "email=bob%40example.com&to=%2F").await.expect(403);
+        }
+        let found = kim.send("GET", "/.access/preview?q=example", &headers[1..4], "").await.expect(403).text();
+        assert!(!found.contains("eve@example.com"), "{found}");
+    }
+    assert_eq!(kim.cookie(SESSION), token);
+    kim.fetch("/orders").await.expect(200);
+    assert_eq!(house.upstream.last().header("x-access-email"), Some("ann@example.com"));
+    kim.navigate("/.access/preview?q=example").await.expect(200);
+    kim.post("/.access/preview/end", &[("to", "/")]).await.expect(303);
 }
 
 #[tokio::test]
@@ -431,6 +538,27 @@ async fn a_plain_session_gets_every_byte_as_it_was() {
     }
     kim.post("/.access/preview/end", &[]).await.expect(303);
     assert_eq!(kim.navigate("/page").await.expect(200).text(), body, "nor does staff without a preview");
+}
+
+#[tokio::test]
+async fn whom_an_invitation_waits_for_is_seen_with_what_it_gives() {
+    let house = plan().start().await;
+    let kim = kim(&house).await;
+    let invited =
+        ["invitations", "create", "ina@example.com", "--app", "orders", "--customer", "42", "--role", "manager"];
+    assert!(house.command(&invited).status.success());
+    let page = kim.navigate("/.access/preview?q=ina").await.expect(200);
+    assert!(page.text().contains("ina@example.com") && page.text().contains("Invited"), "{}", page.text());
+    look_as(&kim, "ina@example.com", "42").await.expect(303);
+    kim.fetch("/c/42/x").await.expect(200);
+    let seen = house.upstream.last();
+    for (name, value) in
+        [("x-access-email", "ina@example.com"), ("x-access-role", "manager"), ("x-access-customer-name", "Acme Ltd")]
+    {
+        assert_eq!(seen.header(name), Some(value), "{name}");
+    }
+    assert!(house.command(&["invitations", "withdraw", "1"]).status.success());
+    eventually("the preview is over", async || is_over(&kim).await).await;
 }
 
 #[tokio::test]

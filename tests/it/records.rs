@@ -183,6 +183,25 @@ async fn attack_21_whoever_is_suspended_or_removed_is_out_with_all_that_is_open(
 }
 
 #[tokio::test]
+async fn attack_21_a_web_socket_of_somebody_who_is_suspended_ends() {
+    let house = house().await;
+    record(&house, "one", "own", "reader", "active").await;
+    record(&house, "lou", "adjusts", "reader", "active").await;
+    for (name, basis) in [("one", "own"), ("lou", "adjusts")] {
+        let browser = house.browser("orders.test");
+        browser.log_in(&format!("{name}@example.com")).await;
+        let mut socket = browser.web_socket("/ws").await.expect("it opens");
+        // Nothing else of theirs asks: no request brings the question up.
+        record(&house, name, basis, "reader", "suspended").await;
+        let reading = async { while let Some(Ok(_)) = futures_util::StreamExt::next(&mut socket).await {} };
+        tokio::time::timeout(crate::wire::PATIENCE, reading).await.unwrap_or_else(|_| panic!("{name}'s socket lives"));
+        assert_eq!(browser.web_socket("/ws").await.err(), Some(403), "{name}");
+        record(&house, name, basis, "reader", "active").await;
+        eventually("they may again", async || browser.web_socket("/ws").await.ok()).await;
+    }
+}
+
+#[tokio::test]
 async fn attack_21_a_record_on_top_of_a_row_goes_with_the_row() {
     let house = house().await;
     record(&house, "lou", "adjusts", "writer", "active").await;

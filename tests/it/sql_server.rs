@@ -311,6 +311,60 @@ pub(crate) async fn every_spelling_is_found(kind: Kind) {
     }
 }
 
+/// How tables keep a customer's key: the column's type, and what stands in it for the customer 42 and for two others.
+const KEYS: &[(&str, [&str; 3])] = &[
+    ("VARCHAR(20)", ["'42'", "'142'", "'4'"]),
+    ("VARCHAR(20)", ["'  42 '", "'042'", "'42x'"]),
+    ("CHAR(8)", ["'42'", "'4 2'", "'422'"]),
+    ("INTEGER", ["42", "142", "4"]),
+    ("BIGINT", ["42", "-42", "420"]),
+    ("DOUBLE PRECISION", ["42", "42.5", "4.2"]),
+    ("NUMERIC(10, 0)", ["42", "142", "0"]),
+];
+
+/// Whom tables name for a customer is listed, however its key is kept, and whoever looks for people finds those whom a text fits.
+pub(crate) async fn a_customers_people_are_found(kind: Kind) {
+    let database = Database::new(kind).await;
+    let mut apps = format!("[source.crm]\nurl = \"{}\"\nrefresh = \"1s\"\n", database.url())
+        + "[app.orders]\ndomains = [\"orders.test\"]\nupstream = \"{{upstream}}\"\n[app.orders.team]\n";
+    for (number, (column, [own, other, third])) in KEYS.iter().enumerate() {
+        database
+            .run(&format!(
+                "CREATE TABLE k{number} (email VARCHAR(200), company {column});
+                 INSERT INTO k{number} VALUES ('own{number}@example.com', {own}), ('other{number}@example.com', {other}),
+                   ('third{number}@example.com', {third}), ('none{number}@example.com', NULL)"
+            ))
+            .await;
+        apps += &format!(
+            "[[app.orders.customers]]\nname = \"k{number}\"\nsource = \"crm\"\ntable = \"k{number}\"\nemail = \"email\"\n\
+             customer = \"company\"\nrole = \"administrator\"\n"
+        );
+    }
+    let house = House::start(&apps).await;
+    house.door.secret("reader-secret");
+    let own0 = house.browser("orders.test");
+    own0.log_in("own0@example.com").await;
+    let page = own0.navigate("/.access/team").await.expect(200).text();
+    for (number, (column, _)) in KEYS.iter().enumerate() {
+        assert!(page.contains(&format!("own{number}@example.com")), "{column}: {page}");
+        for name in ["other", "third", "none"] {
+            assert!(!page.contains(&format!("{name}{number}@example.com")), "{name} of {column}: {page}");
+        }
+    }
+    let search = async |text: &str| -> Vec<String> {
+        let path = format!("/api/v1/people?app=orders&q={}", crate::browser::encode(text));
+        let told = house.admin(&path).await.expect(200).json();
+        assert_eq!(told["unread"].as_array().map(Vec::len), Some(0), "{told}");
+        let items = told["items"].as_array().cloned().expect("a list");
+        items.iter().filter_map(|person| person["email"].as_str().map(str::to_owned)).collect()
+    };
+    assert_eq!(search("WN3@exam").await, ["own3@example.com"]);
+    assert_eq!(search("42x").await, ["third1@example.com"], "by customer");
+    assert_eq!(search("own").await.len(), KEYS.len());
+    let all = house.admin("/api/v1/people?app=orders&limit=2").await.expect(200).json();
+    assert_eq!((all["items"].as_array().map(Vec::len), all["next"].is_string()), (Some(2), true), "{all}");
+}
+
 /// The usual app over the table `people` of a database.
 pub(crate) fn apps(url: &str) -> String {
     OPEN.replace("csv:people.csv", url).replace("email = ", "table = \"people\"\nemail = ")

@@ -139,6 +139,22 @@ async fn three_people_look_after_a_team_in_a_real_browser() {
 }
 
 #[tokio::test]
+async fn the_log_in_goes_on_in_an_invitations_language() {
+    let house = plan().start().await;
+    let olga = logged_in(&house, "olga").await;
+    let form = [("email", "ines@example.com"), ("role", "member"), ("language", "es")];
+    olga.post("/.access/team/invite", &form).await.expect(303);
+    let mail = house.mail.wait("ines@example.com").await;
+    olga.secret(invitation(&mail).rsplit('/').next().expect("a token"));
+    let ines = house.browser("orders.test");
+    let login = async || ines.navigate("/.access/login?stay=1").await.expect(200).text();
+    assert!(login().await.contains("<html lang=\"en\">"));
+    let shown = ines.navigate(&invitation(&mail)).await.expect(200).text();
+    assert!(shown.contains("<html lang=\"es\">"), "{shown}");
+    assert!(login().await.contains("<html lang=\"es\">"));
+}
+
+#[tokio::test]
 async fn an_invited_person_comes_and_is_removed_within_a_second() {
     let house = plan().start().await;
     let olga = logged_in(&house, "olga").await;
@@ -329,7 +345,7 @@ async fn somebody_becomes_an_organisation_of_their_own() {
     ines.log_in("ines@example.com").await;
     ines.fetch("/").await.expect(200);
     assert_eq!(house.upstream.last().header("x-access-customer"), Some(customer.as_str()));
-    // Both sides hear of it, and the old one has them no more.
+    // Everybody concerned hears of it, and the old customer has them no more.
     let own = house.mail.wait_after("adam@example.com", 0).await;
     assert!(own.n > 0);
     eventually("both are told", async || {
@@ -337,7 +353,10 @@ async fn somebody_becomes_an_organisation_of_their_own() {
         let told = |to: &str, subject: &str| {
             all.iter().any(|mail| mail.to.iter().any(|one| one == to) && mail.subject.contains(subject))
         };
-        (told("adam@example.com", "has begun") && told("olga@example.com", "has become independent")).then_some(())
+        let all_told = told("adam@example.com", "has begun")
+            && told("olga@example.com", "has become independent")
+            && told("ines@example.com", "is for Adam & Co now");
+        all_told.then_some(())
     })
     .await;
     let olga = logged_in(&house, "olga").await;
@@ -364,7 +383,7 @@ async fn whoever_has_no_right_is_told_so_and_sees_nothing() {
 }
 
 #[tokio::test]
-async fn attack_08_every_form_of_the_team_needs_our_own_page() {
+async fn attack_16_every_form_of_the_team_needs_our_own_page() {
     let house = plan().start().await;
     let olga = logged_in(&house, "olga").await;
     let path = page_of(&olga, "bert@example.com").await;
@@ -450,6 +469,20 @@ async fn attack_20_another_customers_people_are_nobodys_here() {
     }
     let list = gwen.navigate("/.access/team").await.expect(200).text();
     assert!(list.contains("gwen@example.com") && !list.contains("olga@example.com"), "{list}");
+}
+
+#[tokio::test]
+async fn attack_20_nobody_learns_what_a_colleague_does_for_another_customer() {
+    let people = "cat@example.com,42,Acme Ltd,Cat Two,member,en\ncat@example.com,43,Globex,Cat Two,member,en\n";
+    let house = plan().file("people.csv", format!("{PEOPLE}{people}")).start().await;
+    let olga = logged_in(&house, "olga").await;
+    let last = async || olga.navigate("/.access/team?q=cat").await.expect(200).text().contains("Last log-in");
+    let cat = logged_in(&house, "cat").await;
+    assert!(!last().await, "she has not chosen yet");
+    cat.post("/.access/choose", &[("customer", "43"), ("to", "/")]).await.expect(303);
+    assert!(!last().await, "she is here for somebody else");
+    cat.post("/.access/choose", &[("customer", "42"), ("to", "/")]).await.expect(303);
+    assert!(last().await);
 }
 
 #[tokio::test]

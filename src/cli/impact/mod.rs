@@ -92,8 +92,8 @@ impl Side<'_> {
 
 /// The impact of a config that takes the running one's place, for the API.
 pub(crate) async fn as_json(old: &Config, new: &Config) -> Map<String, Value> {
-    // What cannot be read is not counted; the command says so.
-    let records = super::records::all(&new.server.data).await.unwrap_or_default();
+    // What cannot be read is not counted; the command says so. The running gateway's, wherever the new one would have its own.
+    let records = super::records::all(&old.server.data).await.unwrap_or_default();
     let mut impact = find(old, new, &records, &mut |_, _, _| {}).await;
     "the running config".clone_into(&mut impact.against);
     "the config that was sent".clone_into(&mut impact.config);

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::operation::{Asked, Needs, Nothing, Operation, email, malformed, operation};
+use super::operation::{Asked, Needs, Nothing, Operation, malformed, operation};
 use super::page::{Page, after, limit};
 use super::problem::Problem;
 use crate::console::ConsoleRoom;
 use crate::state::audit::{Kept, Order, Question, Verified};
 use crate::state::tokens::Scope;
-use crate::types::CustomerId;
+use crate::types::{CustomerId, Email};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -70,10 +70,11 @@ async fn list(room: Arc<ConsoleRoom>, asked: Asked, query: AuditQuery, _: Nothin
         text.map(read).transpose().map_err(|_| malformed(name, "write a moment such as 2026-03-29T10:00:00Z"))
     };
     let customer = query.customer.as_deref().map(CustomerId::parse).transpose();
+    let person = query.person.as_deref().map(Email::parse).transpose();
     let question = Question {
         app: asked.app(query.app.as_deref())?,
         customer: customer.map_err(|error| malformed("customer", error))?,
-        person: query.person.as_deref().map(email).transpose()?,
+        person: person.map_err(|error| malformed("person", error))?,
         since: moment("since", query.since.as_deref())?,
         until: moment("until", query.until.as_deref())?,
         event: query.event,

@@ -14,7 +14,7 @@ use crate::console::ConsoleRoom;
 use crate::console::services::{ExplainQuestion, NoAnswer};
 use crate::policy::{Grant, Origin};
 use crate::state::audit::{Entry, Event};
-use crate::state::listing::{PeopleFilter, Place};
+use crate::state::people_search::{PeopleFilter, Place, Whose};
 use crate::state::personal::Erased;
 use crate::state::tokens::Scope;
 use crate::types::{AppName, Email};
@@ -146,12 +146,13 @@ async fn list(room: Arc<ConsoleRoom>, asked: Asked, query: PeopleQuery, _: Nothi
         .map(|text| serde_json::from_str(&text).map_err(|_| malformed("cursor", "it is the `next` of a page")))
         .transpose()?;
     let text = query.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let filter = PeopleFilter { app: &app, text, after: after.as_ref(), most: limit as usize + 1 };
-    let found = room.services.people(filter).await;
+    let filter =
+        PeopleFilter { app: &app, text, of: Whose::Everybody, after: after.as_ref(), most: limit as usize + 1 };
+    let found = room.people.search(filter).await;
     let found = found.ok_or_else(|| {
         Problem::new(Code::Unavailable, "others search just now").help("ask again, or ask for a whole address")
     })?;
-    let page = Page::of(found.grants, limit, |grant| serde_json::to_string(&Place::of(grant)).unwrap_or_default());
+    let page = Page::of(found.people, limit, |grant| serde_json::to_string(&Place::of(grant)).unwrap_or_default());
     let items = page.items.iter().map(|grant| Person::of(grant)).collect();
     Ok(PeoplePage { items, next: page.next, unread: found.unread })
 }
@@ -213,6 +214,8 @@ struct PersonData {
 
 async fn export(room: Arc<ConsoleRoom>, asked: Asked, _: Nothing, _: Nothing) -> Result<PersonData, Problem> {
     let email = asked.email("email")?;
+    // That they were here just now belongs to it.
+    room.usage.flush().await?;
     let data = room.personal.export(&email).await?;
     room.journal.write(asked.scene(None), &Event::PersonExported(&email));
     Ok(PersonData { email: email.to_string(), at: format!("{:.0}", asked.now), data })
@@ -226,6 +229,8 @@ async fn erase(room: Arc<ConsoleRoom>, asked: Asked, _: Nothing, _: Nothing) -> 
 async fn erase_person(room: &ConsoleRoom, asked: &Asked, email: &Email) -> Result<Erased, Problem> {
     // First what is in memory here, so that nothing goes on for whom nothing is held any more.
     let sessions = room.sessions.end_everywhere(email).await?;
+    // That they were here just now is not written down afterwards.
+    room.usage.flush().await?;
     // What is on its way into the log with the address has to be there before the address goes.
     room.journal.settled().await.map_err(|_| Problem::new(Code::Unavailable, "the audit log cannot be stored"))?;
     let event = Event::PersonErased(email);

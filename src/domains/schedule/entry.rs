@@ -200,3 +200,69 @@ impl Kept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn issued(times: &Times, since: i64) -> Entry {
+        let times = in_whole_seconds(times);
+        Entry { phase: Phase::Issued, place: Place::of_rest(&times), ..Entry::new(Some(times), at(since)) }
+    }
+
+    fn settled(entry: Entry) -> Kept {
+        let mut kept = Kept::Wakes(Box::new(entry));
+        kept.settle();
+        kept
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_by_resting(second in prop::array::uniform5(0..4_000_000_000_i64), nano in 0..999_999_999_i32) {
+            let [begin, end, renew, ask, since] = second;
+            let exact = |second| Timestamp::new(second, nano).expect("a time");
+            let times = Times {
+                not_before: exact(begin), not_after: exact(end), renew_at: exact(renew), ask_again: exact(ask),
+            };
+            let awake = issued(&times, since);
+            let mut kept = settled(awake.clone());
+            prop_assert!(matches!(kept, Kept::Rests(_)));
+            prop_assert_eq!(kept.not_after(), Some(at(end)));
+            prop_assert_eq!(kept.entry().progress(), awake.progress());
+            prop_assert_eq!((kept.entry().times, kept.entry().place), (awake.times, awake.place));
+            prop_assert_eq!(kept.wake().progress(), awake.progress());
+        }
+    }
+
+    #[test]
+    fn what_has_something_to_do_does_not_rest() {
+        let times = Times { not_before: at(0), not_after: at(900), renew_at: at(600), ask_again: at(60) };
+        let entry = issued(&times, 5);
+        for awake in [
+            Entry { phase: Phase::Renewing, ..entry.clone() },
+            Entry { failures: 1, ..entry.clone() },
+            Entry { pressed: true, ..entry.clone() },
+            Entry { place: Place::Busy(7), ..entry.clone() },
+            Entry { place: Place::Look(at(70)), ..entry.clone() },
+            Entry { trouble: Some(Trouble::refused("caa", "Mend it.".to_owned())), ..entry.clone() },
+            Entry { times: None, ..entry },
+        ] {
+            assert!(matches!(settled(awake.clone()), Kept::Wakes(_)), "{awake:?}");
+        }
+    }
+
+    #[test]
+    fn moments_beyond_what_is_kept_count_as_the_nearest() {
+        let times = Times { not_before: at(-5), not_after: Timestamp::MAX, renew_at: at(600), ask_again: at(60) };
+        let kept = in_whole_seconds(&times);
+        assert_eq!((kept.not_before, kept.renew_at), (at(0), at(600)));
+        assert!(kept.not_after > at(4_200_000_000));
+        assert_eq!(in_whole_seconds(&kept), kept);
+    }
+}

@@ -4,7 +4,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use crate::pages::Look;
-use crate::pages::texts::fill;
+use crate::pages::texts::{Texts, fill};
 use crate::types::Language;
 
 /// What can be wrong with what somebody typed.
@@ -79,6 +79,33 @@ pub struct RoleView {
     pub name: String,
     /// What the operator calls it.
     pub title: String,
+}
+
+/// The field that a column of a pasted table is for, by its heading: the field's name, or what the form calls it in any of our languages,
+/// for a table may be older than the reader's choice of one.
+#[must_use]
+pub fn field_of_column(heading: &str) -> Option<FieldName> {
+    let heading = folded(heading);
+    let means = |t: &Texts| {
+        let (f, account) = (&t.team.field, &t.account);
+        let columns = [
+            (FieldName::FirstName, ["first_name", f.first_name, ""]),
+            (FieldName::LastName, ["last_name", f.last_name, ""]),
+            (FieldName::Email, ["email", f.email, account.email]),
+            (FieldName::Role, ["role", f.role, ""]),
+            (FieldName::Language, ["language", f.language, ""]),
+        ];
+        columns.into_iter().find(|(_, names)| names.iter().any(|name| folded(name) == heading)).map(|(field, _)| field)
+    };
+    if heading.is_empty() {
+        return None;
+    }
+    Language::ALL.into_iter().find_map(|language| means(Texts::of(language)))
+}
+
+/// A heading without what people write differently: case, blanks, hyphens, quotes.
+fn folded(heading: &str) -> String {
+    heading.trim_matches(['\u{feff}', '"', ' ']).to_lowercase().replace([' ', '-', '\u{a0}'], "_")
 }
 
 #[derive(Template)]

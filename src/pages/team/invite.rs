@@ -242,7 +242,7 @@ pub fn invite_report(look: Look<'_>, view: &ReportView<'_>) -> Reply {
         u32::try_from(view.lines.iter().filter(|line| is(line.outcome)).count()).unwrap_or(u32::MAX)
     };
     let invited = count(|outcome| outcome == Outcome::Invited);
-    let known = count(|outcome| matches!(outcome, Outcome::Known | Outcome::Twice));
+    let known = count(|outcome| outcome == Outcome::Known);
     let bad = count(Outcome::is_bad);
     let rows: Vec<Row<'_>> = view
         .lines

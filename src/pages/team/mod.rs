@@ -14,7 +14,7 @@ pub(super) mod tests;
 pub(super) use doors::Doors;
 
 pub use doors::DoorsView;
-pub use field::{FieldName, FieldProblem, RoleView, Typed};
+pub use field::{FieldName, FieldProblem, RoleView, Typed, field_of_column};
 pub use independent::{FollowerView, IndependentView, ask_independent, independent, independent_done, independent_not};
 pub use invitation::{InvitationEnd, InvitationView, Reader, invitation, invitation_ended};
 pub use invite::{

@@ -226,6 +226,9 @@ pub(super) static BULGARIAN: Texts = Texts {
     reason,
     too_many_next: "Междувременно можете да използвате другите начини за вход, които този сайт предлага.",
     team: team::BULGARIAN,
+    dashboard: dashboard::BULGARIAN,
+    notifications: notifications::BULGARIAN,
+    preview: preview::BULGARIAN,
 };
 
 fn in_minutes(minutes: u32) -> String {
@@ -311,6 +314,7 @@ fn reason(name: &str) -> &'static str {
         "other-customer" => "Този адрес е запазен за хората на друга организация.",
         "hidden-field" => "Ролята Ви не позволява подреждане или търсене по това поле.",
         "cannot-filter" => "Тази страница не може да бъде показана на Вашата роля.",
+        "cannot-preview" => "Тази страница е във вид, който не може да се покаже в преглед.",
         _ => "Ролята Ви не включва тази страница.",
     }
 }

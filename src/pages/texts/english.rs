@@ -221,6 +221,9 @@ pub(super) static ENGLISH: Texts = Texts {
     reason,
     too_many_next: "Other ways to log in that this site offers are open meanwhile.",
     team: team::ENGLISH,
+    dashboard: dashboard::ENGLISH,
+    notifications: notifications::ENGLISH,
+    preview: preview::ENGLISH,
 };
 
 fn in_minutes(minutes: u32) -> String {
@@ -308,6 +311,7 @@ fn reason(name: &str) -> &'static str {
         "other-customer" => "This address is reserved for the people of another organisation.",
         "hidden-field" => "Your role does not include sorting or searching by this field.",
         "cannot-filter" => "This page cannot be shown to your role.",
+        "cannot-preview" => "This page is in a form that cannot be shown in a preview.",
         _ => "Your role does not include this page.",
     }
 }

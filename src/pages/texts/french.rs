@@ -245,6 +245,9 @@ pub(super) static FRENCH: Texts = Texts {
     reason,
     too_many_next: "Les autres façons de se connecter que ce site propose restent ouvertes entre-temps.",
     team: team::FRENCH,
+    dashboard: dashboard::FRENCH,
+    notifications: notifications::FRENCH,
+    preview: preview::FRENCH,
 };
 
 /// After « dans ».
@@ -345,6 +348,7 @@ fn reason(name: &str) -> &'static str {
         "other-customer" => "Cette adresse est réservée aux personnes d’une autre organisation.",
         "hidden-field" => "Votre rôle ne permet pas de trier ni de chercher selon ce champ.",
         "cannot-filter" => "Cette page ne peut pas être montrée à votre rôle.",
+        "cannot-preview" => "Cette page est sous une forme qui ne peut pas être montrée dans un aperçu.",
         _ => "Votre rôle ne comprend pas cette page.",
     }
 }

@@ -248,6 +248,9 @@ pub(super) static GERMAN: Texts = Texts {
     reason,
     too_many_next: "Andere Wege zur Anmeldung, die es hier gibt, stehen Ihnen inzwischen offen.",
     team: team::GERMAN,
+    dashboard: dashboard::GERMAN,
+    notifications: notifications::GERMAN,
+    preview: preview::GERMAN,
 };
 
 /// After „in“.
@@ -348,6 +351,7 @@ fn reason(name: &str) -> &'static str {
         "other-customer" => "Diese Adresse ist den Personen einer anderen Organisation vorbehalten.",
         "hidden-field" => "Zu Ihrer Rolle gehört es nicht, nach diesem Feld zu sortieren oder zu suchen.",
         "cannot-filter" => "Diese Seite kann Ihrer Rolle nicht gezeigt werden.",
+        "cannot-preview" => "Diese Seite hat eine Form, die sich in einer Vorschau nicht zeigen lässt.",
         _ => "Diese Seite gehört nicht zu Ihrer Rolle.",
     }
 }

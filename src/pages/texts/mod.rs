@@ -5,12 +5,12 @@
 //! Sentences say what happened and what to do next, in plain words, and blame nobody.
 
 mod bulgarian;
-pub(super) mod dashboard;
+mod dashboard;
 mod english;
 mod french;
 mod german;
-pub(super) mod preview;
-pub(super) mod notifications;
+mod notifications;
+mod preview;
 mod sentence;
 mod spanish;
 mod team;
@@ -19,6 +19,9 @@ mod tests;
 
 use http::StatusCode;
 
+use dashboard::DashboardTexts;
+use notifications::NotificationTexts;
+pub(super) use preview::PreviewTexts;
 pub(super) use sentence::{Sentence, fill};
 pub(super) use team::{ListTexts, PersonTexts, TeamTexts};
 
@@ -55,6 +58,9 @@ pub struct Texts {
     reason: fn(&str) -> &'static str,
     pub(super) too_many_next: &'static str,
     pub(super) team: TeamTexts,
+    pub(super) dashboard: DashboardTexts,
+    pub(super) notifications: NotificationTexts,
+    pub(super) preview: PreviewTexts,
 }
 
 #[derive(Debug)]

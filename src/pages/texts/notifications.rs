@@ -1,7 +1,5 @@
 //! What people read about notifications: the mail's frame, the settings page, and the page behind "unsubscribe".
 
-use crate::types::Language;
-
 /// The texts in one language.
 #[derive(Debug)]
 pub(in crate::pages) struct NotificationTexts {
@@ -27,47 +25,7 @@ pub(in crate::pages) struct NotificationTexts {
     pub(in crate::pages) ended: &'static str,
 }
 
-impl NotificationTexts {
-    /// Those of a language.
-    pub(in crate::pages) const fn of(language: Language) -> &'static Self {
-        match language {
-            Language::English => &ENGLISH,
-            Language::German => &GERMAN,
-            Language::French => &FRENCH,
-            Language::Spanish => &SPANISH,
-            Language::Bulgarian => &BULGARIAN,
-        }
-    }
-
-    /// All of them, for tests.
-    #[cfg(test)]
-    pub(in crate::pages) const fn all(&self) -> [&'static str; 20] {
-        [
-            self.open,
-            self.why,
-            self.off,
-            self.settings,
-            self.heading,
-            self.lead,
-            self.none,
-            self.save,
-            self.saved,
-            self.account,
-            self.confirm_heading,
-            self.confirm,
-            self.switch_off,
-            self.done_heading,
-            self.done,
-            self.again,
-            self.wrong_heading,
-            self.wrong,
-            self.ended_heading,
-            self.ended,
-        ]
-    }
-}
-
-const ENGLISH: NotificationTexts = NotificationTexts {
+pub(super) const ENGLISH: NotificationTexts = NotificationTexts {
     open: "Open in {title}",
     why: "You get this mail because you use {title}, and “{topic}” is switched on for you.",
     off: "Switch “{topic}” off",
@@ -90,7 +48,7 @@ const ENGLISH: NotificationTexts = NotificationTexts {
     ended: "It was good for a year. Choose in your settings what you get.",
 };
 
-const GERMAN: NotificationTexts = NotificationTexts {
+pub(super) const GERMAN: NotificationTexts = NotificationTexts {
     open: "In {title} öffnen",
     why: "Sie erhalten diese E-Mail, weil Sie {title} nutzen und „{topic}“ für Sie eingeschaltet ist.",
     off: "„{topic}“ ausschalten",
@@ -113,10 +71,10 @@ const GERMAN: NotificationTexts = NotificationTexts {
     ended: "Er galt ein Jahr lang. Wählen Sie in Ihren Einstellungen, was Sie erhalten.",
 };
 
-const FRENCH: NotificationTexts = NotificationTexts {
+pub(super) const FRENCH: NotificationTexts = NotificationTexts {
     open: "Ouvrir dans {title}",
-    why: "Vous recevez cet e-mail parce que vous utilisez {title} et que « {topic} » est activé pour vous.",
-    off: "Désactiver « {topic} »",
+    why: "Vous recevez cet e-mail parce que vous utilisez {title} et que «\u{a0}{topic}\u{a0}» est activé pour vous.",
+    off: "Désactiver «\u{a0}{topic}\u{a0}»",
     settings: "Tous les réglages de notification",
     heading: "Notifications",
     lead: "Choisissez ce que {title} vous annonce par e-mail à l’adresse {email}.",
@@ -124,10 +82,10 @@ const FRENCH: NotificationTexts = NotificationTexts {
     save: "Enregistrer",
     saved: "Votre choix est enregistré.",
     account: "Votre compte",
-    confirm_heading: "Désactiver « {topic} » ?",
+    confirm_heading: "Désactiver «\u{a0}{topic}\u{a0}»\u{202f}?",
     confirm: "{title} n’enverra plus d’e-mails à ce sujet à {email}. Tout le reste demeure inchangé.",
     switch_off: "Désactiver",
-    done_heading: "« {topic} » est désactivé",
+    done_heading: "«\u{a0}{topic}\u{a0}» est désactivé",
     done: "{title} n’envoie plus d’e-mails à ce sujet à {email}.",
     again: "Vous pouvez l’activer de nouveau à tout moment dans vos réglages.",
     wrong_heading: "Ce lien n’est pas complet",
@@ -136,7 +94,7 @@ const FRENCH: NotificationTexts = NotificationTexts {
     ended: "Il était valable un an. Choisissez dans vos réglages ce que vous recevez.",
 };
 
-const SPANISH: NotificationTexts = NotificationTexts {
+pub(super) const SPANISH: NotificationTexts = NotificationTexts {
     open: "Abrir en {title}",
     why: "Recibe este correo porque usa {title} y tiene activado «{topic}».",
     off: "Desactivar «{topic}»",
@@ -159,7 +117,7 @@ const SPANISH: NotificationTexts = NotificationTexts {
     ended: "Fue válido durante un año. Elija en sus ajustes lo que recibe.",
 };
 
-const BULGARIAN: NotificationTexts = NotificationTexts {
+pub(super) const BULGARIAN: NotificationTexts = NotificationTexts {
     open: "Отваряне в {title}",
     why: "Получавате това писмо, защото използвате {title} и „{topic}“ е включено за Вас.",
     off: "Изключване на „{topic}“",
@@ -181,32 +139,3 @@ const BULGARIAN: NotificationTexts = NotificationTexts {
     ended_heading: "Тази връзка е твърде стара",
     ended: "Тя важеше една година. Изберете в настройките си какво да получавате.",
 };
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_language_names_the_same_things() {
-        let named = |text: &str| {
-            let mut names: Vec<_> = text
-                .split('{')
-                .skip(1)
-                .filter_map(|rest| rest.split_once('}').map(|(name, _)| name.to_owned()))
-                .collect();
-            names.sort();
-            names
-        };
-        for language in Language::ALL {
-            let texts = NotificationTexts::of(language).all();
-            for (text, english) in texts.iter().zip(ENGLISH.all()) {
-                assert_eq!(named(text), named(english), "{text}");
-                assert!(
-                    !text.is_empty()
-                        && (language == Language::English || *text != english || english == "Notifications")
-                );
-                assert_eq!(text.ends_with('.'), english.ends_with('.'), "{text}");
-            }
-        }
-    }
-}

@@ -1,7 +1,5 @@
 //! What members of staff read of previews: the bar, the page where they begin, and what is closed meanwhile.
 
-use crate::types::Language;
-
 /// The texts of previews in one language.
 #[derive(Debug)]
 pub(in crate::pages) struct PreviewTexts {
@@ -48,42 +46,7 @@ pub(in crate::pages) struct PreviewTexts {
     pub(in crate::pages) session: &'static str,
 }
 
-impl PreviewTexts {
-    /// The texts in a language.
-    pub(in crate::pages) const fn of(language: Language) -> &'static Self {
-        match language {
-            Language::English => &ENGLISH,
-            Language::German => &GERMAN,
-            Language::French => &FRENCH,
-            Language::Spanish => &SPANISH,
-            Language::Bulgarian => &BULGARIAN,
-        }
-    }
-
-    /// Why a preview is over, by the reason's name.
-    pub(in crate::pages) fn over(&self, reason: &str) -> &'static str {
-        match reason {
-            "time" => self.over_time,
-            "not-allowed" => self.over_actor,
-            _ => self.over_subject,
-        }
-    }
-
-    /// Why somebody cannot be previewed, by the reason's name.
-    pub(in crate::pages) fn refusal(&self, reason: &str) -> &'static str {
-        match reason {
-            "nested" => self.nested,
-            "oneself" => self.oneself,
-            "staff" => self.staff,
-            "no-grant" => self.no_grant,
-            "no-customer" => self.no_customer,
-            "role-too-high" => self.role,
-            _ => self.not_allowed,
-        }
-    }
-}
-
-static ENGLISH: PreviewTexts = PreviewTexts {
+pub(super) const ENGLISH: PreviewTexts = PreviewTexts {
     label: "Preview",
     region: "Preview: you see this app as somebody else does",
     left: |minutes| match minutes {
@@ -100,7 +63,7 @@ static ENGLISH: PreviewTexts = PreviewTexts {
     writes: "Careful: what you change counts as done for this person. The log names you.",
     now: "You see the app as {who}.",
     search: "Name or address",
-    search_hint: "The beginning of a name, of an address or of a customer’s name.",
+    search_hint: "Part of a name, of an address or of a customer’s name.",
     search_button: "Search",
     found: "Found",
     found_none: "Nobody was found.",
@@ -130,7 +93,7 @@ static ENGLISH: PreviewTexts = PreviewTexts {
     session: "Preview as {who}",
 };
 
-static GERMAN: PreviewTexts = PreviewTexts {
+pub(super) const GERMAN: PreviewTexts = PreviewTexts {
     label: "Vorschau",
     region: "Vorschau: Sie sehen diese Anwendung wie eine andere Person",
     left: |minutes| match minutes {
@@ -147,7 +110,7 @@ static GERMAN: PreviewTexts = PreviewTexts {
     writes: "Vorsicht: Was Sie ändern, gilt als für diese Person getan. Das Protokoll nennt Sie.",
     now: "Sie sehen die Anwendung als {who}.",
     search: "Name oder Adresse",
-    search_hint: "Der Anfang eines Namens, einer Adresse oder eines Kundennamens.",
+    search_hint: "Ein Teil eines Namens, einer Adresse oder eines Kundennamens.",
     search_button: "Suchen",
     found: "Gefunden",
     found_none: "Es wurde niemand gefunden.",
@@ -177,9 +140,9 @@ static GERMAN: PreviewTexts = PreviewTexts {
     session: "Vorschau als {who}",
 };
 
-static FRENCH: PreviewTexts = PreviewTexts {
+pub(super) const FRENCH: PreviewTexts = PreviewTexts {
     label: "Aperçu",
-    region: "Aperçu : vous voyez cette application comme une autre personne",
+    region: "Aperçu\u{a0}: vous voyez cette application comme une autre personne",
     left: |minutes| match minutes {
         0 | 1 => format!("encore {minutes} minute"),
         _ => format!("encore {minutes} minutes"),
@@ -189,12 +152,12 @@ static FRENCH: PreviewTexts = PreviewTexts {
     end: "Terminer l’aperçu",
     switch_or_end: "Changer ou terminer",
     heading: "Voir l’application comme un client",
-    lead: "Vous voyez l’application comme cette personne : pour le même client, avec le même rôle, les mêmes règles et les mêmes filtres.",
+    lead: "Vous voyez l’application comme cette personne\u{a0}: pour le même client, avec le même rôle, les mêmes règles et les mêmes filtres.",
     reads_only: "Rien ne peut être modifié pendant ce temps.",
-    writes: "Attention : ce que vous modifiez compte comme fait pour cette personne. Le journal vous nomme.",
+    writes: "Attention\u{a0}: ce que vous modifiez compte comme fait pour cette personne. Le journal vous nomme.",
     now: "Vous voyez l’application comme {who}.",
     search: "Nom ou adresse",
-    search_hint: "Le début d’un nom, d’une adresse ou du nom d’un client.",
+    search_hint: "Une partie d’un nom, d’une adresse ou du nom d’un client.",
     search_button: "Rechercher",
     found: "Résultats",
     found_none: "Personne n’a été trouvé.",
@@ -224,7 +187,7 @@ static FRENCH: PreviewTexts = PreviewTexts {
     session: "Aperçu comme {who}",
 };
 
-static SPANISH: PreviewTexts = PreviewTexts {
+pub(super) const SPANISH: PreviewTexts = PreviewTexts {
     label: "Vista previa",
     region: "Vista previa: usted ve esta aplicación como otra persona",
     left: |minutes| match minutes {
@@ -241,7 +204,7 @@ static SPANISH: PreviewTexts = PreviewTexts {
     writes: "Atención: lo que usted cambie cuenta como hecho para esta persona. El registro le nombra a usted.",
     now: "Usted ve la aplicación como {who}.",
     search: "Nombre o dirección",
-    search_hint: "El comienzo de un nombre, de una dirección o del nombre de un cliente.",
+    search_hint: "Parte de un nombre, de una dirección o del nombre de un cliente.",
     search_button: "Buscar",
     found: "Resultados",
     found_none: "No se ha encontrado a nadie.",
@@ -262,7 +225,7 @@ static SPANISH: PreviewTexts = PreviewTexts {
     read_only: "Una vista previa solo lee. Lo que usted ha enviado no ha llegado a la aplicación.",
     not_allowed: "Usted no puede ver una vista previa de esta aplicación.",
     nested: "Usted ya está en una vista previa. Termínela primero.",
-    oneself: "Es usted mismo.",
+    oneself: "Esa persona es usted.",
     staff: "Esta persona pertenece al equipo. Solo hay vista previa de clientes.",
     no_grant: "Nadie con esta dirección tiene acceso aquí.",
     no_customer: "Esta persona tiene varios clientes. Elija uno de ellos.",
@@ -271,7 +234,7 @@ static SPANISH: PreviewTexts = PreviewTexts {
     session: "Vista previa como {who}",
 };
 
-static BULGARIAN: PreviewTexts = PreviewTexts {
+pub(super) const BULGARIAN: PreviewTexts = PreviewTexts {
     label: "Преглед",
     region: "Преглед: виждате приложението така, както го вижда друг човек",
     left: |minutes| match minutes {
@@ -288,7 +251,7 @@ static BULGARIAN: PreviewTexts = PreviewTexts {
     writes: "Внимание: каквото промените, се смята за направено от името на този човек. В дневника сте посочени Вие.",
     now: "Виждате приложението като {who}.",
     search: "Име или адрес",
-    search_hint: "Началото на име, на адрес или на името на клиент.",
+    search_hint: "Част от име, от адрес или от името на клиент.",
     search_button: "Търсене",
     found: "Намерени",
     found_none: "Никой не беше намерен.",
@@ -317,25 +280,3 @@ static BULGARIAN: PreviewTexts = PreviewTexts {
     account_link: "Приложението през очите на клиент",
     session: "Преглед като {who}",
 };
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn minutes_are_counted_in_each_language() {
-        for (language, one, many) in [
-            (Language::English, "1 minute left", "29 minutes left"),
-            (Language::German, "noch 1 Minute", "noch 29 Minuten"),
-            (Language::French, "encore 1 minute", "encore 29 minutes"),
-            (Language::Spanish, "queda 1 minuto", "quedan 29 minutos"),
-            (Language::Bulgarian, "остава 1 минута", "остават 29 минути"),
-        ] {
-            let t = PreviewTexts::of(language);
-            assert_eq!(((t.left)(1), (t.left)(29)), (one.to_owned(), many.to_owned()));
-            for sentence in [t.now, t.start_as, t.session] {
-                assert!(sentence.contains("{who}"), "{sentence}");
-            }
-        }
-    }
-}

@@ -238,6 +238,9 @@ pub(super) static SPANISH: Texts = Texts {
     reason,
     too_many_next: "Mientras tanto puede usar las otras formas de iniciar sesión que ofrece este sitio.",
     team: team::SPANISH,
+    dashboard: dashboard::SPANISH,
+    notifications: notifications::SPANISH,
+    preview: preview::SPANISH,
 };
 
 fn in_minutes(minutes: u32) -> String {
@@ -325,6 +328,7 @@ fn reason(name: &str) -> &'static str {
         "other-customer" => "Esta dirección está reservada a las personas de otra organización.",
         "hidden-field" => "Su rol no permite ordenar ni buscar por este campo.",
         "cannot-filter" => "Esta página no se puede mostrar a su rol.",
+        "cannot-preview" => "Esta página tiene una forma que no se puede mostrar en una vista previa.",
         _ => "Su rol no incluye esta página.",
     }
 }

@@ -18,6 +18,8 @@ const MAY_BE_AS_IN_ENGLISH: &[(&str, &str)] = &[
     ("de", "team.list.heading"),
     ("de", "team.list.person"),
     ("de", "team.many.who"),
+    ("fr", "dashboard.page"),
+    ("fr", "notifications.heading"),
     ("fr", "team.list.pages"),
     ("fr", "team.field.note"),
     ("fr", "team.member.invitation_heading"),
@@ -42,13 +44,14 @@ const COUNTING: &[(&str, Counting)] = &[
     ("team.many.go", |t, n| (t.team.many.go)(n)),
     ("team.independent.go_over", |t, n| (t.team.independent.go_over)(n)),
     ("team.mail.parted_over", |t, n| (t.team.mail.parted_over)(n)),
+    ("preview.left", |t, n| (t.preview.left)(n)),
 ];
 
 /// What is made of something else than a number; each has a test of its own below.
 const OTHER_FUNCTIONS: &[&str] = &["error", "reason", "team.person.left"];
 
 /// The names of reasons, and one that is none.
-const REASONS: &[&str] = &["no-grant", "other-customer", "hidden-field", "cannot-filter", "rule"];
+const REASONS: &[&str] = &["no-grant", "other-customer", "hidden-field", "cannot-filter", "cannot-preview", "rule"];
 
 /// The texts of a language by their paths, such as `login.lead`; nothing for what is a function.
 fn flat(language: Language) -> BTreeMap<String, Option<String>> {
@@ -314,6 +317,6 @@ fn what_is_left_of_a_time_is_said_in_its_largest_unit() {
         let left = Texts::of(language).team.person.left;
         let said = [7 * 24 * HOUR + 5, 48 * HOUR - 1, HOUR, HOUR - 1].map(left);
         assert_eq!(said, [days, hours, one, soon], "{language}");
-        assert_eq!(left(-5), soon, "{language}");
+        assert_eq!((left(-5), left(7 * 24 * HOUR - 60)), (soon.to_owned(), days.to_owned()), "{language}");
     }
 }

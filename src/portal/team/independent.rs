@@ -19,15 +19,10 @@ use crate::types::DisplayName;
 /// The longest name of an organisation, in characters.
 const MOST_CHARACTERS: usize = 200;
 
-pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    match desk.followers(&[]).await {
-        Ok(people) => desk.independent_page("", None, people, false),
-        Err(reply) => reply,
-    }
+pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    let people = desk.followers(&[]).await?;
+    Ok(desk.independent_page("", None, people, false))
 }
 
 /// Asks once more or, asked once more, does it.
@@ -35,17 +30,11 @@ pub(super) async fn go(
     State(room): Room,
     Extension(visit): Extension<Visit>,
     Form(pairs): Form<Vec<(String, String)>>,
-) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
     let value = |name: &str| pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
     let chosen: Vec<&str> = pairs.iter().filter(|(key, _)| key == "record").map(|(_, value)| value.as_str()).collect();
-    let people = match desk.followers(&chosen).await {
-        Ok(people) => people,
-        Err(reply) => return reply,
-    };
+    let people = desk.followers(&chosen).await?;
     let typed: String = value("name").chars().take(2 * MOST_CHARACTERS).collect();
     let (name, problem) = match DisplayName::new(&typed) {
         None => (None, Some(FieldProblem::Missing)),
@@ -54,10 +43,10 @@ pub(super) async fn go(
     };
     let is_stale = people.iter().filter(|person| person.chosen).count() < chosen.len();
     let (Some(name), false) = (name, is_stale) else {
-        return desk.independent_page(&typed, problem, people, is_stale);
+        return Ok(desk.independent_page(&typed, problem, people, is_stale));
     };
     if value("change") == "1" {
-        return desk.independent_page(name.as_str(), None, people, false);
+        return Ok(desk.independent_page(name.as_str(), None, people, false));
     }
     if value("sure") != "1" {
         let view = IndependentView {
@@ -67,19 +56,19 @@ pub(super) async fn go(
             people,
             is_stale: false,
         };
-        return ask_independent(visit.look(), &view);
+        return Ok(ask_independent(visit.look(), &view));
     }
     let records: Vec<i64> = chosen.iter().filter_map(|id| id.split_once('-')?.0.parse().ok()).collect();
     let whom = desk.whom(&desk.live.record.email);
     let founded = match room.team.found(desk.hand(), whom, &name, &records).await {
         Ok(founded) => founded,
-        Err(Refused::Stale) => return desk.independent_page(name.as_str(), None, people, true),
-        Err(Refused::TableWins(_)) => return independent_not(visit.look(), desk.customer_name()),
-        Err(refused) => return desk.refused(&refused),
+        Err(Refused::Stale) => return Ok(desk.independent_page(name.as_str(), None, people, true)),
+        Err(Refused::TableWins(_)) => return Ok(independent_not(visit.look(), desk.customer_name())),
+        Err(refused) => return Ok(desk.refused(&refused)),
     };
     let page = independent_done(visit.look(), name.as_str(), desk.customer_name());
     // Another customer is another session. Should that fail, the old one has nothing any more, and the next log-in leads on.
-    match room.sessions.switch(desk.live, founded.customer.clone(), visit.now).await {
+    Ok(match room.sessions.switch(desk.live, founded.customer.clone(), visit.now).await {
         Ok(Some(session)) => {
             let (email, customer) = (&desk.live.record.email, &founded.customer);
             room.journal.write(&visit, &Event::CustomerChosen { email, session: session.hash(), customer });
@@ -91,7 +80,7 @@ pub(super) async fn go(
             tracing::warn!(%cause, request_id = visit.request_id, "a session could not go on for the new organisation");
             page
         }
-    }
+    })
 }
 
 impl Desk<'_> {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::super::{Room, day_and_time, encode, error, store_failed};
 use crate::pages::team::{InvitationEnd, InvitationView, Reader, invitation, invitation_ended};
 use crate::pages::{Look, Reply};
-use crate::session::{CookieName, Token, chosen_language, clearing, setting};
+use crate::session::{CookieName, Token, chosen_language, clearing, setting, setting_language};
 use crate::state::audit::Event;
 use crate::state::people::{INVITATION_PATH, InvitationShown, InvitationStanding};
 use crate::state::ports::Directory;
@@ -23,7 +23,7 @@ pub(super) async fn show(
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Reply {
-    let shown = match find(&room, &visit, &token).await {
+    let shown = match find(&room, &visit, &headers, &token).await {
         Ok(shown) => shown,
         Err(reply) => return reply,
     };
@@ -55,7 +55,9 @@ pub(super) async fn show(
         path: &format!("{INVITATION_PATH}{token}"),
         reader,
     };
-    invitation(look, &view)
+    let page = invitation(look, &view);
+    // The log-in that it leads to goes on in the same language.
+    if look.language == visit.language { page } else { page.with_cookie(setting_language(look.language)) }
 }
 
 #[derive(Deserialize)]
@@ -72,7 +74,7 @@ pub(super) async fn answer(
     Path(token): Path<String>,
     Form(form): Form<AnswerForm>,
 ) -> Reply {
-    let shown = match find(&room, &visit, &token).await {
+    let shown = match find(&room, &visit, &headers, &token).await {
         Ok(shown) => shown,
         Err(reply) => return reply,
     };
@@ -109,7 +111,12 @@ pub(super) async fn answer(
 }
 
 /// The invitation of a link, if it may be accepted on this domain.
-async fn find(room: &super::PortalRoom, visit: &Visit, token: &str) -> Result<InvitationShown, Reply> {
+async fn find(
+    room: &super::PortalRoom,
+    visit: &Visit,
+    headers: &HeaderMap,
+    token: &str,
+) -> Result<InvitationShown, Reply> {
     let ended = |end| Err(invitation_ended(visit.look(), end));
     let Some(token) = Token::parse(token) else { return ended(InvitationEnd::Gone) };
     let shown = match room.team.invitation(&visit.site.app.name, &token, visit.now).await {
@@ -124,8 +131,12 @@ async fn find(room: &super::PortalRoom, visit: &Visit, token: &str) -> Result<In
         None => ended(InvitationEnd::Gone),
         Some(shown) => match shown.standing {
             InvitationStanding::Good => Ok(shown),
-            InvitationStanding::Expired => ended(InvitationEnd::Expired),
-            InvitationStanding::Revoked => ended(InvitationEnd::Revoked),
+            InvitationStanding::Expired => {
+                Err(invitation_ended(spoken(visit, headers, &shown), InvitationEnd::Expired))
+            }
+            InvitationStanding::Revoked => {
+                Err(invitation_ended(spoken(visit, headers, &shown), InvitationEnd::Revoked))
+            }
         },
     }
 }

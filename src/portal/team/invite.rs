@@ -41,25 +41,19 @@ pub(super) struct AccessForm {
     pub(super) version: String,
 }
 
-pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    match desk.needs(PortalRight::Invite) {
-        Ok(()) => desk.invite_page(&Typed::default(), &[]),
-        Err(reply) => reply,
-    }
+pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    desk.needs(PortalRight::Invite)?;
+    Ok(desk.invite_page(&Typed::default(), &[]))
 }
 
-pub(super) async fn send(State(room): Room, Extension(visit): Extension<Visit>, Form(form): Form<AccessForm>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    if let Err(reply) = desk.needs(PortalRight::Invite) {
-        return reply;
-    }
+pub(super) async fn send(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    Form(form): Form<AccessForm>,
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    desk.needs(PortalRight::Invite)?;
     let typed = form.typed();
     let mut problems = Vec::new();
     let email = Email::parse(&form.email);
@@ -70,36 +64,32 @@ pub(super) async fn send(State(room): Room, Extension(visit): Extension<Visit>, 
     }
     let details = form.details(&mut problems);
     let (Ok(email), Some(details), true) = (email, details, problems.is_empty()) else {
-        return desk.invite_page(&typed, &problems);
+        return Ok(desk.invite_page(&typed, &problems));
     };
-    match room.team.invite(desk.hand(), desk.whom(&email), &details, Welcome::Invitation).await {
+    Ok(match room.team.invite(desk.hand(), desk.whom(&email), &details, Welcome::Invitation).await {
         Ok(record) => Reply::see_other(&format!("/.access/team/invited/{}", record.id)),
         Err(refused) => match problem_of(&refused) {
             Some(problem) => desk.invite_page(&typed, &[problem]),
             None => desk.refused(&refused),
         },
-    }
+    })
 }
 
-pub(super) async fn sent(State(room): Room, Extension(visit): Extension<Visit>, Path(id): Path<String>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    if let Err(reply) = desk.needs(PortalRight::Invite) {
-        return reply;
-    }
+pub(super) async fn sent(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    Path(id): Path<String>,
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    desk.needs(PortalRight::Invite)?;
     let gone = || team_refused(visit.look(), RefusedView::Gone);
-    let Ok(id) = id.parse::<i64>() else { return gone() };
-    let record = match room.team.record(id).await {
-        Ok(record) => record,
-        Err(cause) => return super::store_failed(&visit, &cause),
-    };
+    let Ok(id) = id.parse::<i64>() else { return Ok(gone()) };
+    let record = room.team.record(id).await.map_err(|cause| super::store_failed(&visit, &cause))?;
     let is_here = |record: &crate::state::members::Record| {
         record.entry.app == *desk.app() && record.entry.customer == *desk.customer
     };
-    let Some(record) = record.filter(is_here) else { return gone() };
-    let RecordState::Invited { expires, .. } = record.state else { return Reply::see_other("/.access/team") };
+    let Some(record) = record.filter(is_here) else { return Ok(gone()) };
+    let RecordState::Invited { expires, .. } = record.state else { return Ok(Reply::see_other("/.access/team")) };
     let name = record.entry.name();
     let view = InvitedView {
         person: name.as_ref().map_or(record.entry.email.as_str(), DisplayName::as_str),
@@ -108,7 +98,7 @@ pub(super) async fn sent(State(room): Room, Extension(visit): Extension<Visit>, 
         until: &day_and_time(expires, &visit),
         has_team: desk.may(PortalRight::Members),
     };
-    invited(visit.look(), &view)
+    Ok(invited(visit.look(), &view))
 }
 
 impl Desk<'_> {

@@ -10,8 +10,10 @@ use super::Desk;
 use crate::pages::Reply;
 use crate::pages::team::{Done, OriginView, PersonView, StateView, TeamView, WhyNot, team};
 use crate::policy::{NotAllowed, PortalRight};
+use crate::session::SessionRecord;
 use crate::state::members::Maker;
 use crate::state::people::{Member, MemberState, Source, Team};
+use crate::state::ports::Directory as _;
 use crate::state::visit::Visit;
 use crate::types::{DisplayName, Email};
 
@@ -32,15 +34,9 @@ pub(super) async fn show(
     State(room): Room,
     Extension(visit): Extension<Visit>,
     Query(query): Query<ListQuery>,
-) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    let all = match room.team.team(desk.hand(), desk.app(), desk.customer).await {
-        Ok(team) => team,
-        Err(refused) => return desk.refused(&refused),
-    };
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    let all = room.team.team(desk.hand(), desk.app(), desk.customer).await.map_err(|refused| desk.refused(&refused))?;
     let search: String = query.q.trim().chars().take(200).collect();
     let (invited, others): (Vec<&Member>, Vec<&Member>) =
         all.members.iter().filter(|member| is_meant(member, &search)).partition(|member| member.is_invited());
@@ -73,7 +69,7 @@ pub(super) async fn show(
         can_invite: all.may_invite,
         is_incomplete: !all.unasked.is_empty() || all.is_cut,
     };
-    team(visit.look(), &view)
+    Ok(team(visit.look(), &view))
 }
 
 fn count(number: usize) -> u32 {
@@ -151,10 +147,20 @@ impl Desk<'_> {
         }
     }
 
-    /// When somebody logged in last, as far as their sessions tell.
+    /// When somebody logged in last for this customer, as far as their sessions tell. What they do for another is nobody's business here.
     async fn last_seen(&self, email: &Email) -> Option<String> {
         let sessions = self.room.store.sessions_of(self.app(), email).await.unwrap_or_default();
-        let newest = sessions.iter().map(|session| session.created).max()?;
+        let known = self.room.team.known(self.app(), email).await.ok()?;
+        let current = self.room.current.load_full();
+        let only = match known.grants.as_slice() {
+            [grant] => grant.customer_id(),
+            _ => None,
+        };
+        let is_here = |session: &&SessionRecord| {
+            let pinned = current.site(&session.host).and_then(|site| site.domain.customer.as_ref());
+            pinned.or(session.customer.as_ref()).or(only) == Some(self.customer)
+        };
+        let newest = sessions.iter().filter(is_here).map(|session| session.created).max()?;
         Some(day_and_time(newest, self.visit))
     }
 }

@@ -9,9 +9,10 @@ use super::super::Room;
 use super::{Desk, problem_of};
 use crate::pages::Reply;
 use crate::pages::team::{
-    FieldProblem, LineView, ListProblem, ManyView, Outcome, ReportView, invite_many, invite_report,
+    FieldName, FieldProblem, LineView, ListProblem, ManyView, Outcome, ReportView, field_of_column, invite_many,
+    invite_report,
 };
-use crate::policy::PortalRight;
+use crate::policy::{PortalRight, Roles};
 use crate::state::people::{Details, Line, LineOutcome, MOST_LINES, Refused};
 use crate::state::visit::Visit;
 use crate::types::{DisplayName, Email, Language, RoleName};
@@ -43,38 +44,32 @@ struct Pasted {
     language: String,
 }
 
-pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    match desk.needs(PortalRight::Invite) {
-        Ok(()) => desk.many_page(&ManyForm::default(), None, None),
-        Err(reply) => reply,
-    }
+pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    desk.needs(PortalRight::Invite)?;
+    Ok(desk.many_page(&ManyForm::default(), None, None))
 }
 
-pub(super) async fn send(State(room): Room, Extension(visit): Extension<Visit>, Form(form): Form<ManyForm>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    if let Err(reply) = desk.needs(PortalRight::Invite) {
-        return reply;
-    }
+pub(super) async fn send(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    Form(form): Form<ManyForm>,
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    desk.needs(PortalRight::Invite)?;
     if form.does == "mend" {
-        return desk.many_page(&form, None, None);
+        return Ok(desk.many_page(&form, None, None));
     }
     let pasted = match read(&form.list) {
         Ok(pasted) => pasted,
-        Err(problem) => return desk.many_page(&form, Some(problem), None),
+        Err(problem) => return Ok(desk.many_page(&form, Some(problem), None)),
     };
     let needs_role = pasted.iter().any(|line| line.role.is_empty());
     if needs_role && RoleName::parse(&form.role).is_err() {
-        return desk.many_page(&form, None, Some(FieldProblem::Missing));
+        return Ok(desk.many_page(&form, None, Some(FieldProblem::Missing)));
     }
     let is_check = form.does == "check";
-    let read: Vec<Result<Line, FieldProblem>> = pasted.iter().map(|line| line.read(&form)).collect();
+    let read: Vec<Result<Line, FieldProblem>> = pasted.iter().map(|line| line.read(&form, desk.roles())).collect();
     let lines: Vec<Line> = read.iter().filter_map(|line| line.as_ref().ok().cloned()).collect();
     let done = room.team.import(desk.hand(), (desk.app(), desk.customer), &lines, is_check).await;
     let mut done = done.into_iter();
@@ -99,7 +94,7 @@ pub(super) async fn send(State(room): Room, Extension(visit): Extension<Visit>, 
         language: &form.language,
         has_team: desk.may(PortalRight::Members),
     };
-    invite_report(visit.look(), &view)
+    Ok(invite_report(visit.look(), &view))
 }
 
 fn outcome_of(done: Option<LineOutcome>, is_new: bool) -> Outcome {
@@ -131,13 +126,13 @@ impl Desk<'_> {
 
 impl Pasted {
     /// What the line says, with what the form says for lines that leave it out.
-    fn read(&self, form: &ManyForm) -> Result<Line, FieldProblem> {
+    fn read(&self, form: &ManyForm, roles: &Roles) -> Result<Line, FieldProblem> {
         let or = |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
-        let role = RoleName::parse(&or(&self.role, &form.role)).map_err(|_| FieldProblem::BadRole)?;
+        let role = role_called(&or(&self.role, &form.role), roles).ok_or(FieldProblem::BadRole)?;
         let language = or(&self.language, &form.language);
         let language = match language.as_str() {
             "" => None,
-            tag => Some(Language::parse(tag).ok_or(FieldProblem::BadLanguage)?),
+            text => Some(language_called(text).ok_or(FieldProblem::BadLanguage)?),
         };
         let details = Details {
             first_name: DisplayName::new(&self.first_name),
@@ -160,15 +155,32 @@ impl Pasted {
     }
 }
 
+/// The role of this name or, as pages show it, of this title.
+fn role_called(text: &str, roles: &Roles) -> Option<RoleName> {
+    let named = RoleName::parse(text).ok().filter(|name| roles.role(name).is_some());
+    let wanted = text.to_lowercase();
+    let find = |own: fn(&Roles, &RoleName) -> String| roles.0.keys().find(|name| own(roles, name) == wanted).cloned();
+    named
+        .or_else(|| find(|roles, name| roles.title(name).to_lowercase()))
+        .or_else(|| find(|_, name| name.as_str().to_lowercase()))
+}
+
+/// The language of this code or, as pages show it, of this name.
+fn language_called(text: &str) -> Option<Language> {
+    let wanted = text.to_lowercase();
+    let by_name = || Language::ALL.into_iter().find(|language| language.endonym().to_lowercase() == wanted);
+    Language::parse(text).or_else(by_name)
+}
+
 /// The lines of a pasted list, with their numbers as pasted: a table where the first line names columns, else one person a line.
 fn read(list: &str) -> Result<Vec<Pasted>, ListProblem> {
-    let first = list.lines().find(|line| !line.trim().is_empty()).ok_or(ListProblem::Empty)?;
+    let first = list.lines().find(|line| !is_blank(line)).ok_or(ListProblem::Empty)?;
     let lines = match header(first) {
         Some((mark, columns)) => {
-            if !columns.iter().any(|column| column == "email") {
+            if !columns.contains(&Some(FieldName::Email)) {
                 return Err(ListProblem::NoColumns);
             }
-            table(list, mark)
+            table(list, mark, &columns)
         }
         None => numbered(list).map(|(number, line)| Pasted { number, ..one(line) }).collect(),
     };
@@ -180,54 +192,46 @@ fn read(list: &str) -> Result<Vec<Pasted>, ListProblem> {
 }
 
 fn numbered(list: &str) -> impl Iterator<Item = (u32, &str)> {
-    (1..).zip(list.lines()).filter(|(_, line)| !line.trim().is_empty())
+    (1..).zip(list.lines()).filter(|(_, line)| !is_blank(line))
 }
 
-/// What parts the columns and what they are called, where a line names columns: none of them is an address, and one of them is known.
-fn header(line: &str) -> Option<(u8, Vec<String>)> {
-    const KNOWN: [&str; 5] = ["email", "first_name", "last_name", "role", "language"];
+/// Whether nothing stands in a line; of an empty row, spreadsheets leave the marks.
+fn is_blank(line: &str) -> bool {
+    line.chars().all(|letter| letter.is_whitespace() || matches!(letter, ',' | ';' | '\u{feff}'))
+}
+
+/// What parts the columns and what they are for, where a line names columns: none of them is an address, and one of them is known.
+fn header(line: &str) -> Option<(u8, Vec<Option<FieldName>>)> {
     let mark = [b'\t', b';', b','].into_iter().find(|mark| line.as_bytes().contains(mark)).unwrap_or(b',');
-    let columns: Vec<String> = line
-        .trim_start_matches('\u{feff}')
-        .split(char::from(mark))
-        .map(|column| column.trim().trim_matches('"').to_ascii_lowercase().replace([' ', '-'], "_"))
-        .map(|column| if column == "e_mail" { "email".to_owned() } else { column })
-        .collect();
-    let names_columns = !line.contains('@') && columns.iter().any(|column| KNOWN.contains(&column.as_str()));
+    let columns: Vec<_> = line.split(char::from(mark)).map(field_of_column).collect();
+    let names_columns = !line.contains('@') && columns.iter().any(Option::is_some);
     names_columns.then_some((mark, columns))
 }
 
 /// A table (RFC 4180, whatever parts its columns).
-fn table(list: &str, mark: u8) -> Vec<Pasted> {
+fn table(list: &str, mark: u8, columns: &[Option<FieldName>]) -> Vec<Pasted> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(mark)
         .has_headers(false)
         .flexible(true)
         .trim(csv::Trim::All)
         .from_reader(list.as_bytes());
-    let mut columns: Option<Vec<String>> = None;
     let mut lines = Vec::new();
-    for record in reader.records() {
-        // Text can be read as text, so there is nothing that could fail.
-        let Ok(record) = record else { continue };
-        let Some(columns) = &columns else {
-            columns = header(&record.iter().collect::<Vec<_>>().join(",")).map(|(_, columns)| columns);
-            continue;
-        };
-        let cell = |name: &str| {
-            let at = columns.iter().position(|column| column == name);
+    // Text can be read as text, so there is nothing that could fail.
+    let rows = reader.records().filter_map(Result::ok).filter(|row| !row.iter().all(str::is_empty));
+    // The first names the columns.
+    for record in rows.skip(1) {
+        let cell = |field: FieldName| {
+            let at = columns.iter().position(|column| *column == Some(field));
             at.and_then(|at| record.get(at)).unwrap_or_default().to_owned()
         };
-        if record.iter().all(str::is_empty) {
-            continue;
-        }
         lines.push(Pasted {
             number: record.position().map_or(0, |position| line_of(list, position)),
-            email: cell("email"),
-            first_name: cell("first_name"),
-            last_name: cell("last_name"),
-            role: cell("role"),
-            language: cell("language"),
+            email: cell(FieldName::Email),
+            first_name: cell(FieldName::FirstName),
+            last_name: cell(FieldName::LastName),
+            role: cell(FieldName::Role),
+            language: cell(FieldName::Language),
         });
     }
     lines
@@ -248,7 +252,9 @@ fn one(line: &str) -> Pasted {
         return Pasted { email: line.to_owned(), ..Pasted::default() };
     };
     let name = name.trim().trim_matches('"').trim();
-    let (first_name, last_name) = name.rsplit_once(char::is_whitespace).unwrap_or((name, ""));
+    // Address books write `Example, Ann` too.
+    let parted = name.split_once(',').map(|(last, first)| (first, last));
+    let (first_name, last_name) = parted.or_else(|| name.rsplit_once(char::is_whitespace)).unwrap_or((name, ""));
     Pasted {
         email: address.trim().to_owned(),
         first_name: first_name.trim().to_owned(),
@@ -286,6 +292,7 @@ mod tests {
             "Ann Example <ann@example.com>\n\"Ann Maria Example\" <am@example.com>\nBob <bob@example.com>",
             "1: Ann|Example|ann@example.com||\n2: Ann Maria|Example|am@example.com||\n3: Bob||bob@example.com||",
         );
+        check("Example, Ann Maria <am@example.com>", "1: Ann Maria|Example|am@example.com||");
         check("no address here", "1: ||no address here||");
         check("", "Empty");
         check(" \n\t\n", "Empty");
@@ -300,6 +307,11 @@ mod tests {
         check("E-Mail;Role\nann@example.com;member", "2: ||ann@example.com|member|");
         check("email\tFirst Name\nann@example.com\tAnn", "2: Ann||ann@example.com||");
         check("email\nann@example.com", "2: ||ann@example.com||");
+        check("\u{feff}Vorname;Nachname;E-Mail-Adresse\r\nÄnne;Groß;ann@example.com", "2: Änne|Groß|ann@example.com||");
+        check("Prénom\tAdresse e-mail\tRôle\r\nAnn\tann@example.com\tmember", "2: Ann||ann@example.com|member|");
+        check("Имейл;Език\nann@example.com;bg", "2: ||ann@example.com||bg");
+        check("Phone;email\n+49 1;ann@example.com", "2: ||ann@example.com||");
+        check("\n;;\nemail;role\n;;\nann@example.com;member", "5: ||ann@example.com|member|");
         check("first_name;role\nAnn;member", "NoColumns");
         check("email,role", "Empty");
     }
@@ -309,6 +321,29 @@ mod tests {
         let lines = |count: usize| (0..count).map(|number| format!("a{number}@example.com\n")).collect::<String>();
         assert_eq!(read(&lines(MOST_LINES)).map(|lines| lines.len()), Ok(MOST_LINES));
         assert_eq!(read(&lines(MOST_LINES + 1)), Err(ListProblem::TooMany));
+    }
+
+    #[test]
+    fn roles_and_languages_are_known_by_what_pages_call_them() {
+        let role =
+            |title: &str| crate::policy::Role { title: DisplayName::new(title), ..crate::policy::Role::default() };
+        let name = |text: &str| RoleName::parse(text).expect("valid");
+        let roles = Roles([(name("clerk"), role("Reader")), (name("reader"), role("Head of sales"))].into());
+        for (text, expected) in [
+            ("clerk", Some("clerk")),
+            ("Clerk", Some("clerk")),
+            ("reader", Some("reader")),
+            ("HEAD OF SALES", Some("reader")),
+            ("Reader", Some("clerk")),
+            ("boss", None),
+        ] {
+            assert_eq!(role_called(text, &roles).as_ref().map(RoleName::as_str), expected, "{text}");
+        }
+        for (text, expected) in [("de-AT", "de"), ("deutsch", "de"), ("Français", "fr"), ("български", "bg")]
+        {
+            assert_eq!(language_called(text).map(Language::code), Some(expected), "{text}");
+        }
+        assert_eq!(language_called("Klingon"), None);
     }
 
     proptest! {

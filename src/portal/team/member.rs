@@ -1,7 +1,6 @@
 //! One member's page: changing, suspending, removing; and leaving.
 
 use axum::extract::{Extension, Form, Path, State};
-use axum::http::HeaderMap;
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
@@ -25,15 +24,14 @@ pub(super) struct VersionForm {
     version: String,
 }
 
-pub(super) async fn show(State(room): Room, Extension(visit): Extension<Visit>, Path(id): Path<String>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    match desk.member(&id).await {
-        Ok((team, email)) => desk.member_page(&team, &email, None, &[], false),
-        Err(reply) => reply,
-    }
+pub(super) async fn show(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    Path(id): Path<String>,
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    let (team, email) = desk.member(&id).await?;
+    Ok(desk.member_page(&team, &email, None, &[], false))
 }
 
 /// Changes what the person's access says.
@@ -42,20 +40,14 @@ pub(super) async fn save(
     Extension(visit): Extension<Visit>,
     Path(id): Path<String>,
     Form(form): Form<AccessForm>,
-) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    let (team, email) = match desk.member(&id).await {
-        Ok(found) => found,
-        Err(reply) => return reply,
-    };
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    let (team, email) = desk.member(&id).await?;
     let typed = form.typed();
     let mut problems = Vec::new();
     let details = form.details(&mut problems);
     let (Some(details), true) = (details, problems.is_empty()) else {
-        return desk.member_page(&team, &email, Some(&typed), &problems, false);
+        return Ok(desk.member_page(&team, &email, Some(&typed), &problems, false));
     };
     let is_listed = team.find(&email).is_some_and(|member| matches!(member.source, Source::List { .. }));
     // Whom a list names has the list's name and language; the form does not ask for them.
@@ -70,7 +62,7 @@ pub(super) async fn save(
         language: if is_listed { Edit::Keep } else { Edit::Set(details.language) },
         suspended: Edit::Keep,
     };
-    desk.change(&team, &email, &edits, Some(&typed), Done::Saved).await
+    Ok(desk.change(&team, &email, &edits, Some(&typed), Done::Saved).await)
 }
 
 pub(super) async fn suspend(
@@ -78,7 +70,7 @@ pub(super) async fn suspend(
     Extension(visit): Extension<Visit>,
     Path(id): Path<String>,
     Form(form): Form<VersionForm>,
-) -> Reply {
+) -> Result<Reply, Reply> {
     set_suspended(&room, &visit, &id, &form, true).await
 }
 
@@ -87,7 +79,7 @@ pub(super) async fn let_in(
     Extension(visit): Extension<Visit>,
     Path(id): Path<String>,
     Form(form): Form<VersionForm>,
-) -> Reply {
+) -> Result<Reply, Reply> {
     set_suspended(&room, &visit, &id, &form, false).await
 }
 
@@ -97,62 +89,46 @@ async fn set_suspended(
     id: &str,
     form: &VersionForm,
     suspended: bool,
-) -> Reply {
-    let desk = match Desk::of(room, visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    let (team, email) = match desk.member(id).await {
-        Ok(found) => found,
-        Err(reply) => return reply,
-    };
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(room, visit)?;
+    let (team, email) = desk.member(id).await?;
     let edits = Edits { version: Some(form.version()), suspended: Edit::Set(suspended), ..Edits::default() };
-    desk.change(&team, &email, &edits, None, if suspended { Done::Suspended } else { Done::LetIn }).await
+    Ok(desk.change(&team, &email, &edits, None, if suspended { Done::Suspended } else { Done::LetIn }).await)
 }
 
 /// Lets the list decide again.
-pub(super) async fn reset(State(room): Room, Extension(visit): Extension<Visit>, Path(id): Path<String>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    let (_, email) = match desk.member(&id).await {
-        Ok(found) => found,
-        Err(reply) => return reply,
-    };
-    match room.team.reset(desk.hand(), desk.whom(&email)).await {
-        Ok(()) => done(Done::Saved),
-        Err(refused) => desk.refused(&refused),
-    }
+pub(super) async fn reset(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    Path(id): Path<String>,
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    let (_, email) = desk.member(&id).await?;
+    room.team.reset(desk.hand(), desk.whom(&email)).await.map_err(|refused| desk.refused(&refused))?;
+    Ok(done(Done::Saved))
 }
 
-pub(super) async fn resend(State(room): Room, Extension(visit): Extension<Visit>, Path(id): Path<String>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    let (_, email) = match desk.member(&id).await {
-        Ok(found) => found,
-        Err(reply) => return reply,
-    };
-    match room.team.resend(desk.hand(), desk.whom(&email)).await {
-        Ok(_) => done(Done::Resent),
-        Err(refused) => desk.refused(&refused),
-    }
+pub(super) async fn resend(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    Path(id): Path<String>,
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    let (_, email) = desk.member(&id).await?;
+    room.team.resend(desk.hand(), desk.whom(&email)).await.map_err(|refused| desk.refused(&refused))?;
+    Ok(done(Done::Resent))
 }
 
-pub(super) async fn ask_remove(State(room): Room, Extension(visit): Extension<Visit>, Path(id): Path<String>) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    let (team, email) = match desk.member(&id).await {
-        Ok(found) => found,
-        Err(reply) => return reply,
-    };
-    let Some(member) = team.find(&email) else { return team_refused(visit.look(), RefusedView::Gone) };
+pub(super) async fn ask_remove(
+    State(room): Room,
+    Extension(visit): Extension<Visit>,
+    Path(id): Path<String>,
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    let (team, email) = desk.member(&id).await?;
+    let Some(member) = team.find(&email) else { return Ok(team_refused(visit.look(), RefusedView::Gone)) };
     if !member.may.remove {
-        return desk.refused(&desk.why_not_remove(member));
+        return Ok(desk.refused(&desk.why_not_remove(member)));
     }
     let version = member.version().to_string();
     let path = desk.path_of(member);
@@ -164,7 +140,7 @@ pub(super) async fn ask_remove(State(room): Room, Extension(visit): Extension<Vi
         is_invitation: member.is_invited(),
         is_listed: matches!(member.source, Source::List { .. }),
     };
-    view::ask_remove(visit.look(), &remove)
+    Ok(view::ask_remove(visit.look(), &remove))
 }
 
 pub(super) async fn remove(
@@ -172,58 +148,42 @@ pub(super) async fn remove(
     Extension(visit): Extension<Visit>,
     Path(id): Path<String>,
     Form(form): Form<VersionForm>,
-) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
-    let (team, email) = match desk.member(&id).await {
-        Ok(found) => found,
-        Err(reply) => return reply,
-    };
+) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    let (team, email) = desk.member(&id).await?;
     // Oneself one leaves, which asks in other words.
     if email == desk.grant.email {
-        return Reply::see_other("/.access/team/leave");
+        return Ok(Reply::see_other("/.access/team/leave"));
     }
     let is_invitation = team.find(&email).is_some_and(Member::is_invited);
-    match room.team.remove(desk.hand(), desk.whom(&email), Some(form.version())).await {
+    Ok(match room.team.remove(desk.hand(), desk.whom(&email), Some(form.version())).await {
         Ok(()) => done(if is_invitation { Done::Withdrawn } else { Done::Removed }),
         Err(Refused::Stale) => desk.stale(&email).await,
         Err(refused) => desk.refused(&refused),
-    }
+    })
 }
 
-pub(super) async fn ask_leave(State(room): Room, Extension(visit): Extension<Visit>) -> Reply {
-    match Desk::of(&room, &visit) {
-        Ok(desk) => view::ask_leave(visit.look(), desk.customer_name(), !can_leave(&visit, desk.grant)),
-        Err(reply) => reply,
-    }
+pub(super) async fn ask_leave(State(room): Room, Extension(visit): Extension<Visit>) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
+    Ok(view::ask_leave(visit.look(), desk.customer_name(), !can_leave(&visit, desk.grant)))
 }
 
 /// Ends the person's own access, and with it their sessions in this app.
-pub(super) async fn leave(State(room): Room, Extension(visit): Extension<Visit>, headers: HeaderMap) -> Reply {
-    let desk = match Desk::of(&room, &visit) {
-        Ok(desk) => desk,
-        Err(reply) => return reply,
-    };
+pub(super) async fn leave(State(room): Room, Extension(visit): Extension<Visit>) -> Result<Reply, Reply> {
+    let desk = Desk::of(&room, &visit)?;
     let email = &desk.live.record.email;
     match room.team.leave(desk.hand(), desk.whom(email)).await {
         Ok(()) => {}
-        Err(Refused::TableWins(_)) => return view::ask_leave(visit.look(), desk.customer_name(), true),
-        Err(refused) => return desk.refused(&refused),
+        Err(Refused::TableWins(_)) => return Ok(view::ask_leave(visit.look(), desk.customer_name(), true)),
+        Err(refused) => return Ok(desk.refused(&refused)),
     }
-    let sessions = match room.sessions.list(desk.app(), email, visit.now).await {
-        Ok(sessions) => sessions,
-        Err(cause) => return store_failed(&visit, &cause),
-    };
+    let sessions =
+        room.sessions.list(desk.app(), email, visit.now).await.map_err(|cause| store_failed(&visit, &cause))?;
     for id in sessions.iter().map(|session| session.id) {
-        if let Err(cause) = room.sessions.end(id).await {
-            return store_failed(&visit, &cause);
-        }
+        room.sessions.end(id).await.map_err(|cause| store_failed(&visit, &cause))?;
         room.journal.write(&visit, &Event::SessionEnded { email, session: id });
     }
-    let _ = headers;
-    view::left(visit.look(), desk.customer_name()).with_cookie(clearing(CookieName::Session))
+    Ok(view::left(visit.look(), desk.customer_name()).with_cookie(clearing(CookieName::Session)))
 }
 
 fn done(what: Done) -> Reply {
@@ -362,7 +322,7 @@ impl Desk<'_> {
             remove: member.may.remove && !member.is_invited(),
             resend: member.may.resend,
             withdraw: member.may.remove && member.is_invited(),
-            reset: member.may.change && is_listed && member.record.is_some(),
+            reset: member.may.change && is_listed && member.record.is_some() && (!is_suspended || member.may.suspend),
         };
         let until = match member.state {
             MemberState::Invited(until) | MemberState::Lapsed(until) => Some(day_and_time(until, self.visit)),

@@ -50,13 +50,15 @@ impl People {
             (Edit::Set(false), _) => RecordState::Active,
         };
         self.may_edit(&standing, &subject, (&before, &state), (&entry, &new_state))?;
+        // Whoever changes what an invitation gives answers for it from then on, as whoever sends it again.
+        let answers = matches!(state, RecordState::Invited { .. }) && gives_otherwise(&before, &entry);
         let step = match &subject.record {
             Some(record) => Step::Set {
                 id: record.id,
                 version: record.version,
                 entry: Box::new(entry.clone()),
                 state: new_state.clone(),
-                by: None,
+                by: answers.then(|| hand.maker()),
             },
             None => {
                 Step::Add { entry: Box::new(entry.clone()), state: new_state.clone(), by: hand.maker(), most: u32::MAX }
@@ -79,7 +81,7 @@ impl People {
         (before, state): (&Entry, &RecordState),
         (after, new_state): (&Entry, &RecordState),
     ) -> Result<(), Refused> {
-        let gives_otherwise = before.role != after.role || before.days_back != after.days_back;
+        let gives_otherwise = gives_otherwise(before, after);
         let is_suspended_otherwise = state != new_state;
         let right = if is_suspended_otherwise && !gives_otherwise { PortalRight::Remove } else { PortalRight::Roles };
         standing.has(right)?;
@@ -147,6 +149,10 @@ impl People {
         standing.has(PortalRight::Roles)?;
         let subject = self.subject(&app, whom).await?;
         let (Some(named), Some(record)) = (&subject.named, &subject.record) else { return Err(Refused::NoSuchPerson) };
+        if record.state == RecordState::Suspended {
+            // It lets them in again.
+            standing.has(PortalRight::Remove)?;
+        }
         standing.may_touch(&record.entry.role)?;
         standing.may_give(&named.grant.role)?;
         standing.may_give_days(&named.grant.role, Some(limited(named.grant.days_back)))?;
@@ -256,6 +262,11 @@ impl Edits {
         self.language.apply_to(&mut entry.language);
         entry
     }
+}
+
+/// Whether a record gives something else than before.
+fn gives_otherwise(before: &Entry, after: &Entry) -> bool {
+    before.role != after.role || before.days_back != after.days_back
 }
 
 /// What is other than before, for the audit log, which names no person.

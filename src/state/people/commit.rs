@@ -101,7 +101,7 @@ impl People {
             Changed::Known => return Err(Refused::Known),
             Changed::Full => {
                 let most = ready.steps.iter().find_map(|step| match step {
-                    Step::Add { most, .. } => Some(*most),
+                    Step::Add { most, .. } | Step::Room { most, .. } => Some(*most),
                     _ => None,
                 });
                 return Err(Refused::Full(most.unwrap_or_default()));

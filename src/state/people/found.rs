@@ -9,7 +9,7 @@ use super::team::{Standing, Strength};
 use super::{Hand, People, Refused, Right, Whom};
 use crate::config::App;
 use crate::pages::Look;
-use crate::pages::people_mail::{IndependenceNews, founded_letter, parted_letter};
+use crate::pages::people_mail::{IndependenceNews, founded_letter, parted_letter, taken_along_letter};
 use crate::policy::{Customer, DaysBack, NotAllowed, PortalRight, Row};
 use crate::session::Token;
 use crate::state::audit::Deed;
@@ -93,7 +93,7 @@ impl People {
         let there = Whom { customer: &customer, ..whom };
         ready.told.push(Told::of(Deed::Parted, whom, Some(format!("founded {customer}"))));
         ready.told.push(Told::of(Deed::Founded, there, Some(format!("role {owner_role}"))));
-        for record in chosen {
+        for record in &chosen {
             let goes = Whom { email: &record.entry.email, ..whom };
             ready.told.push(Told::of(Deed::HandedOver, goes, Some(format!("to {customer}"))));
             ready.told.push(Told::of(Deed::Made, Whom { customer: &customer, ..goes }, Some("handed over".to_owned())));
@@ -105,13 +105,12 @@ impl People {
                 by: None,
             });
         }
-        let went = steps.len() - 1;
         // The end of the old access before the new one: where the record goes, its place is free.
         steps.append(&mut ready.steps);
         let owner = self.owner_entry(&standing, there, owner_role).await?;
         steps.push(Step::Add { entry: Box::new(owner), state: RecordState::Active, by: hand.maker(), most: u32::MAX });
         ready.steps = steps;
-        ready.mails = self.tell_both(&app, hand, &standing, (whom, there), name, went).await?;
+        ready.mails = self.tell_all(&app, hand, &standing, (whom, there), name, &chosen).await?;
         let mut records = self.commit(&app.name, hand, &ready).await?;
         records.retain(|record| record.entry.customer == customer && record.entry.email != *whom.email);
         Ok(Founded { customer, went_over: records })
@@ -156,15 +155,15 @@ impl People {
         })
     }
 
-    /// The mails to whoever founded it, and to those who look after the customer that they left.
-    async fn tell_both(
+    /// The mails to whoever founded it, to those who go along, and to those who look after the customer that they left.
+    async fn tell_all(
         &self,
         app: &App,
         hand: Hand<'_>,
         standing: &Standing<'_>,
         (old, new): (Whom<'_>, Whom<'_>),
         name: &DisplayName,
-        went: usize,
+        along: &[&Record],
     ) -> Result<Vec<(OutgoingMail, Timestamp)>, Refused> {
         let Strength::Colleague { customer_name, name: person, language, .. } = &standing.right else {
             return Err(NotAllowed::NoRight.into());
@@ -178,30 +177,36 @@ impl People {
             person: &person,
             left: &left,
             founded: name.as_str(),
-            went_over: u32::try_from(went).unwrap_or(u32::MAX),
+            went_over: u32::try_from(along.len()).unwrap_or(u32::MAX),
             link: &link,
         };
         let until = hand.scene.now.checked_add(WORTH_SENDING).unwrap_or(Timestamp::MAX);
         let look = |language| Look { brand: &site.domain.brand, language };
         let own = founded_letter(look(language.unwrap_or(hand.language)), &news);
         let mut mails = vec![(addressed(old.email, own), until)];
-        for (email, language) in self.who_looks_after(app, old, hand).await? {
+        for Entry { email, language, .. } in along.iter().map(|record| &record.entry) {
+            let letter = taken_along_letter(look(language.unwrap_or(hand.language)), &news);
+            mails.push((addressed(email, letter), until));
+        }
+        for (email, language) in self.who_looks_after(app, old, hand, along).await? {
             mails.push((addressed(&email, parted_letter(look(language), &news)), until));
         }
         Ok(mails)
     }
 
-    /// Those who may take a customer's people their access away, but for one of them, with their languages.
+    /// Those who may take a customer's people their access away, with their languages; but for one of them and those who go along.
     async fn who_looks_after(
         &self,
         app: &App,
         old: Whom<'_>,
         hand: Hand<'_>,
+        along: &[&Record],
     ) -> Result<Vec<(Email, crate::types::Language)>, Refused> {
         let as_staff = Hand { right: Right::Staff, ..hand };
         let team = self.team(as_staff, &app.name, old.customer).await?;
         let looks_after = team.members.into_iter().filter(|member| {
             member.email != *old.email
+                && along.iter().all(|record| record.entry.email != member.email)
                 && member.state == super::MemberState::Active
                 && app.policy.roles.gives(&member.role, PortalRight::Remove)
         });

@@ -14,7 +14,7 @@ use crate::session::Token;
 use crate::state::audit::Deed;
 use crate::state::members::{Basis, Entry, Organisation, Record, RecordState, Step};
 use crate::state::ports::OutgoingMail;
-use crate::types::RoleName;
+use crate::types::{DisplayName, RoleName};
 
 /// Where an app has no `[team]`, staff invite on these terms.
 const STANDARD: TeamPlan = TeamPlan {
@@ -23,6 +23,8 @@ const STANDARD: TeamPlan = TeamPlan {
     owner_role: None,
     max_members: 1000,
 };
+/// So many of a customer's people are looked at for the customer's name.
+const ENOUGH_FOR_A_NAME: usize = 20;
 /// Whether something is done, or only tried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Mode {
@@ -59,7 +61,8 @@ impl People {
         let standing = self.standing(&app, hand, whom.customer).await?;
         standing.has(PortalRight::Invite)?;
         standing.may_give(&details.role)?;
-        standing.may_give_days(&details.role, details.days_back)?;
+        let days_back = standing.days_given(&details.role, details.days_back);
+        standing.may_give_days(&details.role, days_back)?;
         if welcome == Welcome::Nothing && !matches!(standing.right, Strength::Staff) {
             return Err(NotAllowed::NoRight.into());
         }
@@ -77,7 +80,7 @@ impl People {
         if mode == Mode::Try {
             return Ok(None);
         }
-        let entry = details.entry(whom, Basis::Own);
+        let entry = Entry { days_back, ..details.entry(whom, Basis::Own) };
         let plan = app.policy.team.as_ref().unwrap_or(&STANDARD);
         let mut ready = Ready { rests_on: standing.rests_on(), ..Ready::default() };
         let detail = Some(terms_of(&entry));
@@ -93,7 +96,13 @@ impl People {
                 state
             }
         };
-        ready.steps.extend(standing.customers_name(whom).map(Step::Name));
+        let name = self.customers_name(&app, &standing, whom).await.map(|name| Organisation {
+            app: app.name.clone(),
+            id: whom.customer.clone(),
+            name,
+            founder: None,
+        });
+        ready.steps.extend(name.map(Step::Name));
         // One that changed what a list gave, and no list names the person any more.
         let old = subject.record.as_ref().map(|old| Step::Remove { id: old.id, version: old.version });
         ready.steps.extend(old);
@@ -124,8 +133,12 @@ impl People {
             state,
             by: Some(hand.maker()),
         };
+        // One that ran out takes a place again.
+        let is_over = matches!(record.state, RecordState::Invited { expires, .. } if expires <= hand.scene.now);
+        let most = app.policy.team.as_ref().unwrap_or(&STANDARD).max_members;
+        let room = Step::Room { app: whom.app.clone(), customer: whom.customer.clone(), most };
         let ready = Ready {
-            steps: vec![step],
+            steps: is_over.then_some(room).into_iter().chain([step]).collect(),
             rests_on: standing.rests_on(),
             mails: vec![mail],
             told: vec![Told::of(Deed::Resent, whom, None)],
@@ -153,6 +166,18 @@ impl People {
         self.commit(&app.name, hand, &ready).await.map(drop)
     }
 
+    /// The customer's name, to be kept for those who are in no table: as whoever invites has it or, of staff, who have none, as any list of
+    /// the app names it.
+    async fn customers_name(&self, app: &App, standing: &Standing<'_>, whom: Whom<'_>) -> Option<DisplayName> {
+        match &standing.right {
+            Strength::Colleague { customer_name, .. } => customer_name.clone(),
+            Strength::Staff => {
+                let named = self.tables.of_customer(&app.name, whom.customer, ENOUGH_FOR_A_NAME).await;
+                named.people.into_iter().find_map(|grant| grant.customer.and_then(|customer| customer.name))
+            }
+        }
+    }
+
     async fn invitation_of(&self, whom: Whom<'_>) -> Result<Record, Refused> {
         let record = self.record_of(whom).await?;
         let record = record.filter(|record| matches!(record.state, RecordState::Invited { .. }));
@@ -172,11 +197,9 @@ impl People {
         let plan = app.policy.team.as_ref().unwrap_or(&STANDARD);
         let expires = now.checked_add(plan.invitation_lifetime).unwrap_or(Timestamp::MAX);
         let kept = self.store.organisation(&app.name, &entry.customer).await?.map(|organisation| organisation.name);
-        let own = match &standing.right {
-            Strength::Colleague { customer_name, .. } => customer_name.clone(),
-            Strength::Staff => None,
-        };
-        let customer = own.or(kept).map_or_else(|| entry.customer.to_string(), |name| name.to_string());
+        let whom = Whom { app: &app.name, customer: &entry.customer, email: &entry.email };
+        let told = self.customers_name(app, standing, whom).await;
+        let customer = told.or(kept).map_or_else(|| entry.customer.to_string(), |name| name.to_string());
         let inviter = match &standing.right {
             Strength::Colleague { name, email, .. } => {
                 Some(name.as_ref().map_or_else(|| email.to_string(), ToString::to_string))
@@ -228,6 +251,18 @@ enum Occasion<'a> {
 }
 
 impl Standing<'_> {
+    /// The days back that an invitation gives: where they are left to the role, no more than whoever invites sees themselves.
+    fn days_given(&self, role: &RoleName, days: Option<DaysBack>) -> Option<DaysBack> {
+        match &self.right {
+            Strength::Colleague { days_back: own @ Some(limit), .. }
+                if days.is_none() && !is_within(self.roles.days_back(role), *own) =>
+            {
+                Some(DaysBack::Days(*limit))
+            }
+            _ => days,
+        }
+    }
+
     /// Whether so many days back may be given with a role.
     pub(super) fn may_give_days(&self, role: &RoleName, days: Option<DaysBack>) -> Result<(), Refused> {
         if matches!(days, Some(DaysBack::Days(days)) if days > CustomerList::MOST_DAYS_BACK) {
@@ -254,13 +289,6 @@ impl Standing<'_> {
             },
             other => other,
         }
-    }
-
-    /// The customer's name as whoever acts has it from a table, to be kept for those who are in none.
-    fn customers_name(&self, whom: Whom<'_>) -> Option<Organisation> {
-        let Strength::Colleague { customer_name: Some(name), .. } = &self.right else { return None };
-        let (app, id) = (whom.app.clone(), whom.customer.clone());
-        Some(Organisation { app, id, name: name.clone(), founder: None })
     }
 }
 

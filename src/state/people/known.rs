@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::People;
-use crate::config::App;
+use crate::config::{App, AppKind};
 use crate::policy::{AppPolicy, Customer, DaysBack, Grant, Origin, PortalRight, Refusal, Row};
 use crate::state::members::{Basis, Entry, Maker, Record, RecordState};
 use crate::state::ports::{Directory, Known, StoreError, Unavailable};
@@ -194,6 +194,10 @@ impl People {
     }
 
     pub(super) async fn records_of(&self, app: &AppName, email: &Email) -> Result<Vec<Record>, Unavailable> {
+        // However one came into the store, nobody is staff by a record.
+        if self.current.load().app(app).is_some_and(|app| app.kind == AppKind::Console) {
+            return Ok(Vec::new());
+        }
         self.store.records_of(app, email).await.map_err(unavailable)
     }
 

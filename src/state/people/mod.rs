@@ -24,7 +24,7 @@ mod team;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::generations::Generations;
@@ -34,7 +34,7 @@ use super::clock::Clock;
 use super::members::{Basis, Maker, Record, RecordFilter, RecordStore, Tables};
 use super::ports::StoreError;
 use super::snapshot::Current;
-use crate::config::App;
+use crate::config::{App, AppKind};
 use crate::policy::{DaysBack, Grant};
 use crate::types::{AppName, CustomerId, DisplayName, Email, HostName, Language, RoleName};
 
@@ -64,6 +64,7 @@ pub struct People {
     clock: Clock,
     generations: Generations,
     mailings: Mailings,
+    searches: Semaphore,
 }
 
 /// Who changes something, and where and when.
@@ -187,6 +188,7 @@ impl People {
             clock,
             generations: Generations::default(),
             mailings: Mailings::default(),
+            searches: Semaphore::new(search::SEARCHES),
         }
     }
 
@@ -216,8 +218,10 @@ impl People {
         self.clock.now()
     }
 
+    /// An app that has customers. The console has none: a record of it would make somebody staff.
     fn app(&self, name: &AppName) -> Result<Arc<App>, Refused> {
-        self.current.load().app(name).cloned().ok_or(Refused::NoSuchApp)
+        let app = self.current.load().app(name).cloned();
+        app.filter(|app| app.kind == AppKind::Proxied).ok_or(Refused::NoSuchApp)
     }
 
     /// Runs in the background: hears of changes by another hand, such as a process that shares the store.

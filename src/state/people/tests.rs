@@ -13,6 +13,7 @@ use crate::session::Token;
 use crate::state::audit::Actor;
 use crate::state::members::RecordState;
 use crate::state::metrics::Metrics;
+use crate::state::people_search::{PeopleFilter, Whose};
 use crate::state::ports::{Directory as _, MailQueue as _};
 use crate::state::snapshot::{Current, Snapshot};
 use crate::store::{self, SqliteStore};
@@ -54,6 +55,9 @@ portal = ["independent"]
 includes = ["member"]
 portal = ["members", "invite"]
 days_back = 90
+[app.orders.role.clerk]
+includes = ["member"]
+portal = ["members", "roles"]
 [app.orders.role.admin]
 includes = ["moderator", "seller"]
 portal = ["roles", "remove"]
@@ -217,6 +221,16 @@ impl House {
         self.people.accept(Scene::gateway(at), &site, &email(name)).await.expect("found out")
     }
 
+    /// Who is found, and whether there are more.
+    async fn found(&self, text: &str, of: Whose<'_>, most: usize) -> (Vec<String>, bool) {
+        let app = app();
+        let filter = PeopleFilter { app: &app, text: Some(text), of, after: None, most };
+        let found = self.people.search(filter).await.expect("nobody else searches");
+        assert!(found.unread.is_empty(), "{:?}", found.unread);
+        let name = |grant: &Arc<Grant>| grant.email.as_str().trim_end_matches("@example.com").to_owned();
+        (found.people.iter().map(name).collect(), found.is_cut)
+    }
+
     /// The token of the link in the newest mail.
     async fn mailed_token(&self) -> Token {
         let mail = self.store.mail_due(Timestamp::MAX, 100).await.expect("read").pop().expect("a mail").mail;
@@ -289,6 +303,30 @@ async fn attack_20_nobody_gives_above_their_role_the_ceiling_or_their_days() {
 }
 
 #[tokio::test]
+async fn an_invitation_that_leaves_days_back_to_the_role_gives_no_more_than_its_inviter_sees() {
+    let house = house().await;
+    let narrow = Details { days_back: Some(DaysBack::Days(10)), ..details("moderator") };
+    house.invite_with("staff", "nina", &narrow).await.expect("invited");
+    assert_eq!(house.come("nina", "orders.test", Clock.now()).await, 1);
+    let record = house.invite("nina", "new", "member").await.expect("a role of 30 days, by somebody who sees 10");
+    assert_eq!(record.entry.days_back, Some(DaysBack::Days(10)));
+    assert_eq!(house.come("new", "orders.test", Clock.now()).await, 1);
+    let record = house.invite("mona", "other", "member").await.expect("invited");
+    assert_eq!(record.entry.days_back, None, "the role gives less than its inviter sees");
+}
+
+#[tokio::test]
+async fn whom_staff_invite_is_told_the_customers_name_as_a_list_has_it() {
+    let house = house().await;
+    house.invite("staff", "new", "member").await.expect("invited");
+    let mail = house.store.mail_due(Timestamp::MAX, 9).await.expect("read").remove(0).mail;
+    assert!(mail.text.contains("Acme & Sons"), "{}", mail.text);
+    assert_eq!(house.come("new", "orders.test", Clock.now()).await, 1);
+    let grant = house.grant(&email("new"), "acme").await.expect("one");
+    assert_eq!(grant.customer.as_ref().and_then(|customer| customer.name.clone()), DisplayName::new("Acme & Sons"));
+}
+
+#[tokio::test]
 async fn attack_20_an_invitation_ends_with_its_time_and_its_inviters_right() {
     let house = house().await;
     house.add("ivy", "moderator").await;
@@ -316,6 +354,43 @@ async fn attack_20_an_invitation_ends_with_its_time_and_its_inviters_right() {
     house.remove("adam", "ivy").await.expect("removed");
     assert_eq!(house.has("lost").await, ["acme member"]);
     assert!(house.has("ivy").await.is_empty());
+}
+
+#[tokio::test]
+async fn attack_20_whoever_changes_what_an_invitation_gives_answers_for_it() {
+    let house = house().await;
+    house.add("ada", "admin").await;
+    house.invite("staff", "raised", "member").await.expect("invited");
+    house.change("ada", "raised", &to("admin")).await.expect("as much as her own");
+    house.invite("staff", "named", "member").await.expect("invited");
+    let name = Edits { first_name: Edit::Set(DisplayName::new("Ned")), ..Edits::default() };
+    assert_eq!(
+        house.change("ada", "named", &name).await.expect("changed").made_by,
+        Maker::Staff("staff@example.com".to_owned())
+    );
+    house.remove("staff", "ada").await.expect("removed");
+    assert_eq!(
+        house.come("raised", "orders.test", Clock.now()).await,
+        0,
+        "whoever raised it may give nothing any more"
+    );
+    assert_eq!(house.come("named", "orders.test", Clock.now()).await, 1, "a name gives nothing");
+    // And what a moderator could not have given is good when an administrator gave it.
+    house.invite("mona", "new", "member").await.expect("invited");
+    house.change("adam", "new", &to("seller")).await.expect("as much as his own");
+    assert_eq!(house.come("new", "orders.test", Clock.now()).await, 1);
+}
+
+#[tokio::test]
+async fn whoever_may_not_let_in_again_does_not_by_letting_the_list_decide() {
+    let house = house().await;
+    house.add("tim", "clerk").await;
+    let (app, acme, whom) = (app(), CustomerId::parse("acme").expect("valid"), email("lea"));
+    let whom = Whom { app: &app, customer: &acme, email: &whom };
+    house.remove("adam", "lea").await.expect("suspended");
+    let done = as_somebody!(house, "tim", "acme", |hand| house.people.reset(hand, whom));
+    assert_eq!(why(done), "no-right");
+    assert!(house.has("lea").await.is_empty());
 }
 
 #[tokio::test]
@@ -424,8 +499,8 @@ async fn a_person_becomes_an_organisation_and_takes_along_whom_they_invited() {
     let house = house().await;
     house.add("ada", "admin").await;
     house.add("sue", "member").await;
-    for name in ["one", "two"] {
-        house.invite("ada", name, "member").await.expect("invited");
+    for (name, role) in [("one", "admin"), ("two", "member")] {
+        house.invite("ada", name, role).await.expect("invited");
     }
     assert_eq!(house.come("one", "orders.test", Clock.now()).await, 1);
     let (app, acme, whom) = (app(), CustomerId::parse("acme").expect("valid"), email("ada"));
@@ -440,7 +515,7 @@ async fn a_person_becomes_an_organisation_and_takes_along_whom_they_invited() {
     let new = founded.customer.as_str();
     assert!(new.starts_with("org-") && new.len() == 30, "{new}");
     assert_eq!(house.has("ada").await, [format!("{new} owner")]);
-    assert_eq!(house.has("one").await, [format!("{new} member")]);
+    assert_eq!(house.has("one").await, [format!("{new} admin")]);
     assert_eq!(house.has("sue").await, ["acme member"]);
     assert_eq!(house.come("two", "orders.test", Clock.now()).await, 1, "her invitation goes on");
     assert_eq!(house.has("two").await, [format!("{new} member")]);
@@ -449,6 +524,8 @@ async fn a_person_becomes_an_organisation_and_takes_along_whom_they_invited() {
     for told in ["ada@example.com", "adam@example.com", "olga@example.com"] {
         assert!(mails.iter().any(|to| to == told), "{told} is told: {mails:?}");
     }
+    let of_one = mails.iter().filter(|to| *to == "one@example.com").count();
+    assert_eq!(of_one, 2, "invited, and told once that they went along, not as one of those who stay: {mails:?}");
     // Whom a table names cannot leave it by themself.
     let mia = email("adam");
     let of_table = Whom { email: &mia, ..whom };
@@ -501,14 +578,31 @@ async fn the_team_says_of_each_where_it_comes_from_and_what_may_be_done() {
 
 #[tokio::test]
 async fn who_has_a_record_is_found_with_what_they_have() {
-    use crate::state::people_search::PeopleSearch as _;
     let house = house().await;
     house.add("ivy", "moderator").await;
     house.invite("mona", "ivan", "member").await.expect("invited");
-    let found = house.people.search(&app(), "iv").await;
-    let names: Vec<&str> = found.people.iter().map(|grant| grant.email.as_str()).collect();
-    assert_eq!(names, ["ivy@example.com"], "nobody who has not come yet");
-    assert!(house.people.search(&app(), "vy").await.people.is_empty(), "by its beginning");
+    assert_eq!(
+        house.found("iv", Whose::Everybody, 9).await,
+        (vec!["ivy".to_owned()], false),
+        "nobody who has not come yet"
+    );
+    assert_eq!(house.found("ivy@example.com", Whose::Customers, 9).await.0, ["ivy"]);
+    assert_eq!(house.found("iv", Whose::Customers, 9).await.0, ["ivan", "ivy"], "whom staff may preview");
+    assert_eq!(house.found("ivan@example.com", Whose::Customers, 9).await.0, ["ivan"]);
+    assert_eq!(house.found("VY", Whose::Customers, 9).await.0, ["ivy"]);
+    let (some, is_cut) = house.found("m", Whose::Customers, 2).await;
+    assert!(some.len() == 2 && is_cut, "{some:?}");
+}
+
+#[tokio::test]
+async fn nobody_is_found_with_what_a_record_takes_away() {
+    let house = house().await;
+    let acme = CustomerId::parse("acme").expect("valid");
+    // By a text that their record does not hold.
+    assert!(house.found("acme", Whose::Customer(&acme), 99).await.0.contains(&"lea".to_owned()));
+    let suspended = Edits { suspended: Edit::Set(true), ..Edits::default() };
+    house.change("adam", "lea", &suspended).await.expect("suspended");
+    assert!(!house.found("acme", Whose::Customer(&acme), 99).await.0.contains(&"lea".to_owned()));
 }
 
 #[tokio::test]

@@ -12,10 +12,10 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::{Compiled, Live, Sessions, Trouble};
-use crate::policy::{Access, Actor, AppPolicy, Choice, Grant, Origin, PreviewEnd, PreviewRefusal, Standing, choose};
+use crate::policy::{Access, Actor, AppPolicy, Choice, Grant, PreviewEnd, PreviewRefusal, Standing, choose};
 use crate::session::{Preview, SessionRecord, Token};
 use crate::state::audit::{self, Event, Scene};
-use crate::state::ports::{Opening, Previewed, Replaces, StoreError, Unavailable};
+use crate::state::ports::{Opening, Previewed, Replaces, StoreError};
 use crate::state::snapshot::Site;
 use crate::types::{CustomerId, DisplayName, Email};
 
@@ -133,15 +133,6 @@ impl Sessions {
         staff_with_preview(&site.app.policy, record).is_some()
     }
 
-    /// What somebody has in the app of a domain, for each customer.
-    ///
-    /// # Errors
-    /// When the tables cannot be asked.
-    pub async fn known_people(&self, site: &Site, email: &Email) -> Result<Vec<Arc<Grant>>, Unavailable> {
-        let known = self.directory.known(&site.app.name, email).await?;
-        Ok(known.grants.iter().filter(|grant| grant.origin != Origin::Workspace).cloned().collect())
-    }
-
     /// Whom the person of a session previewed last, as people know them.
     ///
     /// # Errors
@@ -183,7 +174,10 @@ impl Sessions {
         customer: Option<&CustomerId>,
     ) -> Result<Result<(Arc<Grant>, Timestamp), PreviewRefusal>, Trouble> {
         let known = self.directory.known(&site.app.name, email).await?;
-        let refusal = match choose(&known.grants, site.domain.customer.as_ref(), customer) {
+        // Whoever is invited and has not come yet is seen with what the invitation gives.
+        let invited = self.directory.invited(&site.app.name, email).await?;
+        let grants = [known.grants.as_slice(), invited.as_slice()].concat();
+        let refusal = match choose(&grants, site.domain.customer.as_ref(), customer) {
             // On a domain that pins a customer, `choose` does not look at the one that was named.
             Choice::One(grant) if customer.is_some_and(|customer| grant.customer_id() != Some(customer)) => {
                 PreviewRefusal::NoGrant

@@ -27,6 +27,7 @@ use super::clock::Clock;
 use super::ports::StoreError;
 use super::snapshot::Current;
 use crate::policy::Grant;
+use crate::session::Token;
 use crate::types::{AppName, CustomerId, DisplayName, Email};
 
 /// How often counts are written down.
@@ -41,6 +42,24 @@ pub const DETAILS_KEPT: i32 = 31;
 pub const PAGES_SHOWN: u32 = 10;
 /// How many customers can be picked from.
 pub const CUSTOMERS_SHOWN: u32 = 500;
+
+/// The name of the secret under which people are kept.
+pub const KEY: &str = "usage-key";
+
+/// A new such secret.
+#[must_use]
+pub fn new_key() -> Vec<u8> {
+    Token::generate().bytes().to_vec()
+}
+
+/// A person of an app, as counts know them.
+#[must_use]
+pub fn mark(key: &hmac::Key, app: &AppName, email: &Email) -> [u8; 8] {
+    let tag = hmac::sign(key, format!("{app}/{email}").as_bytes());
+    let mut mark = [0; 8];
+    mark.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+    mark
+}
 
 /// Counts of one customer on one day.
 #[derive(Clone, Debug)]
@@ -156,7 +175,7 @@ impl Usage {
         let customer = grant.customer.as_ref()?;
         let tally = self.tally_of(&grant.app, &customer.id);
         let day = self.today(&grant.app, now);
-        tally.is_here(self.who(&grant.app, &grant.email), day, customer.name.as_ref());
+        tally.is_here(mark(&self.key, &grant.app, &grant.email), day, customer.name.as_ref());
         Some(tally)
     }
 
@@ -168,14 +187,6 @@ impl Usage {
     fn tally_of(&self, app: &AppName, customer: &CustomerId) -> Arc<Tally> {
         let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tallies.entry((app.clone(), customer.clone())).or_default())
-    }
-
-    /// A person of an app, as counts name them.
-    fn who(&self, app: &AppName, email: &Email) -> [u8; 8] {
-        let tag = hmac::sign(&self.key, format!("{app}/{email}").as_bytes());
-        let mut who = [0; 8];
-        who.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
-        who
     }
 
     fn zone(&self, app: &AppName) -> TimeZone {

@@ -293,6 +293,9 @@ pub(in crate::pages) struct TeamMailTexts {
     pub(in crate::pages) founded: &'static str,
     pub(in crate::pages) founded_left: &'static str,
     pub(in crate::pages) founded_open: &'static str,
+    pub(in crate::pages) along_subject: &'static str,
+    pub(in crate::pages) along: &'static str,
+    pub(in crate::pages) along_now: &'static str,
     pub(in crate::pages) parted_subject: &'static str,
     pub(in crate::pages) parted: &'static str,
     pub(in crate::pages) parted_over: fn(u32) -> String,
@@ -321,7 +324,8 @@ impl Left {
     const fn of(seconds: i64) -> Self {
         const HOUR: i64 = 3600;
         match seconds {
-            left if left >= 48 * HOUR => Self::Days(left / (24 * HOUR)),
+            // To the nearest: of seven days that began a minute ago, seven are left.
+            left if left >= 48 * HOUR => Self::Days((left + 12 * HOUR) / (24 * HOUR)),
             left if left >= HOUR => Self::Hours(left / HOUR),
             _ => Self::Soon,
         }
