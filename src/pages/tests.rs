@@ -82,15 +82,9 @@ fn provider_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)>
 /// What staff see of previews.
 fn preview_pages(look: Look<'_>, text: &str) -> Vec<(&'static str, u16, Reply)> {
     let who = OtherView { email: text, name: Some(text), customer: Some(text), customer_name: Some(text) };
-    let people = vec![
-        PersonView { who, role: text.to_owned(), is_invited: true, refusal: None },
-        PersonView {
-            who: OtherView { name: None, customer: None, ..who },
-            role: text.to_owned(),
-            is_invited: false,
-            refusal: Some("role-too-high"),
-        },
-    ];
+    let person = |who, is_invited, refusal| PersonView { who, role: text.to_owned(), is_invited, refusal };
+    let nameless = OtherView { name: None, customer: None, ..who };
+    let people = vec![person(who, true, None), person(nameless, false, Some("role-too-high"))];
     let found = FoundView { people, is_cut: true, is_partial: true };
     let view = PreviewPageView {
         state: PreviewState::Own,

@@ -99,7 +99,7 @@ pub(in crate::console) struct Problem {
     errors: Vec<String>,
     /// The fields that are wrong, and how: for a form, which says it there.
     fields: Vec<(&'static str, String)>,
-    header: Option<(HeaderName, String)>,
+    header: Option<Box<(HeaderName, String)>>,
 }
 
 impl Problem {
@@ -130,18 +130,19 @@ impl Problem {
             |error| format!("Bearer realm=\"vestibule\", error=\"{error}\""),
         );
         let help = "send `Authorization: Bearer TOKEN`; `vestibule token create` makes one";
-        Self { header: Some((header::WWW_AUTHENTICATE, asked)), ..Self::new(Code::NoToken, detail) }.help(help)
+        Self { header: Some(Box::new((header::WWW_AUTHENTICATE, asked))), ..Self::new(Code::NoToken, detail) }
+            .help(help)
     }
 
     pub(super) fn other_method(methods: &[Method]) -> Self {
         let allowed = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let problem = Self::new(Code::OtherMethod, format!("this path takes {allowed}"));
-        Self { header: Some((header::ALLOW, allowed)), ..problem }
+        Self { header: Some(Box::new((header::ALLOW, allowed))), ..problem }
     }
 
     /// There were too many such requests; come again after so long.
     pub(super) fn too_many(detail: &str, wait: std::time::Duration) -> Self {
-        let header = Some((header::RETRY_AFTER, wait.as_secs().to_string()));
+        let header = Some(Box::new((header::RETRY_AFTER, wait.as_secs().to_string())));
         Self { header, ..Self::new(Code::TooMany, detail) }
     }
 
@@ -178,7 +179,7 @@ impl Problem {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             kind: "application/problem+json",
             body: serde_json::to_vec(&told).unwrap_or_default(),
-            header: self.header,
+            header: self.header.map(|header| *header),
         }
     }
 }
