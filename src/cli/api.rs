@@ -68,6 +68,13 @@ impl Gateway {
                         "{file} names no admin listener to ask\n  help: set `server.admin`, start the gateway, or name one with --admin ADDRESS"
                     ))
                 })?;
+                // The gateway's own token stays with the gateway of this machine.
+                let is_here = address.ip().is_loopback() || access.as_ref().is_some_and(|own| own.address == address);
+                if token.is_none() && !is_here {
+                    return Err(Failure::Usage(format!(
+                        "{address} is not on this machine, and there is no token for it\n  help: put one into {TOKEN}; `vestibule token create` makes one there"
+                    )));
+                }
                 let token = token.or(access.map(|access| access.token)).ok_or_else(|| {
                     let data = data.map_or_else(|| "the data folder".to_owned(), |data| data.display().to_string());
                     Failure::Other(format!(

@@ -115,18 +115,13 @@ fn other(recent: &Recent) -> OtherView<'_> {
     }
 }
 
-/// What the head of a preview's answer says when all else is settled: its policies let the bar in, and no browser keeps a page of the
-/// preview for afterwards.
+/// What the head of a preview's answer says when all else is settled: its policies let the bar in, and no browser keeps anything of
+/// the preview for afterwards.
 pub(super) fn finish_head(response: &mut ResponseHeader, ctx: &RequestCtx) -> pingora::Result<()> {
     if ctx.permit()?.access().actor().is_none() {
         return Ok(());
     }
-    let is_page = response.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().trim_ascii_start().get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
-    });
-    if is_page {
-        response.insert_header(header::CACHE_CONTROL, "no-store")?;
-    }
+    response.insert_header(header::CACHE_CONTROL, "no-store")?;
     let Some(bar) = &ctx.bar else { return Ok(()) };
     let amended = bar.amended(&response.headers);
     for name in [header::CONTENT_SECURITY_POLICY, header::CONTENT_SECURITY_POLICY_REPORT_ONLY] {

@@ -526,6 +526,12 @@ async fn a_plain_session_gets_every_byte_as_it_was() {
     look_as(&kim, "ann@example.com", "42").await.expect(303);
     let seen = kim.navigate("/page").await.expect(200);
     assert!(seen.text().contains("<body class=x><access-preview>"), "{}", seen.text());
+    house
+        .upstream
+        .script("/data", Script::whole("content-type: application/json\r\ncache-control: max-age=600\r\n", "[]"));
+    let kept = kim.fetch("/data").await.expect(200);
+    assert_eq!(kept.all("cache-control"), ["no-store"], "what a customer has is not kept for after the preview");
+    assert_eq!(ann.fetch("/data").await.expect(200).all("cache-control"), ["max-age=600"]);
     let answer = ann.navigate("/page").await.expect(200);
     assert_eq!(answer.text(), body);
     for (name, value) in [

@@ -6,6 +6,7 @@ use axum::http::Method;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use super::operation::{Asked, Needs, Nothing, Operation, malformed, operation};
 use super::page::{Page, after, limit};
@@ -87,5 +88,11 @@ async fn list(room: Arc<ConsoleRoom>, asked: Asked, query: AuditQuery, _: Nothin
 }
 
 async fn verify(room: Arc<ConsoleRoom>, _: Asked, _: Nothing, _: Nothing) -> Result<Verified, Problem> {
-    Ok(room.audit.verify().await?)
+    /// One at a time, for each holds a reader of the store for as long as the log takes.
+    static TURN: Semaphore = Semaphore::const_new(1);
+    // It is closed at no time.
+    let turn = TURN.acquire().await;
+    let verified = room.audit.verify().await;
+    drop(turn);
+    Ok(verified?)
 }

@@ -1,8 +1,10 @@
 //! Who the people in entries are.
 
+use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{query, query_scalar};
+use sqlx::{Row as _, query, query_scalar};
 
+use crate::state::audit::Flaw;
 use crate::store::SqliteStore;
 use crate::store::seal::SealKey;
 use crate::store::sqlite::malformed;
@@ -10,6 +12,9 @@ use crate::types::Email;
 
 /// A person in entries: a random number, so that it means nothing once the person is erased.
 pub(super) type PersonId = [u8; 16];
+
+/// The event that tells of an erasure.
+const ERASED: &str = "person_erased";
 
 /// The number of a person, who gets one the first time.
 pub(super) async fn number(connection: &mut SqliteConnection, seal: &SealKey, email: &Email) -> sqlx::Result<PersonId> {
@@ -57,6 +62,41 @@ pub(super) async fn address(
     let Some(sealed) = sealed else { return Ok(None) };
     let plain = seal.open(&sealed_as(id), &sealed).map_err(|error| sqlx::Error::Decode(error.into()))?;
     String::from_utf8(plain).map(Some).map_err(|_| malformed("person.address"))
+}
+
+/// The first entry that names somebody who is not the one it named when it was written: their row was changed, or removed without an
+/// entry that says so.
+pub(super) async fn flaw(connection: &mut SqliteConnection, seal: &SealKey) -> sqlx::Result<Option<Flaw>> {
+    let mut rows = query(
+        "SELECT named.number, named.id, person.found_by, person.address,
+             EXISTS (SELECT 1 FROM audit WHERE event = ? AND subject = named.id) AS is_erased
+         FROM (SELECT min(number) AS number, id FROM (
+                 SELECT number, actor_person AS id FROM audit WHERE actor_person IS NOT NULL
+                 UNION ALL SELECT number, subject FROM audit WHERE subject IS NOT NULL
+                 UNION ALL SELECT number, customer_person FROM audit WHERE customer_person IS NOT NULL
+             ) GROUP BY id) AS named
+         LEFT JOIN person ON person.id = named.id ORDER BY named.number",
+    )
+    .bind(ERASED)
+    .fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let number: i64 = row.try_get("number")?;
+        let flaw = |problem: &str| Ok(Some(Flaw { number: number.unsigned_abs(), problem: problem.to_owned() }));
+        let Some(sealed) = row.try_get::<Option<&[u8]>, _>("address")? else {
+            match row.try_get("is_erased")? {
+                true => continue,
+                false => return flaw("whom it names was removed"),
+            }
+        };
+        let id: &[u8] = row.try_get("id")?;
+        let opened = PersonId::try_from(id).ok().and_then(|id| seal.open(&sealed_as(&id), sealed).ok());
+        let email = opened.and_then(|plain| Email::parse(std::str::from_utf8(&plain).ok()?).ok());
+        let found_by: &[u8] = row.try_get("found_by")?;
+        if email.is_none_or(|email| seal.look_up(&email)[..] != *found_by) {
+            return flaw("whom it names was changed");
+        }
+    }
+    Ok(None)
 }
 
 /// Forgets who a person in entries is; answers how many numbers they had.

@@ -114,6 +114,22 @@ async fn a_name_in_the_log_that_is_put_in_anothers_place_does_not_open() {
 }
 
 #[tokio::test]
+async fn whoever_an_entry_names_stays_the_one_it_named() {
+    check(
+        "UPDATE person SET address = (SELECT address FROM person WHERE id = (SELECT subject FROM audit WHERE number = 1))",
+        "2: whom it names was changed",
+    )
+    .await;
+    check(
+        "UPDATE person SET found_by = zeroblob(length(found_by)) WHERE id = (SELECT subject FROM audit WHERE number = 2)",
+        "2: whom it names was changed",
+    )
+    .await;
+    check("DELETE FROM person WHERE id = (SELECT subject FROM audit WHERE number = 2)", "2: whom it names was removed")
+        .await;
+}
+
+#[tokio::test]
 async fn what_is_old_is_removed_and_the_rest_is_whole() {
     let (store, _folder) = house(9).await;
     assert_eq!(store.prune(at(0)).await.expect("pruned"), 0);

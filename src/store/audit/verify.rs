@@ -40,6 +40,10 @@ pub(in crate::store) async fn verify(store: &SqliteStore) -> sqlx::Result<Verifi
         verified.last = Some(place.number.unsigned_abs());
         verified.head = Some(data_encoding::HEXLOWER.encode(&place.hash));
     }
+    let flaw = match flaw {
+        None => people::flaw(&mut connection, &store.seal).await?,
+        flaw => flaw,
+    };
     Ok(Verified { flaw, ..verified })
 }
 
