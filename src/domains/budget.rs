@@ -111,11 +111,16 @@ impl Budget {
         }
     }
 
-    /// Counts a first order under its parent. The oldest come first.
+    /// Counts a first order under its parent. The oldest come first, or [`Budget::put_parents_in_order`] comes after.
     pub(super) fn note_parent(&mut self, name: &CertificateName, at: Timestamp) {
         if self.per_parent.is_some() {
             self.parents.note(&parent(name), at);
         }
+    }
+
+    /// Puts first orders in order that were counted in any.
+    pub(super) fn put_parents_in_order(&mut self) {
+        self.parents.orders.make_contiguous().sort_unstable();
     }
 
     /// Forgets what is over.
@@ -240,6 +245,11 @@ mod tests {
         assert_eq!(budget.parent_waits_until(&name("x.shop.test"), at(3)), Some(at(7 * 24 * 60)));
         assert_eq!(budget.parent_waits_until(&name("x.other.test"), at(3)), None);
         assert_eq!(budget.parent_waits_until(&name("x.shop.test"), at(7 * 24 * 60)), None);
+        // What is read from the store comes in any order.
+        budget.note_parent(&name("y.other.test"), at(5));
+        budget.note_parent(&name("z.other.test"), at(1));
+        budget.put_parents_in_order();
+        assert_eq!(budget.parent_waits_until(&name("x.other.test"), at(6)), Some(at(7 * 24 * 60 + 1)));
         budget.sweep(at(8 * 24 * 60));
         assert!(budget.parents.counts.is_empty() && budget.parents.orders.is_empty() && budget.names.is_empty());
     }

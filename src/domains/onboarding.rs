@@ -213,17 +213,24 @@ impl Onboarding {
         }
     }
 
-    /// Counts what was issued this week under its parents.
+    /// Counts what was issued this week under its parents. It may be very much, so it is read in parts.
     async fn count_issued(&self) {
         let now = self.parts.clock.now();
         // Authorities date certificates back an hour or so.
         let since = now - SignedDuration::from_hours(7 * 24);
         let store = &self.parts.certificate_store;
-        let mut issued = insist(|| store.certificate_times(Which::IssuedSince(since))).await;
-        issued.sort_by_key(|(_, times)| times.not_before);
-        let mut schedule = self.schedule();
-        for (name, times) in issued {
-            schedule.budget().note_parent(&name, times.not_before.min(now));
+        let mut last: Option<CertificateName> = None;
+        loop {
+            let which = Which::IssuedSince { since, after: last.as_ref(), most: CHUNK };
+            let issued = insist(|| store.certificate_times(which)).await;
+            let mut schedule = self.schedule();
+            for (name, times) in &issued {
+                schedule.budget().note_parent(name, times.not_before.min(now));
+            }
+            match issued.into_iter().last() {
+                Some((name, _)) => last = Some(name),
+                None => return schedule.budget().put_parents_in_order(),
+            }
         }
     }
 

@@ -58,8 +58,15 @@ pub enum Which<'a> {
     All,
     /// Those of these names.
     Named(&'a [CertificateName]),
-    /// Those that are valid from then on or later.
-    IssuedSince(Timestamp),
+    /// Those that are valid from then on or later, by name from after one on, at most so many.
+    IssuedSince {
+        /// From when on.
+        since: Timestamp,
+        /// The last name of the part before.
+        after: Option<&'a CertificateName>,
+        /// How many.
+        most: usize,
+    },
     /// Those that ended before.
     EndedBefore(Timestamp),
 }

@@ -71,8 +71,11 @@ impl CertificateStore for SqliteStore {
             Which::Named(names) => {
                 select.push(" WHERE name IN (SELECT value FROM json_each(").push_bind(names_in_json(names)).push("))");
             }
-            Which::IssuedSince(since) => {
+            Which::IssuedSince { since, after, most } => {
                 select.push(" WHERE not_before >= ").push_bind(micros(since));
+                let after = after.map(CertificateName::to_string).unwrap_or_default();
+                select.push(" AND name > ").push_bind(after).push(" ORDER BY name LIMIT ");
+                select.push_bind(i64::try_from(most).unwrap_or(i64::MAX));
             }
             Which::EndedBefore(end) => {
                 select.push(" WHERE not_after < ").push_bind(micros(end));

@@ -50,10 +50,11 @@ async fn a_certificate_takes_the_place_of_its_order_and_its_predecessor() {
     store.put_certificate(&StoredCertificate { chain: "next".to_owned(), ..certificate }).await.expect("kept");
     let kept = vec![(order.name.clone(), times(600))];
     let names = [order.name.clone(), name("other.test")];
-    for which in [Which::All, Which::Named(&names), Which::IssuedSince(at(0)), Which::EndedBefore(at(901))] {
+    let since = |second, after| Which::IssuedSince { since: at(second), after, most: 10 };
+    for which in [Which::All, Which::Named(&names), since(0, None), Which::EndedBefore(at(901))] {
         assert_eq!(store.certificate_times(which).await.expect("read"), kept, "{which:?}");
     }
-    for which in [Which::Named(&names[1..]), Which::IssuedSince(at(1)), Which::EndedBefore(at(900))] {
+    for which in [Which::Named(&names[1..]), since(1, None), since(0, Some(&order.name)), Which::EndedBefore(at(900))] {
         assert_eq!(store.certificate_times(which).await.expect("read"), Vec::new(), "{which:?}");
     }
     store.forget_certificate(&order.name).await.expect("forgotten");
