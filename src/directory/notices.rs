@@ -82,9 +82,9 @@ impl Notices {
             let trouble = match self.open().await {
                 Ok(mut listener) => {
                     let since = Instant::now();
-                    if self.problem.swap(None).is_some() {
-                        tracing::info!(source = %self.source, channel = %self.channel, "listening again");
-                    }
+                    let message =
+                        if self.problem.swap(None).is_some() { "listening again" } else { "listening for changes" };
+                    tracing::info!(source = %self.source, channel = %self.channel, "{message}");
                     // Whatever was told before, nobody heard.
                     self.all_are_old();
                     let trouble = self.hear(&mut listener).await;

@@ -19,6 +19,14 @@ fn patient(url: &str) -> String {
         .replace("refresh = \"1s\"", "refresh = \"1h\"\nmax_stale = \"1h\"\ntimeout = \"1s\"\nnotify = \"customers\"")
 }
 
+/// A gateway that hears already: once it begins to, all answers are old, and a test's own word would not be the first.
+async fn hearing(config: &str) -> House {
+    let house = House::start(config).await;
+    let hears = async || house.log.text().contains("listening for changes").then_some(());
+    eventually("the gateway hears", hears).await;
+    house
+}
+
 async fn is_out(house: &House, ann: &crate::browser::Browser) {
     let start = Instant::now();
     eventually("she is out", async || (ann.fetch("/").await.status != 200).then_some(())).await;
@@ -32,7 +40,7 @@ async fn a_change_counts_at_once_for_the_one_it_concerns() {
     database.fill(PEOPLE).await;
     database.run(&trigger()).await;
     database.run(&format!("ALTER DATABASE {} SET log_statement = 'all'", database.name)).await;
-    let house = House::start(&patient(&database.url())).await;
+    let house = hearing(&patient(&database.url())).await;
     let (ann, bob) = (house.browser("orders.test"), house.browser("orders.test"));
     ann.log_in("ann@example.com").await;
     bob.log_in("bob@example.com").await;
@@ -61,7 +69,7 @@ async fn a_change_counts_at_once_for_the_one_it_concerns() {
 async fn any_other_word_makes_all_answers_old() {
     let database = Database::new(Kind::Postgres).await;
     database.fill(PEOPLE).await;
-    let house = House::start(&patient(&database.url())).await;
+    let house = hearing(&patient(&database.url())).await;
     let ann = house.browser("orders.test");
     ann.log_in("ann@example.com").await;
     database.run("DELETE FROM people WHERE email = 'ann@example.com'").await;
@@ -87,7 +95,7 @@ async fn what_was_told_while_the_listener_was_away_counts_once_it_is_back() {
     let mut server = tokio::task::block_in_place(|| Server::start(Kind::Postgres));
     let database = server.database().await;
     database.fill(PEOPLE).await;
-    let house = House::start(&patient(&database.url())).await;
+    let house = hearing(&patient(&database.url())).await;
     let ann = house.browser("orders.test");
     ann.log_in("ann@example.com").await;
     ann.fetch("/").await.expect(200);
@@ -108,7 +116,7 @@ async fn a_connection_that_fell_silent_is_found_out() {
     database.fill(PEOPLE).await;
     let relay = Relay::start(database.port()).await;
     let config = patient(&database.url_at(relay.port())).replace("refresh = \"1h\"", "refresh = \"2s\"");
-    let house = House::start(&config).await;
+    let house = hearing(&config).await;
     let ann = house.browser("orders.test");
     ann.log_in("ann@example.com").await;
     relay.fall_silent();
