@@ -1,5 +1,7 @@
 //! Logs: pretty on a terminal, one JSON object a line otherwise, always on standard error.
 
+mod json;
+
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
@@ -38,7 +40,7 @@ pub fn start(format: Option<LogFormat>, level: &str) {
             let ansi = std::io::stderr().is_terminal();
             tracing::subscriber::set_global_default(builder.with_ansi(ansi).with_target(false).finish())
         }
-        LogFormat::Json => tracing::subscriber::set_global_default(builder.json().finish()),
+        LogFormat::Json => tracing::subscriber::set_global_default(builder.event_format(json::Json).finish()),
     };
     drop(result);
 }

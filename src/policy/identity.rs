@@ -155,7 +155,7 @@ impl IdentityPlan {
     }
 
     /// The names that the plan uses beside those of the presets.
-    pub fn own_names(&self) -> impl Iterator<Item = &HeaderName> {
+    pub fn own_names(&self) -> impl Iterator<Item = &HeaderName> + Clone {
         self.extra.iter().map(|(name, _)| name).chain(self.jwt.iter().map(|jwt| &jwt.header))
     }
 }

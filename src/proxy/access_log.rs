@@ -25,8 +25,7 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
         metrics.decision.observe(decided_in.as_secs_f64());
     }
     let facts = ctx.facts.as_ref();
-    let live = ctx.live.as_ref();
-    let customer = live.and_then(|live| live.access()).and_then(|access| access.grant().customer_id().cloned());
+    let logged = ctx.live.as_ref().map(|live| &live.logged);
     // Of a request that was refused before it was understood, the connection is all there is to go by.
     let hub = ctx.hub.as_ref();
     let client = facts.map(|facts| facts.client).or(hub.map(|hub| hub.client)).or(ctx.peer);
@@ -43,10 +42,10 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
         decision = ctx.outcome.decision,
         reason = ctx.outcome.reason,
         client = client.map(tracing::field::display),
-        user = live.map(|live| live.record.subject().masked()),
-        actor = live.filter(|live| live.record.preview.is_some()).map(|live| live.record.email.masked()),
-        customer = customer.map(|customer| customer.masked()),
-        session = live.map(|live| live.record.id.public()),
+        user = logged.map(|logged| logged.user.as_str()),
+        actor = logged.and_then(|logged| logged.actor.as_deref()),
+        customer = logged.and_then(|logged| logged.customer.as_deref()),
+        session = logged.map(|logged| logged.session.as_str()),
         sent_bytes,
         ms = milliseconds(took),
         decided_ms = ctx.decided_in.map(milliseconds),

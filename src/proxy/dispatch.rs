@@ -45,6 +45,24 @@ impl Gateway {
         Ok(Some(reply.with_retry_after(come_again)))
     }
 
+    /// Chooses the server of the first try, or of the next.
+    pub(super) async fn next_server(&self, ctx: &mut RequestCtx) -> Result<()> {
+        let mut attempts = ctx.attempts.take().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no pool"))?;
+        if attempts.is_retry() {
+            // What was read of the body comes through its filter once more.
+            ctx.body_bytes = 0;
+        }
+        // No permit, no server: a request that slipped past the decision ends here.
+        let chosen = attempts.next_server(ctx.permit()?, ctx.facts()?.client).await;
+        if matches!(&chosen, Err(error) if error.etype == ErrorType::HTTPStatus(503)) {
+            ctx.come_again = Some(attempts.come_again());
+            ctx.decided("refuse", "no-server");
+            self.refused(ctx.facts()?, "no-server");
+        }
+        ctx.attempts = Some(attempts);
+        chosen
+    }
+
     /// The peer of the first try, or of the next.
     pub(super) async fn next_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
         let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
@@ -52,20 +70,8 @@ impl Gateway {
         let connection = Connection::of(session)
             .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
         let client = Client::new(ctx.facts()?.client, connection.peer, connection.local);
-        let mut attempts = ctx.attempts.take().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no pool"))?;
-        if attempts.is_retry() {
-            // What was read of the body comes through its filter once more.
-            ctx.body_bytes = 0;
-        }
-        // No permit, no peer: a request that slipped past the decision ends here.
-        let peer = attempts.peer(ctx.permit()?, use_as, client).await;
-        if matches!(&peer, Err(error) if error.etype == ErrorType::HTTPStatus(503)) {
-            ctx.come_again = Some(attempts.come_again());
-            ctx.decided("refuse", "no-server");
-            self.refused(ctx.facts()?, "no-server");
-        }
-        ctx.attempts = Some(attempts);
-        peer
+        self.next_server(ctx).await?;
+        ctx.attempts()?.peer(use_as, client)
     }
 
     fn refused(&self, facts: &Facts, cause: &str) {
@@ -83,7 +89,7 @@ pub(super) fn retried(session: &Session, ctx: &mut RequestCtx, mut error: Box<Er
 }
 
 /// Ends when the client hangs up; never where that cannot be told, because its body is still to come.
-async fn hang_up(session: &mut Session) -> Box<Error> {
+pub(super) async fn hang_up(session: &mut Session) -> Box<Error> {
     let ended = match session.as_downstream_mut() {
         ServerSession::H2(stream) => stream.idle().await.map(drop).err(),
         http1 => match http1.is_body_empty() {

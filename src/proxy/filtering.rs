@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use jiff::Timestamp;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType};
 
@@ -134,16 +134,16 @@ pub(super) fn query(permit: &Permit, query: Option<&str>) -> Option<String> {
 }
 
 /// Asks for an answer that can be filtered.
-pub(super) fn ask(upstream: &mut RequestHeader, permit: &Permit) -> pingora::Result<()> {
+pub(super) fn ask(fields: &mut HeaderMap, method: &Method, permit: &Permit) {
     // For a page that gets a bar, the browser may hold one without.
-    if !touches_answers(permit) && !preview_bar::is_wanted(permit, &upstream.headers) {
-        return Ok(());
+    if !touches_answers(permit) && !preview_bar::is_wanted(permit, fields) {
+        return;
     }
-    let reads = matches!(upstream.method, Method::GET | Method::HEAD);
+    let reads = matches!(*method, Method::GET | Method::HEAD);
     for name in NOT_ASKED.into_iter().filter(|name| reads || !KEPT_FOR_WRITES.contains(name)) {
-        upstream.remove_header(name);
+        fields.remove(name);
     }
-    upstream.insert_header(header::ACCEPT_ENCODING, "identity")
+    fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 /// Looks at an answer's head: whether and how its body is filtered, and what of the head is still true then.

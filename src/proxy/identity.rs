@@ -3,16 +3,17 @@
 //! Hop-by-hop fields go first (Pingora has removed them, and what `Connection` names, before this runs), then every
 //! name that says who somebody is, in each spelling that an upstream might take for it; only then is ours set.
 
-use http::{HeaderName, HeaderValue, header};
+use std::sync::LazyLock;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
-use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType};
 
 use super::filtering;
 use super::preview_jar;
 use super::route::Facts;
 use crate::config::{HostHeader, UpstreamServer};
-use crate::policy::{Permit, Preset};
+use crate::policy::{JwtPlan, Permit, Preset};
 use crate::session::is_ours;
 use crate::state::assertion::Signer;
 use crate::state::sessions::Live;
@@ -56,106 +57,164 @@ const OURS: [&str; 3] = ["x-access-actor", "x-access-assertion", "x-access-level
 
 /// What is said between two neighbours only. Pingora takes these and more out where it turns one protocol into the other or HTTP/1.1
 /// goes on, and leaves them between HTTP/2 and HTTP/2.
-const HOP_BY_HOP: [&str; 5] =
-    ["http2-settings", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"];
+const HOP_BY_HOP: [HeaderName; 5] = [
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+];
 
-/// Turns a client's head into that of one of the upstream's servers.
-#[expect(clippy::too_many_arguments, reason = "each is a fact of its own, and all are known only here")]
-pub(super) fn shape(
-    upstream: &mut RequestHeader,
-    permit: &Permit,
-    facts: &Facts,
-    server: Option<&UpstreamServer>,
-    live: &Live,
-    signer: &Signer,
-    request_id: &str,
-    now: Timestamp,
-) -> pingora::Result<()> {
-    let app = &facts.site.app;
-    for name in HOP_BY_HOP {
-        upstream.remove_header(name);
-    }
-    let operators = app.request_headers.iter().map(|(name, _)| name);
-    strip(upstream, &app.identity.own_names().chain(operators).collect::<Vec<_>>());
-    // The host that was routed on, in its one spelling: an app that compares or caches by it shall not see another.
-    match (&app.upstream.host, server) {
-        (HostHeader::Keep, _) | (HostHeader::Upstream, None) => {
-            upstream.insert_header(header::HOST, facts.authority.as_str())?;
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What is known of a request that goes to one of the upstream's servers.
+#[derive(Clone, Copy)]
+pub(super) struct Identity<'a> {
+    /// Why it may.
+    pub(super) permit: &'a Permit,
+    /// What it is.
+    pub(super) facts: &'a Facts,
+    /// Where it goes.
+    pub(super) server: Option<&'a UpstreamServer>,
+    /// Whose it is.
+    pub(super) live: &'a Live,
+    /// Signs assertions.
+    pub(super) signer: &'a Signer,
+    /// Its id.
+    pub(super) request_id: &'a str,
+    /// Now.
+    pub(super) now: Timestamp,
+}
+
+impl Identity<'_> {
+    /// Turns the fields of a client's head into those of the upstream's, and gives the target that goes with them.
+    pub(super) fn shape(self, fields: &mut HeaderMap) -> pingora::Result<String> {
+        let (permit, facts) = (self.permit, self.facts);
+        let app = &facts.site.app;
+        for name in &HOP_BY_HOP {
+            fields.remove(name);
         }
-        (HostHeader::Upstream, Some(server)) => upstream.insert_header(header::HOST, server.authority())?,
-        (HostHeader::Name(name), _) => upstream.insert_header(header::HOST, name.as_str())?,
-    }
-    // The path that was decided on is the path that goes out, moved as a whole where the config says so.
-    let path = app.upstream.prefix.to_upstream(permit.path().as_str());
-    let path = path.ok_or_else(|| Error::explain(ErrorType::HTTPStatus(404), "outside of the app's prefix"))?;
-    match filtering::query(permit, facts.query.as_deref()) {
-        Some(query) => upstream.set_raw_path(format!("{path}?{query}").as_bytes())?,
-        None => upstream.set_raw_path(path.as_bytes())?,
-    }
-    filtering::ask(upstream, permit)?;
-    strip_cookies(upstream, preview_jar::of(live).as_deref())?;
-    strip_referer(upstream);
-    for (name, value) in permit.access().headers() {
-        upstream.insert_header(name, value)?;
-    }
-    if let Some(plan) = &app.identity.jwt {
-        let origin = format!("https://{}", facts.site.domain.host);
-        let assertion = match live.assertion.load_full().filter(|assertion| now < assertion.use_until) {
-            Some(assertion) => assertion,
-            None => {
-                let fresh = signer
-                    .sign(permit.access(), &live.record, plan, &origin, now)
-                    .map_err(|error| Error::explain(ErrorType::InternalError, error.to_string()))?;
-                live.assertion.store(Some(fresh.clone()));
-                fresh
-            }
+        let operators = app.request_headers.iter().map(|(name, _)| name);
+        strip(fields, app.identity.own_names().chain(operators));
+        // The host that was routed on, in its one spelling: an app that compares or caches by it shall not see another.
+        let host = match (&app.upstream.host, self.server) {
+            (HostHeader::Keep, _) | (HostHeader::Upstream, None) => value(facts.authority.as_str())?,
+            (HostHeader::Upstream, Some(server)) => value(server.authority())?,
+            (HostHeader::Name(name), _) => value(name.as_str())?,
         };
-        upstream.insert_header(&plan.header, &assertion.value)?;
+        fields.insert(header::HOST, host);
+        // The path that was decided on is the path that goes out, moved as a whole where the config says so.
+        let path = app.upstream.prefix.to_upstream(permit.path().as_str());
+        let path = path.ok_or_else(|| Error::explain(ErrorType::HTTPStatus(404), "outside of the app's prefix"))?;
+        let target = match filtering::query(permit, facts.query.as_deref()) {
+            Some(query) => format!("{path}?{query}"),
+            None => path.into_owned(),
+        };
+        filtering::ask(fields, &facts.method, permit);
+        strip_cookies(fields, preview_jar::of(self.live).as_deref())?;
+        strip_referer(fields);
+        for (name, value) in permit.access().headers() {
+            fields.insert(name, value.clone());
+        }
+        if let Some(plan) = &app.identity.jwt {
+            fields.insert(&plan.header, self.assertion(plan)?);
+        }
+        forwarded(fields, facts)?;
+        if !app.upstream.prefix.strip.is_empty() {
+            // As many frameworks have it, to write links that work.
+            fields.insert(X_FORWARDED_PREFIX, value(app.upstream.prefix.strip.as_str())?);
+        }
+        fields.insert(X_REQUEST_ID, value(self.request_id)?);
+        for (name, value) in &app.request_headers {
+            fields.insert(name, value.clone());
+        }
+        Ok(target)
     }
-    forwarded(upstream, facts)?;
-    if !app.upstream.prefix.strip.is_empty() {
-        // As many frameworks have it, to write links that work.
-        upstream.insert_header("x-forwarded-prefix", app.upstream.prefix.strip.as_str())?;
+
+    /// The assertion of who asks: the session's own, as long as it is fresh.
+    fn assertion(self, plan: &JwtPlan) -> pingora::Result<HeaderValue> {
+        let known = self.live.assertion.load();
+        if let Some(known) = known.as_ref().filter(|known| self.now < known.use_until) {
+            return Ok(known.value.clone());
+        }
+        let origin = format!("https://{}", self.facts.site.domain.host);
+        let fresh = self
+            .signer
+            .sign(self.permit.access(), &self.live.record, plan, &origin, self.now)
+            .map_err(|error| Error::explain(ErrorType::InternalError, error.to_string()))?;
+        self.live.assertion.store(Some(fresh.clone()));
+        Ok(fresh.value.clone())
     }
-    upstream.insert_header("x-request-id", request_id)?;
-    for (name, value) in &app.request_headers {
-        upstream.insert_header(name, value)?;
-    }
-    Ok(())
+}
+
+fn value(text: impl TryInto<HeaderValue>) -> pingora::Result<HeaderValue> {
+    text.try_into().map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "a value that no field can hold"))
 }
 
 /// Removes every name that only we may use.
-fn strip(head: &mut RequestHeader, own: &[&HeaderName]) {
-    let doomed: Vec<HeaderName> = head.headers.keys().filter(|name| is_reserved(name.as_str(), own)).cloned().collect();
+fn strip<'a>(fields: &mut HeaderMap, own: impl Iterator<Item = &'a HeaderName> + Clone) {
+    let is_doomed = |name: &&HeaderName| is_reserved(name.as_str(), own.clone());
+    // Nothing is allocated where there is none, which is nearly always so.
+    let doomed: Vec<HeaderName> = fields.keys().filter(is_doomed).cloned().collect();
     for name in doomed {
-        head.remove_header(&name);
+        fields.remove(name);
     }
 }
 
 /// Whether some upstream could read a name as one of ours: CGI and its children turn every character but letters and
 /// digits into `_` (RFC 3875, section 4.1.18), so `X_Access.Email` is `X-Access-Email` to them.
-fn is_reserved(name: &str, own: &[&HeaderName]) -> bool {
+fn is_reserved<'a>(name: &str, mut own: impl Iterator<Item = &'a HeaderName>) -> bool {
+    own.any(|other| is_same(name, other.as_str())) || (begins_as_reserved(name) && is_reserved_everywhere(name))
+}
+
+/// Whether a name is reserved whatever the app's config says.
+fn is_reserved_everywhere(name: &str) -> bool {
     let is_prefix = |family: &&str| name.get(..family.len()).is_some_and(|start| is_same(start, family));
     FAMILIES.iter().any(is_prefix)
         || MISLEADING.iter().chain(&OURS).any(|other| is_same(name, other))
         || Preset::reserved().any(|other| is_same(name, other))
-        || own.iter().any(|other| is_same(name, other.as_str()))
+}
+
+/// Whether any reserved name begins with the same letter: most fields of a browser need no further look.
+fn begins_as_reserved(name: &str) -> bool {
+    static FIRST: LazyLock<[bool; 256]> = LazyLock::new(|| {
+        let all = FAMILIES.into_iter().chain(MISLEADING).chain(OURS).chain(Preset::reserved());
+        let mut first = [false; 256];
+        for byte in all.filter_map(|name| name.bytes().next()) {
+            for other in 0..=u8::MAX {
+                if fold(other) == fold(byte)
+                    && let Some(entry) = first.get_mut(usize::from(other))
+                {
+                    *entry = true;
+                }
+            }
+        }
+        first
+    });
+    name.bytes().next().is_some_and(|byte| FIRST.get(usize::from(byte)).is_some_and(|begins| *begins))
 }
 
 fn is_same(name: &str, other: &str) -> bool {
-    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
     name.len() == other.len() && name.bytes().zip(other.bytes()).all(|(one, two)| fold(one) == fold(two))
 }
 
+const fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
 /// Takes our cookies out of `Cookie`, and leaves the app's as they are; in a preview, those that the app has set in it, and no others.
-fn strip_cookies(head: &mut RequestHeader, jar: Option<&str>) -> pingora::Result<()> {
+fn strip_cookies(fields: &mut HeaderMap, jar: Option<&str>) -> pingora::Result<()> {
     let is_kept = |name: &str| jar.is_none() && !is_ours(name) && !name.starts_with(preview_jar::FAMILY);
-    let name_of = |pair: &[u8]| {
+    let is_kept_pair = |pair: &[u8]| {
         let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
-        String::from_utf8_lossy(name).trim().to_owned()
+        is_kept(String::from_utf8_lossy(name).trim())
     };
-    let values = || head.headers.get_all(header::COOKIE).iter();
-    if values().all(|value| value.as_bytes().split(|byte| *byte == b';').all(|pair| is_kept(&name_of(pair)))) {
+    let values = || fields.get_all(header::COOKIE).iter();
+    if values().all(|value| value.as_bytes().split(|byte| *byte == b';').all(|pair| is_kept_pair(pair))) {
         return Ok(());
     }
     let mut kept: Vec<u8> = Vec::new();
@@ -163,7 +222,7 @@ fn strip_cookies(head: &mut RequestHeader, jar: Option<&str>) -> pingora::Result
         let pair = pair.trim_ascii();
         let pair = match jar {
             Some(jar) => pair.strip_prefix(jar.as_bytes()).unwrap_or_default(),
-            None if is_kept(&name_of(pair)) => pair,
+            None if is_kept_pair(pair) => pair,
             None => &[],
         };
         if !pair.is_empty() {
@@ -173,17 +232,17 @@ fn strip_cookies(head: &mut RequestHeader, jar: Option<&str>) -> pingora::Result
             kept.extend_from_slice(pair);
         }
     }
-    head.remove_header(&header::COOKIE);
+    fields.remove(header::COOKIE);
     if !kept.is_empty() {
         let value = HeaderValue::from_bytes(&kept)
             .map_err(|_| Error::explain(ErrorType::HTTPStatus(400), "malformed cookie"))?;
-        head.insert_header(header::COOKIE, value)?;
+        fields.insert(header::COOKIE, value);
     }
     Ok(())
 }
 
 /// Takes the address of a page away that holds a token, a code, a ticket or an address: a browser names it as the page that it came from.
-fn strip_referer(head: &mut RequestHeader) {
+fn strip_referer(fields: &mut HeaderMap) {
     const HOLD_SECRETS: [&[u8]; 7] = [
         b"/.access/link/",
         b"/.access/oidc/",
@@ -197,23 +256,23 @@ fn strip_referer(head: &mut RequestHeader) {
         let text = value.as_bytes().to_ascii_lowercase();
         HOLD_SECRETS.iter().any(|secret| text.windows(secret.len()).any(|part| part == *secret))
     };
-    if head.headers.get_all(header::REFERER).iter().any(holds_secret) {
-        head.remove_header(&header::REFERER);
+    if fields.get_all(header::REFERER).iter().any(holds_secret) {
+        fields.remove(header::REFERER);
     }
 }
 
 /// `X-Forwarded-*` (as the field has it) and `Forwarded` (RFC 7239).
-fn forwarded(head: &mut RequestHeader, facts: &Facts) -> pingora::Result<()> {
+fn forwarded(fields: &mut HeaderMap, facts: &Facts) -> pingora::Result<()> {
     let client = facts.client.to_string();
     let element = if facts.client.is_ipv6() {
         format!("for=\"[{client}]\";host=\"{}\";proto=https", facts.authority)
     } else {
         format!("for={client};host=\"{}\";proto=https", facts.authority)
     };
-    head.insert_header("x-forwarded-for", facts.forwarded_for.as_deref().unwrap_or(&client))?;
-    head.insert_header("x-forwarded-proto", "https")?;
-    head.insert_header("x-forwarded-host", facts.authority.as_str())?;
-    head.insert_header("forwarded", element)?;
+    fields.insert(X_FORWARDED_FOR, value(facts.forwarded_for.clone().unwrap_or(client))?);
+    fields.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+    fields.insert(X_FORWARDED_HOST, value(facts.authority.as_str())?);
+    fields.insert(header::FORWARDED, value(element)?);
     Ok(())
 }
 
@@ -224,7 +283,6 @@ mod tests {
     #[test]
     fn attack_06_no_spelling_of_our_names_comes_from_a_client() {
         let own = [HeaderName::from_static("x-tenant")];
-        let own: Vec<_> = own.iter().collect();
         for name in [
             "x-access-email",
             "x_access_email",
@@ -243,10 +301,10 @@ mod tests {
             "x_original_url",
             "x-auth-request-email",
         ] {
-            assert!(is_reserved(name, &own), "{name}");
+            assert!(is_reserved(name, own.iter()), "{name}");
         }
         for name in ["accept", "x-tenants", "authorization", "x-access-token", "remote-x", "cookie"] {
-            assert!(!is_reserved(name, &own), "{name}");
+            assert!(!is_reserved(name, own.iter()), "{name}");
         }
     }
 
@@ -257,12 +315,12 @@ mod tests {
             (&["sid=staff; access-preview-abc-sid=customer"], Some("sid=customer")),
             (&["access-preview-abd-sid=other", "access-preview-abc-a=1; access-preview-abc-b=2;"], Some("a=1; b=2")),
         ] {
-            let mut head = RequestHeader::build("GET", b"/", None).expect("a head");
+            let mut head = HeaderMap::new();
             for cookie in cookies {
-                head.append_header(header::COOKIE, *cookie).expect("a cookie");
+                head.append(header::COOKIE, HeaderValue::from_str(cookie).expect("a cookie"));
             }
             strip_cookies(&mut head, Some("access-preview-abc-")).expect("it can be stripped");
-            let left = head.headers.get(header::COOKIE).map(|value| value.to_str().expect("text"));
+            let left = head.get(header::COOKIE).map(|value| value.to_str().expect("text"));
             assert_eq!(left, expected, "{cookies:?}");
         }
     }
@@ -281,23 +339,22 @@ mod tests {
             ("https://orders.test/.access/account", true),
             ("https://orders.test/orders?page=2", true),
         ] {
-            let mut head = RequestHeader::build("GET", b"/", None).expect("a head");
-            head.insert_header(header::REFERER, referer).expect("a header");
+            let mut head = HeaderMap::new();
+            head.insert(header::REFERER, HeaderValue::from_static(referer));
             strip_referer(&mut head);
-            assert_eq!(head.headers.contains_key(header::REFERER), stays, "{referer}");
+            assert_eq!(head.contains_key(header::REFERER), stays, "{referer}");
         }
     }
 
     #[test]
     fn attack_10_our_cookies_stay_here() {
         let check = |cookies: &[&str], expected: Option<&str>| {
-            let mut head = RequestHeader::build("GET", b"/", None).expect("a head");
+            let mut head = HeaderMap::new();
             for cookie in cookies {
-                head.append_header(header::COOKIE, *cookie).expect("a cookie");
+                head.append(header::COOKIE, HeaderValue::from_str(cookie).expect("a cookie"));
             }
             strip_cookies(&mut head, None).expect("it can be stripped");
-            let left: Vec<_> =
-                head.headers.get_all(header::COOKIE).iter().map(|value| value.to_str().expect("text")).collect();
+            let left: Vec<_> = head.get_all(header::COOKIE).iter().map(|value| value.to_str().expect("text")).collect();
             assert_eq!(left.first().copied(), expected, "{cookies:?}");
             assert!(left.len() < 2);
         };

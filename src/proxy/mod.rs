@@ -14,6 +14,7 @@ mod count;
 mod ctx;
 mod deadlines;
 mod decision;
+mod direct;
 mod dispatch;
 pub mod drain;
 mod filtering;
@@ -65,6 +66,7 @@ use crate::state::visit::Visit;
 use crate::types::Language;
 use admit::Admission;
 use connection::{Connection, Protocol};
+use identity::Identity;
 use last_word::Speech;
 use respond::OwnRequest;
 use route::{Facts, Routed};
@@ -118,6 +120,7 @@ impl ProxyHttp for Gateway {
         connection.head_arrived();
         ctx.peer = Some(connection.peer.ip());
         let reply = match self.walk(session, ctx, &connection).await.map_err(of_client)? {
+            None if direct::is_for(session, ctx) => return self.go_directly(session, ctx).await,
             None => return Ok(false),
             Some(reply) => reply,
         };
@@ -159,10 +162,9 @@ impl ProxyHttp for Gateway {
         upstream: &mut RequestHeader,
         ctx: &mut RequestCtx,
     ) -> Result<()> {
-        let (permit, facts) = (ctx.permit()?, ctx.facts()?);
-        let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
-        let server = ctx.attempts.as_ref().and_then(Attempts::server);
-        identity::shape(upstream, permit, facts, server, live, &self.signer, &ctx.id, self.corridor.clock.now())
+        let (fields, target) = self.shaped(upstream.as_owned_parts(), ctx)?;
+        *upstream = fields.into();
+        upstream.set_raw_path(target.as_bytes())
     }
 
     async fn response_filter(
@@ -171,31 +173,7 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         ctx: &mut RequestCtx,
     ) -> Result<()> {
-        ctx.permit()?;
-        if let Some(attempts) = &mut ctx.attempts {
-            attempts.answered();
-        }
-        if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
-            let what = "it turns to another protocol, which nobody has asked for";
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
-        }
-        if response.status.is_informational() {
-            ctx.interim_heads += 1;
-            if ctx.interim_heads > MOST_INTERIM_HEADS {
-                let what = "it sends one interim answer after the other";
-                return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
-            }
-        }
-        if !is_framed_plainly(response) {
-            let what = "its body is in a transfer coding other than `chunked`, or in several";
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
-        }
-        let begun = filtering::begin(session, response, ctx, || self.terms())?;
-        begun.map_err(|cause| self.unfilterable(ctx, &cause))?;
-        shape_response(response, ctx)?;
-        preview_bar::finish_head(response, ctx)?;
-        prepare_end(session, response);
-        filtering::hold_head(session, response, ctx)
+        self.answer_head(session, response, ctx)
     }
 
     fn response_body_filter(
@@ -389,7 +367,8 @@ impl Gateway {
                 return Ok(Some(decision::error_of(brand, language, refusal.asks_for, refusal.status, &ctx.id)));
             }
         };
-        ctx.facts = Some(facts.clone());
+        let facts = Arc::new(facts);
+        ctx.facts = Some(Arc::clone(&facts));
         if announced_length(session.req_header()).is_some_and(|length| length > facts.site.app.body_bytes) {
             ctx.decided("refuse", "body_bytes");
             self.metrics.limit_reached("body_bytes", "request", 1);
@@ -423,6 +402,51 @@ impl Gateway {
                 self.wait_for_place(session, ctx, &facts).await
             }
         }
+    }
+
+    /// What becomes of the head of an answer.
+    fn answer_head(&self, session: &mut Session, response: &mut ResponseHeader, ctx: &mut RequestCtx) -> Result<()> {
+        ctx.permit()?;
+        if let Some(attempts) = &mut ctx.attempts {
+            attempts.answered();
+        }
+        if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+            let what = "it turns to another protocol, which nobody has asked for";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
+        if response.status.is_informational() {
+            ctx.interim_heads += 1;
+            if ctx.interim_heads > MOST_INTERIM_HEADS {
+                let what = "it sends one interim answer after the other";
+                return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+            }
+        }
+        if !is_framed_plainly(response) {
+            let what = "its body is in a transfer coding other than `chunked`, or in several";
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
+        }
+        let begun = filtering::begin(session, response, ctx, || self.terms())?;
+        begun.map_err(|cause| self.unfilterable(ctx, &cause))?;
+        shape_response(response, ctx)?;
+        preview_bar::finish_head(response, ctx)?;
+        prepare_end(session, response);
+        filtering::hold_head(session, response, ctx)
+    }
+
+    /// A client's head as the upstream gets it, and its target.
+    fn shaped(&self, mut head: http::request::Parts, ctx: &RequestCtx) -> Result<(http::request::Parts, String)> {
+        let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
+        let identity = Identity {
+            permit: ctx.permit()?,
+            facts: ctx.facts()?,
+            server: ctx.attempts.as_ref().and_then(Attempts::server),
+            live,
+            signer: &self.signer,
+            request_id: &ctx.id,
+            now: self.corridor.clock.now(),
+        };
+        let target = identity.shape(&mut head.headers)?;
+        Ok((head, target))
     }
 
     /// The answer of one of our own pages.

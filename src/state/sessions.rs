@@ -4,6 +4,7 @@
 //! of the person, and the answer is compiled and kept until the tables may have changed.
 
 mod log_out;
+mod logged;
 mod looks;
 mod counting;
 mod preview;
@@ -32,6 +33,7 @@ use crate::session::{Link, SessionId, SessionRecord, Token};
 use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
 
 pub use log_out::{LoggedOut, Reach};
+pub use logged::Logged;
 use looks::Looks;
 pub use preview::{Begun, Recent};
 pub use spoken::Entrance;
@@ -60,6 +62,8 @@ pub struct Live {
     pub granted_language: Option<Language>,
     /// Where its requests count; nowhere for staff.
     pub tally: Option<Arc<Tally>>,
+    /// What the lines of its requests say of it.
+    pub logged: Logged,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
     /// What it was compiled from; with another config it is compiled anew.
@@ -303,7 +307,12 @@ impl Sessions {
             (Some(usage), Standing::Access(access), None) => usage.tally(access.grant(), now),
             _ => None,
         };
+        let grant = match &standing {
+            Standing::Access(access) => Some(access.grant()),
+            _ => None,
+        };
         Ok(Some(Live {
+            logged: Logged::of(&record, grant),
             chosen_language: ArcSwapOption::new(self.store.language_of(&record.email).await?.map(Arc::new)),
             record,
             standing,

@@ -64,19 +64,19 @@ impl Language {
         if field.len() > Self::MOST_BYTES {
             return None;
         }
-        let ranges: Vec<(&str, u16)> = field.split(',').take(Self::MOST_RANGES).filter_map(range).collect();
-        let named = |language: Self| ranges.iter().find(|(tag, _)| Self::parse(tag) == Some(language));
+        let ranges = || field.split(',').take(Self::MOST_RANGES).filter_map(range);
+        let named = |language: Self| ranges().find(|(tag, _)| Self::parse(tag) == Some(language));
         let mut best: Option<(Self, u16)> = None;
-        for (tag, weight) in &ranges {
+        for (tag, weight) in ranges() {
             // `*` stands for every language that has no range of its own; of those, ours is the first one.
-            let language = match *tag {
+            let language = match tag {
                 "*" => Self::ALL.into_iter().find(|language| named(*language).is_none()),
                 tag => Self::parse(tag),
             };
             if let Some(language) = language
-                && *weight > best.map_or(0, |(_, weight)| weight)
+                && weight > best.map_or(0, |(_, weight)| weight)
             {
-                best = Some((language, *weight));
+                best = Some((language, weight));
             }
         }
         best.map(|(language, _)| language)

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
+use pingora_core::protocols::Stream;
 
 use super::balance::Set;
 use super::peer::{Address, UseAs};
 use super::proxy_protocol_out::Client;
 use super::queue::{NoPlace, Place};
-use super::{Pool, Server, cause};
+use super::{Pool, Server, cause, plain};
 use crate::config::{Balance, UpstreamServer};
 use crate::policy::Permit;
 
@@ -40,9 +41,28 @@ pub(in crate::proxy) struct Attempts {
 #[derive(Debug)]
 struct Current {
     busy: Busy,
+    /// The server's place in the pool.
+    index: usize,
     address: Address,
     /// Whether the server has said anything.
     is_answered: bool,
+}
+
+/// Where a connection is kept for the next request.
+#[derive(Debug)]
+pub(in crate::proxy) struct Shelf {
+    pool: Arc<Pool>,
+    index: usize,
+    address: Address,
+}
+
+impl Shelf {
+    /// Keeps it.
+    pub(in crate::proxy) fn put(self, stream: Stream) {
+        if let Some(kept) = self.pool.kept.get(self.index) {
+            kept.put(self.address, stream);
+        }
+    }
 }
 
 /// Counts a request under way for as long as it lives.
@@ -107,26 +127,25 @@ impl Attempts {
         self.pool.app.upstream.health.as_ref().map_or(COME_AGAIN, |check| check.interval)
     }
 
-    /// The peer of the next try. Asks for the permit, so that what was not allowed has nowhere to go.
-    pub(in crate::proxy) async fn peer(
-        &mut self,
-        _: &Permit,
-        use_as: UseAs,
-        client: Client,
-    ) -> pingora::Result<Box<HttpPeer>> {
+    /// Whether all servers are spoken to in the clear, over HTTP/1.1 from the first byte.
+    pub(in crate::proxy) fn is_plain(&self) -> bool {
+        self.pool.is_plain
+    }
+
+    /// Chooses the server of the next try. Asks for the permit, so that what was not allowed has nowhere to go.
+    pub(in crate::proxy) async fn next_server(&mut self, _: &Permit, client: IpAddr) -> pingora::Result<()> {
         let pool = Arc::clone(&self.pool);
         loop {
             self.current = None;
             let (index, server) = self
-                .choose(client.from.ip())
+                .choose(client)
                 .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(503), "no server of the app is well"))?;
             self.tried.insert(index);
             let busy = Busy::new(&server);
             match server.addresses.next(pool.app.upstream.connect_timeout).await {
                 Ok(address) => {
-                    let peer = pool.wiring.peer(&server.config, &address, use_as, Some(client))?;
-                    self.current = Some(Current { busy, address, is_answered: false });
-                    return Ok(peer);
+                    self.current = Some(Current { busy, index, address, is_answered: false });
+                    return Ok(());
                 }
                 Err(cause) => {
                     let text = format!("resolving {}: {cause}", server.url);
@@ -139,6 +158,40 @@ impl Attempts {
                 }
             }
         }
+    }
+
+    /// The peer of the try under way, for Pingora to connect to.
+    pub(in crate::proxy) fn peer(&self, use_as: UseAs, client: Client) -> pingora::Result<Box<HttpPeer>> {
+        let current = self.current()?;
+        self.pool.wiring.peer(&current.busy.0.config, &current.address, use_as, Some(client))
+    }
+
+    /// A connection for the try under way, to a plain server, and whether it has served others before.
+    pub(in crate::proxy) async fn connection(&self) -> pingora::Result<(Stream, bool)> {
+        let current = self.current()?;
+        let kept = self.pool.kept.get(current.index).and_then(|kept| kept.take(&current.address));
+        match kept {
+            Some(stream) => Ok((stream, true)),
+            None => {
+                let stream = plain::connect(&current.address, self.pool.app.upstream.connect_timeout).await?;
+                Ok((stream, false))
+            }
+        }
+    }
+
+    /// How to have a connection of the try under way back, once its answer was read to its end.
+    pub(in crate::proxy) fn shelf(&self) -> Option<Shelf> {
+        let current = self.current.as_ref()?;
+        Some(Shelf { pool: Arc::clone(&self.pool), index: current.index, address: current.address.clone() })
+    }
+
+    /// How long the server may take for each part of its answer.
+    pub(in crate::proxy) fn response_timeout(&self) -> Duration {
+        self.pool.app.upstream.response_timeout
+    }
+
+    fn current(&self) -> pingora::Result<&Current> {
+        self.current.as_ref().ok_or_else(|| Error::explain(ErrorType::InternalError, "no server was chosen"))
     }
 
     /// The server answers, be it with an error of its own.

@@ -12,12 +12,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::health::Change;
+use super::kept::{Kept, LOOK_EVERY};
 use super::peer::UseAs;
 use super::{Pool, Server, Upstreams, cause};
 use crate::config::HealthCheck;
 
 impl Upstreams {
-    /// Asks all servers that are to be asked, until `halt`.
+    /// Asks all servers that are to be asked, and looks after kept connections, until `halt`.
     pub async fn run(self: Arc<Self>, halt: CancellationToken) {
         let connector = Arc::new(Connector::new(None));
         let mut changes = self.changes.subscribe();
@@ -35,7 +36,20 @@ impl Upstreams {
             tokio::select! {
                 () = halt.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },
+                () = self.look_around() => {}
             }
+        }
+    }
+}
+
+impl Upstreams {
+    /// Closes kept connections that nobody takes.
+    async fn look_around(&self) {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            ticks.tick().await;
+            let pools = [self.pools.load_full(), self.former.load_full()];
+            pools.iter().flat_map(|pools| pools.values()).flat_map(|pool| &pool.kept).for_each(Kept::look_around);
         }
     }
 }

@@ -45,17 +45,8 @@ impl Connector {
 impl L4Connect for Connector {
     async fn connect(&self, address: &SocketAddr) -> pingora::Result<Stream> {
         match address {
-            SocketAddr::Inet(address) => {
-                let stream = TcpStream::connect(address).await.map_err(|error| failed(error, "connecting"))?;
-                // The first bytes and what comes next are written apart.
-                stream.set_nodelay(true).map_err(|error| failed(error, "connecting"))?;
-                self.begin(stream).await
-            }
-            SocketAddr::Unix(address) => {
-                let path = address.as_pathname().unwrap_or(Path::new(""));
-                let stream = UnixStream::connect(path).await.map_err(|error| unix_failed(error, path))?;
-                self.begin(stream).await
-            }
+            SocketAddr::Inet(address) => self.begin(tcp(address).await?).await,
+            SocketAddr::Unix(address) => self.begin(unix(address.as_pathname().unwrap_or(Path::new(""))).await?).await,
         }
     }
 }
@@ -73,6 +64,18 @@ impl Connector {
         }
         Ok(stream.into())
     }
+}
+
+/// Connects over TCP. Whatever is written is whole, and leaves at once.
+pub(super) async fn tcp(address: &std::net::SocketAddr) -> pingora::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await.map_err(|error| failed(error, "connecting"))?;
+    stream.set_nodelay(true).map_err(|error| failed(error, "connecting"))?;
+    Ok(stream)
+}
+
+/// Connects to a Unix socket.
+pub(super) async fn unix(path: &Path) -> pingora::Result<UnixStream> {
+    UnixStream::connect(path).await.map_err(|error| unix_failed(error, path))
 }
 
 fn failed(error: io::Error, what: &'static str) -> Box<Error> {

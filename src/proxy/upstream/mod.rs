@@ -9,7 +9,9 @@ mod balance;
 mod check;
 mod connect;
 mod health;
+mod kept;
 mod peer;
+mod plain;
 mod proxy_protocol_out;
 mod queue;
 mod resolve;
@@ -26,13 +28,14 @@ use tokio::sync::watch;
 pub(super) use self::attempt::{Attempts, Sent};
 use self::balance::{Set, Wheel};
 use self::health::Health;
+use self::kept::Kept;
 pub use self::peer::InvalidTlsFile;
 pub(super) use self::peer::UseAs;
 use self::peer::Wiring;
 pub(super) use self::proxy_protocol_out::Client;
 use self::queue::Gate;
 use self::resolve::Addresses;
-use crate::config::{App, AppKind, UpstreamServer};
+use crate::config::{App, AppKind, UpstreamProtocol, UpstreamServer};
 use crate::state::health::{ServerState, UpstreamHealth};
 use crate::state::metrics::Metrics;
 use crate::types::AppName;
@@ -59,6 +62,10 @@ pub(super) struct Pool {
     app: Arc<App>,
     wiring: Wiring,
     servers: Box<[Arc<Server>]>,
+    /// Connections to each of them. They go with the pool: what was connected to under one config serves no request of another.
+    kept: Box<[Kept]>,
+    /// Whether all are spoken to in the clear, over HTTP/1.1 from the first byte.
+    is_plain: bool,
     wheel: Wheel,
     gate: Option<Arc<Gate>>,
     retries: IntCounter,
@@ -169,8 +176,13 @@ impl Pool {
             let known = old.and_then(|old| old.gate.as_ref());
             known.map_or_else(|| Arc::new(Gate::new(limit.requests)), Arc::clone)
         });
+        let is_plain = upstream.protocol == UpstreamProtocol::Http1
+            && upstream.proxy_protocol.is_none()
+            && upstream.servers.iter().all(|server| !server.tls);
         Ok(Self {
             wiring: Wiring::read(app)?,
+            kept: servers.iter().map(|_| Kept::default()).collect(),
+            is_plain,
             servers,
             wheel,
             gate,

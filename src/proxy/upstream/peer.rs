@@ -22,7 +22,7 @@ use crate::session::SessionId;
 use crate::types::AppName;
 
 /// How long a connection to an upstream is kept for the next request.
-const KEPT_FOR: Duration = Duration::from_secs(60);
+pub(super) const KEPT_FOR: Duration = Duration::from_secs(60);
 /// How many requests share an HTTP/2 connection.
 const MOST_STREAMS: u32 = 100;
 /// How much of one answer an HTTP/2 upstream may send ahead of what its customer takes. For all answers of a connection it is

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""The whole program beside other proxies: CPU time, waiting time and memory, in one run.
+
+Each proxy has one CPU to itself, load and upstream have another. All end TLS 1.3 and pass a 200-byte answer of the same plain-HTTP
+nginx through over keep-alive connections, with a browser's headers and an access log on. They take turns, so that what the
+machine does meanwhile meets all alike; what counts is the median, and the ratio of medians. CPU time is that of all of a
+proxy's processes, as the kernel counts it; the spread says how much noise there is.
+
+needs: Debian's nginx, haproxy, wrk, nghttp2-client and openssl; cargo build --release; two CPUs with nothing else to do
+
+  benches/proxy/run.py                     all of it
+  benches/proxy/run.py requests latency    parts of it
+"""
+import argparse
+import os
+import resource
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import load
+from peers import ROOT, House
+
+
+def table(title, unit, figures, base):
+    """Prints the figures of each proxy, and what each is of the first named."""
+    print(f"\n{title}, {unit}")
+    against = statistics.median(figures[base])
+    for name, all_of_it in figures.items():
+        middle = statistics.median(all_of_it)
+        spread = f"{min(all_of_it):.1f} to {max(all_of_it):.1f}"
+        print(f"  {name:20} {middle:8.1f}   ({spread}){'' if name == base else f'   {middle / against:.2f} of {base}'}", flush=True)
+
+
+def cpu_each(proxy, work):
+    """CPU microseconds each of what `work` did, which gives how many that were."""
+    before = proxy.cpu_seconds()
+    many = work()
+    return (proxy.cpu_seconds() - before) / many * 1e6
+
+
+def take_turns(proxies, rounds, measure):
+    """One figure a round of each proxy; the first round warms up."""
+    figures = {proxy.name: [] for proxy in proxies}
+    for number in range(rounds + 1):
+        for proxy in proxies:
+            figure = measure(proxy)
+            if number:
+                figures[proxy.name].append(figure)
+    return figures
+
+
+def signed_in(house):
+    return [house.start_nginx(), house.start_haproxy(), house.start_nginx_auth_request(), *house.start_vestibules()]
+
+
+def requests(house, options):
+    proxies = signed_in(house)
+    for name, make, connections in (("HTTP/1.1", load.http1, 32), ("h2", load.http2, 8)):
+        def measure(proxy):
+            return cpu_each(proxy, lambda: make(proxy, house.load_cpu, options.seconds, connections))
+        table(f"a signed-in request, {name}", "us of CPU", take_turns(proxies, options.rounds, measure), "haproxy JWT")
+
+
+def latency(house, options):
+    proxies = [house.start_haproxy(), *house.start_vestibules()]
+    for name, h2 in (("HTTP/1.1", False), ("h2", True)):
+        halves, worst = {}, {}
+        for number in range(options.rounds + 1):
+            for proxy in proxies:
+                times = load.latencies(proxy, house.load_cpu, options.seconds + 1, 20, 1000, h2)
+                if number:
+                    halves.setdefault(proxy.name, []).append(times[len(times) // 2])
+                    worst.setdefault(proxy.name, []).append(times[len(times) * 99 // 100])
+        table(f"1,000 requests a second, {name}, half take longer than", "us", halves, "haproxy JWT")
+        table(f"1,000 requests a second, {name}, one in a hundred takes longer than", "us", worst, "haproxy JWT")
+
+
+def handshakes(house, options):
+    """Full ones and resumed ones, each with one request, by the same client."""
+    proxies = [house.start_nginx(), house.start_haproxy(), *house.start_vestibules()]
+    full = take_turns(proxies, options.rounds, lambda proxy: cpu_each(proxy, lambda: load.handshakes(proxy, options.seconds, False)))
+    table("a full handshake (X25519, P-256) with one request", "us of CPU", full, "nginx")
+    resumed = take_turns(proxies, options.rounds, lambda proxy: cpu_each(proxy, lambda: load.handshakes(proxy, options.seconds, True)))
+    table("a resumed handshake with one request", "us of CPU", resumed, "nginx")
+    for name, figures in resumed.items():
+        print(f"  {name:20} a resumed one is {statistics.median(figures) / statistics.median(full[name]):.2f} of a full one")
+
+
+def bodies(house, options):
+    proxies = [house.start_nginx(), house.start_haproxy(), *house.start_vestibules()]
+    for size, name in ((64 * 1024, "64k"), (1024 * 1024, "1m")):
+        for protocol, make, connections in (("HTTP/1.1", load.http1, 8), ("h2", load.http2, 4)):
+            for way, path, body in (("download", f"/file/{name}", 0), ("upload", "/sink", size)):
+                def measure(proxy):
+                    return cpu_each(proxy, lambda: make(proxy, house.load_cpu, options.seconds, connections, path, body))
+                table(f"a {way} of {size // 1024} KiB, {protocol}", "us of CPU", take_turns(proxies, options.rounds, measure), "nginx")
+
+
+def idle(house, options):
+    """Memory of connections that have had one answer and wait."""
+    for h2 in (False, True):
+        for many in (1000, 10_000):
+            figures = {}
+            for start in (house.start_nginx, house.start_vestibule):
+                proxy = start()
+                # One connection first: what is made once does not count.
+                load.Idle(proxy, 20, h2).close()
+                before = proxy.memory_kib()
+                connections = load.Idle(proxy, many, h2)
+                figures[proxy.name] = [(proxy.memory_kib() - before) / many]
+                connections.close()
+                house.stop(proxy)
+            table(f"each of {many:,} idle TLS connections, {'h2' if h2 else 'HTTP/1.1'}", "KiB", figures, "nginx")
+
+
+PARTS = {"requests": requests, "latency": latency, "handshakes": handshakes, "bodies": bodies, "idle": idle}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds that count (5)")
+    parser.add_argument("--seconds", type=int, default=4, help="of load in each round (4)")
+    parser.add_argument("--cpus", default="0,1", help="the proxy's, and that of load and upstream (0,1)")
+    parser.add_argument("--binary", default=ROOT / "target/release/vestibule", help="Vestibule's")
+    parser.add_argument("--before", help="another one of it, to hold it against")
+    parser.add_argument("--no-logs", action="store_true", help="without access logs, of all proxies")
+    options = parser.parse_args()
+    if unknown := [part for part in options.parts if part not in PARTS]:
+        parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    proxy_cpu, load_cpu = options.cpus.split(",")
+    os.sched_setaffinity(0, {int(load_cpu)})
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    print(f"{os.uname().machine}, {os.cpu_count()} CPUs, Linux {os.uname().release}; load before: {os.getloadavg()[0]:.2f}")
+    for part in options.parts or PARTS:
+        house = House(Path(tempfile.mkdtemp(prefix="bench-")), proxy_cpu, load_cpu, options.binary, options.before, not options.no_logs)
+        try:
+            PARTS[part](house, options)
+        finally:
+            house.close()
+
+
+main()

@@ -1,0 +1,128 @@
+//! Station 7, the direct way: a request without a body, to an HTTP/1.1 server in the clear, and its answer.
+//!
+//! Most requests are such. Pingora's own way serves every kind of exchange: it carries both halves past each other through channels, and
+//! gives each kept connection a task that watches it. Here one task writes the head, reads the answer and passes it on, and that costs
+//! a third less. It speaks through Pingora's HTTP/1.1 session all the same, and through the same stations of ours. Whatever is
+//! not so simple goes Pingora's way, and so does every further try: there is one place that knows how to repeat a request.
+
+use http::{HeaderValue, Method, StatusCode, Version, header};
+use pingora::Result;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::Session;
+use pingora_core::protocols::http::v1::client::HttpSession;
+
+use super::Gateway;
+use super::ctx::RequestCtx;
+use super::dispatch::{self, hang_up};
+use super::upstream::{Sent, UseAs};
+
+/// Whether a request may go the direct way.
+pub(super) fn is_for(session: &mut Session, ctx: &RequestCtx) -> bool {
+    let is_plain = ctx.attempts.as_ref().is_some_and(|attempts| attempts.is_plain());
+    // An answer that is filtered or gets a bar is held back, which is Pingora's way to do.
+    let passes_as_it_is = ctx.permit().is_ok_and(|permit| permit.filters().is_none())
+        && ctx.live.as_ref().is_some_and(|live| {
+            // NTLM logs a connection in, which then serves nobody else.
+            let use_as = UseAs::of(session.req_header(), false, live.record.id);
+            live.record.preview.is_none() && use_as == UseAs::Requests(None)
+        });
+    is_plain && passes_as_it_is && is_simple(session.req_header()) && session.as_downstream_mut().is_body_empty()
+}
+
+/// Whether a head asks for no more than an answer.
+fn is_simple(head: &RequestHeader) -> bool {
+    // `Connection` may name fields that are for us alone.
+    let is_plain_connection = head.headers.get_all(header::CONNECTION).iter().all(|value| {
+        value.as_bytes().eq_ignore_ascii_case(b"keep-alive") || value.as_bytes().eq_ignore_ascii_case(b"close")
+    });
+    let special = [header::UPGRADE, header::EXPECT, header::TRANSFER_ENCODING];
+    is_plain_connection && head.method != Method::CONNECT && !special.iter().any(|name| head.headers.contains_key(name))
+}
+
+impl Gateway {
+    /// Takes a request to its server and the answer back. `false`: it was to no avail, and Pingora may try again.
+    pub(super) async fn go_directly(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+        let mut sent = Sent::Nothing;
+        let Err(error) = self.exchange(session, ctx, &mut sent).await else { return Ok(true) };
+        let error = dispatch::retried(session, ctx, error, sent);
+        if error.retry() { Ok(false) } else { Err(error) }
+    }
+
+    async fn exchange(&self, session: &mut Session, ctx: &mut RequestCtx, sent: &mut Sent) -> Result<()> {
+        self.next_server(ctx).await?;
+        let attempts = ctx.attempts()?;
+        let (shelf, patience) = (attempts.shelf(), attempts.response_timeout());
+        let (stream, reused) = attempts.connection().await?;
+        let mut server = HttpSession::new(stream);
+        (server.read_timeout, server.write_timeout) = (Some(patience), Some(patience));
+        let head = self.direct_head(session, ctx)?;
+        *sent = Sent::Perhaps { reused, idempotent: head.method.is_idempotent() };
+        server.write_request_header(Box::new(head)).await.map_err(|error| error.into_up())?;
+        loop {
+            let read = tokio::select! {
+                biased;
+                read = server.read_response() => read,
+                gone = hang_up(session) => return Err(gone),
+            };
+            read.map_err(|error| error.into_up())?;
+            let Some(mut answer) = server.resp_header().cloned().map(Box::new) else { continue };
+            let is_over = server.is_body_done();
+            frame(&mut answer, is_over, &session.req_header().method)?;
+            self.answer_head(session, &mut answer, ctx)?;
+            let is_interim = answer.status.is_informational();
+            match session.as_downstream_mut() {
+                ServerSession::H2(stream) => stream.write_response_header(answer, is_over && !is_interim)?,
+                other => other.write_response_header(answer).await.map_err(|error| error.into_down())?,
+            }
+            if !is_interim {
+                break;
+            }
+        }
+        while !server.is_body_done() {
+            let read = tokio::select! {
+                biased;
+                read = server.read_body_bytes() => read,
+                gone = hang_up(session) => return Err(gone),
+            };
+            let part = read.map_err(|error| error.into_up())?.unwrap_or_default();
+            let written = session.as_downstream_mut().write_response_body(part, server.is_body_done()).await;
+            written.map_err(|error| error.into_down())?;
+        }
+        if let Some(attempts) = &mut ctx.attempts {
+            attempts.over();
+        }
+        server.respect_keepalive();
+        if let (Some(stream), Some(shelf)) = (server.reuse().await, shelf) {
+            shelf.put(stream);
+        }
+        Ok(())
+    }
+
+    /// The head that the server gets.
+    fn direct_head(&self, session: &Session, ctx: &RequestCtx) -> Result<RequestHeader> {
+        let (mut head, target) = self.shaped(session.req_header().as_owned_parts(), ctx)?;
+        // Said between two neighbours only (RFC 9110, section 7.6.1); what else is, `identity` takes out.
+        for name in [header::CONNECTION, header::TE, header::TRAILER] {
+            head.headers.remove(name);
+        }
+        head.version = Version::HTTP_11;
+        let mut head = RequestHeader::from(head);
+        head.set_raw_path(target.as_bytes())?;
+        Ok(head)
+    }
+}
+
+/// An answer that goes on until its connection ends gets chunks, so that ours need not end.
+fn frame(answer: &mut ResponseHeader, is_over: bool, method: &Method) -> Result<()> {
+    let has_no_body = *method == Method::HEAD
+        || answer.status.is_informational()
+        || matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let is_framed =
+        answer.headers.contains_key(header::TRANSFER_ENCODING) || answer.headers.contains_key(header::CONTENT_LENGTH);
+    if !has_no_body && !is_framed && !is_over {
+        answer.set_version(Version::HTTP_11);
+        answer.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+    }
+    Ok(())
+}
