@@ -104,16 +104,16 @@ pub struct Gateway {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = RequestCtx;
+    type CTX = Box<RequestCtx>;
 
-    fn new_ctx(&self) -> RequestCtx {
-        RequestCtx::new()
+    fn new_ctx(&self) -> Box<RequestCtx> {
+        Box::new(RequestCtx::new())
     }
 
     /// We compress nothing, and filters are a station of their own, so no module runs.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<bool> {
         ctx.started = std::time::Instant::now();
         let connection = Connection::of(session)
             .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
@@ -129,7 +129,7 @@ impl ProxyHttp for Gateway {
         Ok(true)
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<Box<HttpPeer>> {
         self.next_peer(session, ctx).await
     }
 
@@ -138,7 +138,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         body: &mut Option<Bytes>,
         is_end: bool,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         // What flows after an upgrade is no body.
         if session.was_upgraded() {
@@ -160,7 +160,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         upstream: &mut RequestHeader,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         let (fields, target) = self.shaped(upstream.as_owned_parts(), ctx)?;
         *upstream = fields.into();
@@ -171,7 +171,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         self.answer_head(session, response, ctx)
     }
@@ -181,7 +181,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         body: &mut Option<Bytes>,
         is_end: bool,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<Duration>> {
         filtering::piece(session, body, is_end, ctx)?.map_err(|cause| self.unfilterable(ctx, &cause))?;
         if let (true, Some(attempts)) = (is_end, &mut ctx.attempts) {
@@ -195,7 +195,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         _: &HttpPeer,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
         error: Box<Error>,
     ) -> Box<Error> {
         dispatch::retried(session, ctx, error, Sent::Nothing)
@@ -206,7 +206,7 @@ impl ProxyHttp for Gateway {
         _: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
         reused: bool,
     ) -> Box<Error> {
         let idempotent = session.req_header().method.is_idempotent();
@@ -218,7 +218,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         trailers: &mut HeaderMap,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<Bytes>> {
         if ctx.filtering.is_some() {
             trailers.clear();
@@ -230,7 +230,7 @@ impl ProxyHttp for Gateway {
         Ok(None)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<RequestCtx>) -> FailToProxy {
         let status = self.status_of(error, ctx);
         if let (Some(status), None) = (status, session.response_written()) {
             let reply = match &ctx.facts {
@@ -259,7 +259,7 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: status.map_or(0, |status| status.as_u16()), can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestCtx) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
         // The request is over: its connection is free of its session.
         ctx.tie = None;
         ctx.open = None;
@@ -280,16 +280,16 @@ impl ProxyHttp for Gateway {
     }
 
     /// Pingora's own log lines would show path and query, and so tokens; ours do not.
-    fn suppress_error_log(&self, _: &Session, _: &RequestCtx, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Box<RequestCtx>, _: &Error) -> bool {
         true
     }
 
     /// Nor does its line of a request that is sent again; ours says why.
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &RequestCtx, _: &Error, _: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Box<RequestCtx>, _: &Error, _: ProxyWarnLogContext) -> bool {
         true
     }
 
-    fn request_summary(&self, session: &Session, ctx: &RequestCtx) -> String {
+    fn request_summary(&self, session: &Session, ctx: &Box<RequestCtx>) -> String {
         format!("{} request {}", session.req_header().method, ctx.id)
     }
 
@@ -300,7 +300,7 @@ impl ProxyHttp for Gateway {
         _: &HttpPeer,
         #[cfg(unix)] _: std::os::unix::io::RawFd,
         _: Option<&Digest>,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         ctx.permit().map(drop)
     }
@@ -351,7 +351,7 @@ impl Gateway {
                 };
                 let error =
                     |status| decision::error_of(None, facts.languages.spoken(None), facts.asks_for, status, &ctx.id);
-                return respond::page(session, own, snapshot.limits.idle, error).await.map(Some);
+                return Box::pin(respond::page(session, own, snapshot.limits.idle, error)).await.map(Some);
             }
             Ok(Routed::Plain(plain)) => {
                 ctx.decided("redirect", "plain-http");
@@ -376,9 +376,11 @@ impl Gateway {
         }
         match self.corridor.admit(&facts, &session.req_header().headers, ctx).await {
             Admission::Answer(reply) => Ok(Some(reply)),
-            Admission::Page(visit) => self.page(&self.corridor.pages, *visit, &facts, session, ctx).await.map(Some),
+            Admission::Page(visit) => {
+                Box::pin(self.page(&self.corridor.pages, *visit, &facts, session, ctx)).await.map(Some)
+            }
             Admission::Console(visit) => {
-                self.page(&self.corridor.console, *visit, &facts, session, ctx).await.map(Some)
+                Box::pin(self.page(&self.corridor.console, *visit, &facts, session, ctx)).await.map(Some)
             }
             Admission::Forward(permit)
                 if facts.site.app.upstream.prefix.to_upstream(permit.path().as_str()).is_none() =>

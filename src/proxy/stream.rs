@@ -122,6 +122,30 @@ impl Downstream {
         })
     }
 
+    /// The head of the next request is awaited from now on.
+    pub(super) fn begin_request(&self) {
+        self.connection.turns.begin();
+    }
+
+    /// Waits for the first bytes of a request, and takes none of them. `false`: the connection has ended instead.
+    pub(super) async fn next_request(&mut self) -> bool {
+        std::future::poll_fn(|context| self.poll_next_request(context)).await
+    }
+
+    fn poll_next_request(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        if self.ended.is_some() {
+            return Poll::Ready(false);
+        }
+        // An end or an error is for whoever reads.
+        if self.wire.poll_readable(context).is_ready() {
+            return Poll::Ready(true);
+        }
+        self.flush_when_quiet(context);
+        let end = ready!(self.deadlines.poll_read(context));
+        self.end(end, context);
+        Poll::Ready(false)
+    }
+
     /// Ends the connection, as politely as can be done without waiting.
     fn end(&mut self, end: End, context: &mut Context<'_>) {
         self.ended = Some(end);
@@ -401,11 +425,6 @@ impl Shutdown for Downstream {
 
 impl GetProxyDigest for Downstream {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        // Pingora asks for it exactly when a session begins, and with HTTP/1 a session is one request. No other sign of
-        // that comes down here, nor is any hook of a proxy called before the head is read.
-        if self.connection.protocol == Protocol::Http1 {
-            self.connection.turns.begin();
-        }
         Some(Arc::clone(&self.proxy_digest))
     }
 }

@@ -152,13 +152,14 @@ impl Sessions {
         let is_old =
             |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, live.record.subject()), now);
         if live.as_ref().is_some_and(is_old) {
-            live = self.refresh(id, site, now).await?;
+            // Apart, for what is asked then needs much more room than what is known.
+            live = Box::pin(self.refresh(id, site, now)).await?;
         } else if live.is_none() {
-            live = self.fill(id, site, now, None).await?;
+            live = Box::pin(self.fill(id, site, now, None)).await?;
         }
         if live.as_ref().is_some_and(|live| !live.is_for(site)) {
             // Somebody asked at the same time with the domain as it was a moment ago, and we got the same answer.
-            live = self.refresh(id, site, now).await?;
+            live = Box::pin(self.refresh(id, site, now)).await?;
         }
         let Some(live) = live else { return Ok(None) };
         if !live.is_for(site) {

@@ -140,6 +140,9 @@ impl RequestPath {
 /// Whether some reader could see `.` or `..` as a segment: also between the separators that an app may have allowed, and
 /// before parameters (`/..;/`, which servlet containers take for `/../`).
 fn hides_dot_segment(segment: &str) -> bool {
+    if !segment.bytes().any(|byte| matches!(byte, b'%' | b';')) {
+        return matches!(segment, "." | "..");
+    }
     segment.split("%2F").flat_map(|part| part.split("%5C")).any(|part| {
         let name = part.split(';').next().unwrap_or_default();
         matches!(name.split("%3B").next(), Some("." | ".."))
@@ -151,6 +154,10 @@ fn other_reading(text: &str) -> Result<Option<String>, AmbiguousPath> {
     /// Nobody who means well escapes so often; each layer costs a walk over the path.
     const MOST_LAYERS: usize = 4;
     const SECOND_MEANINGS: [&str; 8] = ["%2F", "%5C", "%3B", ";", "//", "%25", "%23", "%3F"];
+    // Nearly every path has none of their letters.
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b';')) && !text.contains("//") {
+        return Ok(None);
+    }
     if !SECOND_MEANINGS.iter().any(|part| text.contains(part)) {
         return Ok(None);
     }
