@@ -32,9 +32,11 @@ def run(cpu, command):
     return done.stdout
 
 
-def http1(proxy, cpu, seconds, connections, path="/", body=0):
-    """Requests made in so many seconds, one after another on each connection."""
+def http1(proxy, cpu, seconds, connections, path="/", body=0, close=False):
+    """Requests made in so many seconds, one after another on each connection; or each on a connection of its own."""
     lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers(proxy.cookie).items()]
+    if close:
+        lines.append('wrk.headers["Connection"] = "close"')
     if body:
         lines += ['wrk.method = "POST"', f'wrk.body = string.rep("x", {body})', 'wrk.headers["Sec-Fetch-Site"] = "same-origin"']
     lines.append('done = function(s) io.write("REQUESTS " .. s.requests .. " BAD " .. s.errors.status + s.errors.read + s.errors.write + s.errors.connect + s.errors.timeout .. "\\n") end')

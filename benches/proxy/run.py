@@ -80,12 +80,15 @@ def latency(house, options):
 
 
 def handshakes(house, options):
-    """Full ones and resumed ones, each with one request, by the same client."""
+    """Full ones, many at a time; then full ones and resumed ones by the same client, one after another, which costs more for each."""
     proxies = [house.start_nginx(), house.start_haproxy(), *house.start_vestibules()]
+    def many(proxy):
+        return cpu_each(proxy, lambda: load.http1(proxy, house.load_cpu, options.seconds, 32, close=True))
+    table("a full handshake (X25519, P-256) with one request, 32 at a time", "us of CPU", take_turns(proxies, options.rounds, many), "nginx")
     full = take_turns(proxies, options.rounds, lambda proxy: cpu_each(proxy, lambda: load.handshakes(proxy, options.seconds, False)))
-    table("a full handshake (X25519, P-256) with one request", "us of CPU", full, "nginx")
+    table("the same, one after another", "us of CPU", full, "nginx")
     resumed = take_turns(proxies, options.rounds, lambda proxy: cpu_each(proxy, lambda: load.handshakes(proxy, options.seconds, True)))
-    table("a resumed handshake with one request", "us of CPU", resumed, "nginx")
+    table("a resumed handshake with one request, one after another", "us of CPU", resumed, "nginx")
     for name, figures in resumed.items():
         print(f"  {name:20} a resumed one is {statistics.median(figures) / statistics.median(full[name]):.2f} of a full one")
 

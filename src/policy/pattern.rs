@@ -46,7 +46,11 @@ pub enum InvalidPattern {
 
 /// A pattern with one grant's values filled in.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct CompiledPattern(Vec<CompiledSegment>);
+pub(super) struct CompiledPattern {
+    segments: Vec<CompiledSegment>,
+    /// How every path begins that it covers and that has no escapes: of many rules, most are told apart by that alone.
+    beginning: Box<[u8]>,
+}
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum CompiledSegment {
@@ -105,7 +109,7 @@ impl PathPattern {
                 (None, Effect::Deny) => CompiledSegment::One,
             },
         });
-        CompiledPattern(segments.collect())
+        CompiledPattern::new(segments.collect())
     }
 }
 
@@ -134,9 +138,22 @@ fn decode(text: &str) -> Result<String, InvalidPattern> {
 }
 
 impl CompiledPattern {
+    fn new(segments: Vec<CompiledSegment>) -> Self {
+        let mut beginning = Vec::new();
+        for segment in &segments {
+            let CompiledSegment::Text(text) = segment else { break };
+            beginning.push(b'/');
+            beginning.extend_from_slice(text);
+        }
+        Self { segments, beginning: beginning.into() }
+    }
+
     /// Whether the pattern covers a path. With a path that has two readings, a deny need cover but one of them and an allow
     /// must cover both, for we cannot know which one the upstream takes.
     pub(super) fn matches(&self, path: &RequestPath, effect: Effect) -> bool {
+        if path.is_without_escapes() && !path.as_str().as_bytes().starts_with(&self.beginning) {
+            return false;
+        }
         let covers = self.covers(path.as_str());
         match (path.other_reading(), effect) {
             (None, _) => covers,
@@ -150,7 +167,7 @@ impl CompiledPattern {
         let text = text.strip_prefix('/').unwrap_or(text);
         let text = text.strip_suffix('/').unwrap_or(text);
         let mut rest = if text.is_empty() { None } else { Some(text) };
-        let mut pattern = self.0.as_slice();
+        let mut pattern = self.segments.as_slice();
         // After a `**`, where to go on when a later segment does not fit: only the last one need be remembered.
         let mut resume: Option<(&[CompiledSegment], Option<&str>)> = None;
         loop {

@@ -89,6 +89,7 @@ pub struct RequestPath {
     text: String,
     /// How a reader that takes every separator for one would read it, where an app allows such paths and that differs.
     other_reading: Option<String>,
+    is_without_escapes: bool,
 }
 
 impl RequestPath {
@@ -119,13 +120,20 @@ impl RequestPath {
             }
         }
         let other_reading = other_reading(&text)?;
-        Ok(Self { text, other_reading })
+        let is_without_escapes = other_reading.is_none() && !text.as_bytes().contains(&b'%');
+        Ok(Self { text, other_reading, is_without_escapes })
     }
 
     /// The path as it goes upstream.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether each character of it stands for itself, for every reader.
+    #[must_use]
+    pub fn is_without_escapes(&self) -> bool {
+        self.is_without_escapes
     }
 
     /// The path as a reader would take it that decodes again and again, splits at `%2F` and `%5C`, drops `;` parameters, folds
