@@ -24,7 +24,7 @@ fn config(domains: usize, rules: usize) -> Config {
     let mut text = format!(
         "[server]\nhttps = '127.0.0.1:0'\ndata = 'd'\n[tls]\nlocal_ca = true\n\
          [mail]\nsmtp = 'smtp://127.0.0.1:9'\nfrom = 'a@b.test'\n[source.crm]\nurl = 'csv:people.csv'\n\
-         [app.orders]\nupstream = 'http://127.0.0.1:9'\ndomains = [{}]\n\
+         [app.orders]\nupstream = 'http://127.0.0.1:9'\ndomains = [{}]\nroles_default = 'reader'\n\
          [[app.orders.customers]]\nsource = 'crm'\nemail = 'email'\n\
          [[workspace.user]]\nemail = 'ann@example.com'\nroles = {{ orders = 'reader' }}\n\
          [app.orders.role.reader]\nrules = [\n",

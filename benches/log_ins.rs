@@ -4,7 +4,7 @@
 //! The gateway runs on one CPU where `taskset` can do that, with its store on disk and its audit log on; people and mail server are here. Its CPU time is
 //! the kernel's, from `/proc`.
 //!
-//! usage: `cargo bench --bench log_ins [-- --people 5000 --at-a-time 64]`
+//! usage: `cargo bench --bench log_ins [-- --people 5000 --at-a-time 64 --binary target/dist/vestibule]`
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "it prints, and whatever fails ends it")]
 
 use std::collections::HashMap;
@@ -28,15 +28,14 @@ use tokio::task::JoinSet;
 type Waiting = Arc<Mutex<HashMap<String, oneshot::Sender<String>>>>;
 
 fn main() {
-    let people = number("--people", 5000);
-    let at_a_time = number("--at-a-time", 64);
+    let people = argument("--people").map_or(5000, |value| value.parse().unwrap());
+    let at_a_time = argument("--at-a-time").map_or(64, |value| value.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(run(people, at_a_time));
 }
 
-fn number(name: &str, default: usize) -> usize {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1).map_or(default, |value| value.parse().unwrap())
+fn argument(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
 }
 
 async fn run(people: usize, at_a_time: usize) {
@@ -196,10 +195,9 @@ impl Gateway {
              [[app.orders.customers]]\nsource = 'people'\nemail = 'email'\n"
         );
         fs::write(&config, text).unwrap();
+        let binary = argument("--binary").unwrap_or_else(|| env!("CARGO_BIN_EXE_vestibule").to_owned());
         let mut command = Command::new("taskset");
-        command
-            .args(["-c", "0", env!("CARGO_BIN_EXE_vestibule"), "--log-format", "json", "serve", "--config"])
-            .arg(&config);
+        command.args(["-c", "0", &binary, "--log-format", "json", "serve", "--config"]).arg(&config);
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let (mut https, mut said) = (None, String::new());

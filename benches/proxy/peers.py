@@ -57,7 +57,13 @@ class MailSink(threading.Thread):
     def run(self):
         while True:
             connection, _ = self.socket.accept()
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=self.take, args=(connection,), daemon=True).start()
+
+    def take(self, connection):
+        try:
+            self.serve(connection)
+        except OSError:
+            pass  # the gateway was stopped
 
     def serve(self, connection):
         wire = connection.makefile("rwb")
@@ -138,6 +144,8 @@ class House:
         self.folder, self.proxy_cpu, self.load_cpu = folder, proxy_cpu, load_cpu
         self.binary, self.before, self.logs = binary, before, logs
         self.started = []
+        # nginx reads files as another user.
+        folder.chmod(0o755)
         (folder / "certs").mkdir()
         curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         names = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST},DNS:*.apps.test"]
@@ -254,8 +262,9 @@ backend app
     def start_vestibule(self, name="vestibule", binary=None, config="", people="email\nann@example.com\n", app="identity = { jwt = {} }"):
         own = self.folder / name.replace(" ", "-")
         own.mkdir()
-        port, sink = free_port(), MailSink()
+        sink = MailSink()
         sink.start()
+        port = free_port()
         (own / "people.csv").write_text(people)
         (own / "vestibule.toml").write_text(f"""
 [server]

@@ -345,6 +345,8 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .acquire_timeout(QUEUE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
+        // A file does not hang up; asking it each time is a way to its thread and back.
+        .test_before_acquire(false)
         // On a full disk SQLite itself ends the transaction, and then `ROLLBACK` fails and the connection counts as within
         // one for ever. Such a connection is given up for a new one, or no write would succeed any more.
         .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))

@@ -194,6 +194,11 @@ fn other_reading(text: &str) -> Result<Option<String>, AmbiguousPath> {
 
 /// Makes every escape upper-case hexadecimal, or the character itself where that is unreserved.
 fn fold_escapes(raw: &[u8], allowed: &PathAllowances) -> Result<String, AmbiguousPath> {
+    // Most paths have nothing to fold.
+    let is_plain = |byte: &u8| matches!(byte, 0x21..=0x7e) && !matches!(byte, b'%' | b'\\' | b';' | b'#' | b'?');
+    if let (true, Ok(text)) = (raw.iter().all(is_plain), std::str::from_utf8(raw)) {
+        return Ok(text.to_owned());
+    }
     let mut text = String::with_capacity(raw.len());
     let mut decoded = Vec::new();
     let mut bytes = raw.iter().copied();
