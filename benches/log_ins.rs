@@ -204,17 +204,18 @@ impl Gateway {
         for line in lines.by_ref() {
             let line = line.unwrap();
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            let fields = &event["fields"];
-            if fields["listener"] == "https" {
-                https = fields["address"].as_str().map(|address| address.parse().unwrap());
+            let field = |name| event.get("fields").and_then(|fields| fields.get(name)).and_then(|value| value.as_str());
+            if field("listener") == Some("https") {
+                https = field("address").map(|address| address.parse().unwrap());
             }
-            if fields["message"] == "ready" {
+            if field("message") == Some("ready") {
                 // A pipe that nobody reads would stop it in the end.
                 std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
                 return Self { process, https: https.unwrap() };
             }
             said = said + &line + "\n";
         }
+        process.wait().unwrap();
         panic!("it ended:\n{said}");
     }
 

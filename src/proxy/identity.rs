@@ -214,7 +214,7 @@ fn strip_cookies(fields: &mut HeaderMap, jar: Option<&str>) -> pingora::Result<(
         is_kept(String::from_utf8_lossy(name).trim())
     };
     let values = || fields.get_all(header::COOKIE).iter();
-    if values().all(|value| value.as_bytes().split(|byte| *byte == b';').all(|pair| is_kept_pair(pair))) {
+    if values().all(|value| value.as_bytes().split(|byte| *byte == b';').all(&is_kept_pair)) {
         return Ok(());
     }
     let mut kept: Vec<u8> = Vec::new();
