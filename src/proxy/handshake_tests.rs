@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, HandshakeKind, NamedGroup};
+use rustls::{CipherSuite, ClientConfig, HandshakeKind, NamedGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
@@ -72,6 +72,21 @@ async fn attack_03_a_ticket_for_one_name_opens_no_session_of_another() {
             assert!(answer.contains(&format!("https Http1 {name} ")), "{answer}");
             assert_eq!(stream.get_ref().1.handshake_kind(), Some(expected), "{name} {version:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn aes_128_is_agreed_on_whatever_a_client_names_first() {
+    let house = house(Scheme::Https, WIDE).await;
+    for (version, expected) in [
+        (&rustls::version::TLS13, CipherSuite::TLS13_AES_128_GCM_SHA256),
+        (&rustls::version::TLS12, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ] {
+        // This client names AES-256 first.
+        let config = house.client(&[version], &[]);
+        let stream = house.tls(&config, "a.localhost").await.expect("a handshake");
+        let suite = stream.get_ref().1.negotiated_cipher_suite().map(|suite| suite.suite());
+        assert_eq!(suite, Some(expected));
     }
 }
 
