@@ -321,6 +321,19 @@ mod tests {
 
     proptest! {
         #[test]
+        fn how_a_path_begins_decides_no_other_way_than_all_of_it(
+            pattern in "(/(a|ab|b|\\*|\\*\\*)){0,4}",
+            path in "(/(a|ab|b|%61|a%62)){0,4}/?",
+        ) {
+            let grant = grant("ann@example.com", "a b");
+            let values = FieldValues { grant: &grant, since: None, level: None };
+            let compiled = PathPattern::parse(&format!("{pattern}/")).expect("a pattern").compile(values, Effect::Allow);
+            let path = if path.is_empty() { "/" } else { &path };
+            let path = RequestPath::parse(path.as_bytes(), &PathAllowances::default()).expect("a path");
+            prop_assert_eq!(compiled.matches(&path, Effect::Allow), compiled.covers(path.as_str()));
+        }
+
+        #[test]
         fn attack_02_a_query_or_fragment_never_helps(path in "(/[a-c]{1,2}){0,4}", tail in "[?#][ -~]{0,20}", pattern in "(/([a-c]|\\*|\\*\\*)){1,4}") {
             // The corridor cuts query and fragment off before rules; a path that still holds one is refused.
             let whole = format!("/{}{tail}", path.trim_start_matches('/'));

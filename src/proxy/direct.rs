@@ -71,10 +71,11 @@ impl Gateway {
             frame(&mut answer, is_over, &session.req_header().method)?;
             self.answer_head(session, &mut answer, ctx)?;
             let is_interim = answer.status.is_informational();
-            match session.as_downstream_mut() {
-                ServerSession::H2(stream) => stream.write_response_header(answer, is_over && !is_interim)?,
-                other => other.write_response_header(answer).await.map_err(|error| error.into_down())?,
-            }
+            let written = match session.as_downstream_mut() {
+                ServerSession::H2(stream) => stream.write_response_header(answer, is_over && !is_interim),
+                other => other.write_response_header(answer).await,
+            };
+            written.map_err(|error| error.into_down())?;
             if !is_interim {
                 break;
             }
