@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::handover::{Outcome, Passed, Predecessor, Successor};
+use super::housekeeping::{give_memory_back, sweep};
 use super::mailer::CurrentMailer;
 use super::orders::Orders;
 use super::program::Program;
 use super::sockets::{Given, inherited};
-use super::{Gateway, Inherited, Loaded, Parts, ServerError, sweep, systemd};
+use super::{Gateway, Inherited, Loaded, Parts, ServerError, systemd};
 use crate::login::{self, LoginRoom};
 use crate::mail::outbox;
 use crate::state::audit::{Event, Scene};
@@ -260,6 +261,7 @@ impl Gateway {
             async move { providers.run(halt).await }
         });
         rooms.spawn(Arc::clone(&self.reloader.upstreams).run(halt.clone()));
+        rooms.spawn(give_memory_back(halt.clone()));
         rooms.spawn({
             let (usage, halt) = (Arc::clone(&self.usage), halt.clone());
             async move { usage.run(halt).await }

@@ -8,6 +8,7 @@ mod console;
 mod engine;
 mod error;
 mod handover;
+mod housekeeping;
 mod life;
 mod listeners;
 mod mailer;
@@ -22,12 +23,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::certificates::NO_CERTIFICATE;
 use self::certificates::Seen;
@@ -53,7 +52,7 @@ use crate::reload::Side;
 use crate::reload::watch::Watcher;
 use crate::session::{Seal, Token};
 use crate::state::assertion::{InvalidKey, Signer};
-use crate::state::audit::{self, AuditStore as _, Journal};
+use crate::state::audit::{self, Journal};
 use crate::state::certificates::Certificates;
 use crate::state::challenges::Challenges;
 use crate::state::clock::Clock;
@@ -386,33 +385,5 @@ impl Gateway {
             orders,
             reloader,
         })
-    }
-}
-
-/// Clears out what is over: sessions, attempts, counts of strangers.
-async fn sweep(
-    store: Arc<SqliteStore>,
-    limits: Arc<RateLimits>,
-    current: Arc<Current>,
-    clock: Clock,
-    halt: CancellationToken,
-) {
-    const EVERY: Duration = Duration::from_secs(600);
-    let mut every = tokio::time::interval(EVERY);
-    while halt.run_until_cancelled(every.tick()).await.is_some() {
-        limits.sweep();
-        let (session, audit) = (current.load().session, current.load().audit);
-        let now = clock.now();
-        let oldest = now.checked_sub(audit.keep).unwrap_or(jiff::Timestamp::MIN);
-        match store.prune(oldest).await {
-            Ok(0) => {}
-            Ok(entries) => tracing::info!(entries, "old entries of the audit log were removed"),
-            Err(error) => tracing::warn!(%error, "old entries of the audit log could not be removed"),
-        }
-        match store.sweep(session, now).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "what is over was cleared out"),
-            Err(error) => tracing::warn!(%error, "what is over could not be cleared out"),
-        }
     }
 }
