@@ -19,7 +19,7 @@ use crate::store::SqliteStore;
 /// visits frees none, and would keep some 20 MiB of a start with a hundred thousand domains. A block this large is a page by
 /// itself; nothing is written to it.
 pub(super) async fn give_memory_back(halt: CancellationToken) {
-    const EVERY: Duration = Duration::from_secs(2);
+    const EVERY: Duration = Duration::from_secs(1);
     const PAGE: usize = 8 << 20;
     let mut every = tokio::time::interval(EVERY);
     while halt.run_until_cancelled(every.tick()).await.is_some() {

@@ -141,7 +141,6 @@ pub(super) async fn redeem(
         .execute(&mut *transaction)
         .await?;
     if done.rows_affected() == 0 || !sessions::insert(&mut transaction, &store.seal, opening).await? {
-        transaction.rollback().await?;
         return Ok(false);
     }
     transaction.commit().await?;
@@ -153,12 +152,10 @@ pub(super) async fn sweep(store: &SqliteStore, now: Timestamp) -> sqlx::Result<u
     let before = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
     let mut removed = 0;
     loop {
-        let done = query("DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE expires <= ? LIMIT ?)")
+        let delete = query("DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE expires <= ? LIMIT ?)")
             .bind(micros(before))
-            .bind(sessions::SWEEP_ROWS)
-            .execute(&store.writer)
-            .await?
-            .rows_affected();
+            .bind(sessions::SWEEP_ROWS);
+        let done = store.change(delete).await?.rows_affected();
         removed += done;
         if done < sessions::SWEEP_ROWS.unsigned_abs() {
             return Ok(removed);

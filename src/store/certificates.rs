@@ -116,7 +116,7 @@ impl CertificateStore for SqliteStore {
             .bind(micros(times.renew_at))
             .bind(micros(times.ask_again))
             .bind(name.to_string());
-        let done = update.execute(&self.writer).await.map_err(failed("note when a certificate is to be renewed"))?;
+        let done = self.change(update).await.map_err(failed("note when a certificate is to be renewed"))?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -152,21 +152,21 @@ impl CertificateStore for SqliteStore {
         let name = order.name.to_string();
         let write = async {
             let sealed = self.seal_text("order", &name, &order.key)?;
-            query("INSERT OR REPLACE INTO acme_order (name, directory, url, key, begun) VALUES (?, ?, ?, ?, ?)")
-                .bind(&name)
-                .bind(&order.directory)
-                .bind(&order.url)
-                .bind(sealed)
-                .bind(micros(order.begun))
-                .execute(&self.writer)
-                .await
+            let insert =
+                query("INSERT OR REPLACE INTO acme_order (name, directory, url, key, begun) VALUES (?, ?, ?, ?, ?)")
+                    .bind(&name)
+                    .bind(&order.directory)
+                    .bind(&order.url)
+                    .bind(sealed)
+                    .bind(micros(order.begun));
+            self.change(insert).await
         };
         write.await.map(drop).map_err(failed("keep an order"))
     }
 
     async fn forget_order(&self, name: &CertificateName) -> Result<(), StoreError> {
         let delete = query("DELETE FROM acme_order WHERE name = ?").bind(name.to_string());
-        delete.execute(&self.writer).await.map(drop).map_err(failed("forget an order"))
+        self.change(delete).await.map(drop).map_err(failed("forget an order"))
     }
 
     async fn acme_account(&self, directory: &str) -> Result<Option<Secret>, StoreError> {
@@ -181,18 +181,18 @@ impl CertificateStore for SqliteStore {
     async fn put_acme_account(&self, directory: &str, credentials: &Secret, now: Timestamp) -> Result<(), StoreError> {
         let write = async {
             let sealed = self.seal_text("account", directory, credentials)?;
-            query("INSERT OR REPLACE INTO acme_account (directory, credentials, created) VALUES (?, ?, ?)")
-                .bind(directory)
-                .bind(sealed)
-                .bind(micros(now))
-                .execute(&self.writer)
-                .await
+            let insert =
+                query("INSERT OR REPLACE INTO acme_account (directory, credentials, created) VALUES (?, ?, ?)")
+                    .bind(directory)
+                    .bind(sealed)
+                    .bind(micros(now));
+            self.change(insert).await
         };
         write.await.map(drop).map_err(failed("keep the account at an authority"))
     }
 
     async fn forget_acme_account(&self, directory: &str) -> Result<(), StoreError> {
         let delete = query("DELETE FROM acme_account WHERE directory = ?").bind(directory);
-        delete.execute(&self.writer).await.map(drop).map_err(failed("forget the account at an authority"))
+        self.change(delete).await.map(drop).map_err(failed("forget the account at an authority"))
     }
 }

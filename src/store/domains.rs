@@ -181,7 +181,7 @@ impl DomainStore for SqliteStore {
             .bind(name.to_string())
             .bind(wish.name())
             .bind(micros(now));
-        insert.execute(&self.writer).await.map(drop).map_err(failed("ask the gateway to look at a domain"))
+        self.change(insert).await.map(drop).map_err(failed("ask the gateway to look at a domain"))
     }
 
     async fn asked_for(&self, most: u32) -> Result<Vec<(CertificateName, Wish)>, StoreError> {
@@ -195,26 +195,30 @@ impl DomainStore for SqliteStore {
 
     async fn answer_wish(&self, name: &CertificateName, answer: &str) -> Result<(), StoreError> {
         let update = query("UPDATE wish SET answer = ? WHERE name = ?").bind(answer).bind(name.to_string());
-        update.execute(&self.writer).await.map(drop).map_err(failed("tell what a domain looks like"))
+        self.change(update).await.map(drop).map_err(failed("tell what a domain looks like"))
     }
 
     async fn take_answer(&self, name: &CertificateName) -> Result<Option<String>, StoreError> {
-        let delete = query_scalar("DELETE FROM wish WHERE name = ? AND answer IS NOT NULL RETURNING answer");
-        delete
-            .bind(name.to_string())
-            .fetch_optional(&self.writer)
-            .await
-            .map_err(failed("read what a domain looks like"))
+        let taking = async {
+            let mut change = self.begin().await?;
+            let answer = query_scalar("DELETE FROM wish WHERE name = ? AND answer IS NOT NULL RETURNING answer")
+                .bind(name.to_string())
+                .fetch_optional(&mut *change)
+                .await?;
+            change.commit().await?;
+            Ok(answer)
+        };
+        taking.await.map_err(failed("read what a domain looks like"))
     }
 
     async fn forget_wish(&self, name: &CertificateName) -> Result<(), StoreError> {
         let delete = query("DELETE FROM wish WHERE name = ?").bind(name.to_string());
-        delete.execute(&self.writer).await.map(drop).map_err(failed("forget what was asked of the gateway"))
+        self.change(delete).await.map(drop).map_err(failed("forget what was asked of the gateway"))
     }
 
     async fn forget_wishes(&self, before: Timestamp) -> Result<(), StoreError> {
         let delete = query("DELETE FROM wish WHERE asked < ?").bind(micros(before));
-        delete.execute(&self.writer).await.map(drop).map_err(failed("forget what was asked of the gateway"))
+        self.change(delete).await.map(drop).map_err(failed("forget what was asked of the gateway"))
     }
 
     async fn claims(&self) -> Result<Vec<Claim>, StoreError> {
@@ -263,7 +267,7 @@ impl DomainStore for SqliteStore {
             .bind(host.as_str())
             .bind(owner.app.as_str())
             .bind(owner.customer.as_ref().map(CustomerId::as_str));
-        insert.execute(&self.writer).await.map(drop).map_err(failed("note the approval"))
+        self.change(insert).await.map(drop).map_err(failed("note the approval"))
     }
 
     async fn approvals(&self) -> Result<Vec<(HostName, Owner)>, StoreError> {
@@ -280,6 +284,6 @@ impl DomainStore for SqliteStore {
             .bind(host.as_str())
             .bind(owner.app.as_str())
             .bind(owner.customer.as_ref().map(CustomerId::as_str));
-        delete.execute(&self.writer).await.map(drop).map_err(failed("forget an approval"))
+        self.change(delete).await.map(drop).map_err(failed("forget an approval"))
     }
 }

@@ -46,7 +46,6 @@ pub(super) async fn end(store: &SqliteStore, farewell: &Farewell) -> sqlx::Resul
         .bind(&farewell.token.as_bytes()[..])
         .bind(micros(farewell.until));
     if spent.execute(&mut *transaction).await?.rows_affected() == 0 {
-        transaction.rollback().await?;
         return Ok(None);
     }
     let marks: &[Mark<'_>] = match (farewell.subject.as_deref(), farewell.sid.as_deref()) {

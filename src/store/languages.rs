@@ -15,10 +15,10 @@ pub(super) async fn of_person(store: &SqliteStore, email: &Email) -> sqlx::Resul
 }
 
 pub(super) async fn choose(store: &SqliteStore, email: &Email, language: Language) -> sqlx::Result<()> {
-    query("INSERT INTO language (email, code) VALUES (?, ?) ON CONFLICT (email) DO UPDATE SET code = excluded.code")
-        .bind(email.as_str())
-        .bind(language.code())
-        .execute(&store.writer)
-        .await
-        .map(drop)
+    let insert = query(
+        "INSERT INTO language (email, code) VALUES (?, ?) ON CONFLICT (email) DO UPDATE SET code = excluded.code",
+    )
+    .bind(email.as_str())
+    .bind(language.code());
+    store.change(insert).await.map(drop)
 }

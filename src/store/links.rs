@@ -110,7 +110,7 @@ pub(super) async fn renew(
     link: &Link,
     tokens: &LinkTokens,
 ) -> sqlx::Result<bool> {
-    let done = query(
+    let update = query(
         "UPDATE link SET sid = ?1, groups = ?2, next_check = ?3, tokens = ?4
          WHERE (session = ?5 OR session = (SELECT new FROM moved WHERE old = ?5)) AND provider = ?6 AND subject = ?7",
     )
@@ -120,9 +120,8 @@ pub(super) async fn renew(
     .bind(sealed(&store.seal, tokens)?)
     .bind(&session.as_bytes()[..])
     .bind(link.provider.as_str())
-    .bind(link.subject.as_str())
-    .execute(&store.writer)
-    .await?;
+    .bind(link.subject.as_str());
+    let done = store.change(update).await?;
     Ok(done.rows_affected() > 0)
 }
 
@@ -174,7 +173,7 @@ pub(super) async fn identities(store: &SqliteStore, email: &Email) -> sqlx::Resu
 }
 
 pub(super) async fn forget_identities(store: &SqliteStore, email: &Email) -> sqlx::Result<u64> {
-    let done = query("DELETE FROM identity WHERE email = ?").bind(email.as_str()).execute(&store.writer).await?;
+    let done = store.change(query("DELETE FROM identity WHERE email = ?").bind(email.as_str())).await?;
     Ok(done.rows_affected())
 }
 

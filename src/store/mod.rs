@@ -25,6 +25,7 @@ mod sessions;
 mod sqlite;
 mod tokens;
 mod usage;
+mod writer;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]

@@ -217,7 +217,7 @@ async fn their_turn(store: &SqliteStore, now: Timestamp, most: u32) -> sqlx::Res
                 // It would stand before all others for ever, and nobody can read it.
                 let id: i64 = row.try_get("number")?;
                 tracing::error!(notified = id, %error, "whom to notify cannot be read; given up");
-                query("UPDATE notified SET state = 'failed' WHERE id = ?").bind(id).execute(&store.writer).await?;
+                store.change(query("UPDATE notified SET state = 'failed' WHERE id = ?").bind(id)).await?;
             }
         }
     }
@@ -356,22 +356,20 @@ async fn forget(store: &SqliteStore, before: Timestamp) -> sqlx::Result<u64> {
     const PIECE: i64 = 5_000;
     let mut removed = 0;
     loop {
-        let people = query(
+        let delete = query(
             "DELETE FROM notified WHERE id IN (SELECT notified.id FROM notification
              JOIN notified ON notified.notification = notification.id WHERE notification.created < ? LIMIT ?)",
         )
         .bind(micros(before))
-        .bind(PIECE)
-        .execute(&store.writer)
-        .await?
-        .rows_affected();
+        .bind(PIECE);
+        let people = store.change(delete).await?.rows_affected();
         removed += people;
         if people == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let done = query("DELETE FROM notification WHERE created < ?").bind(micros(before)).execute(&store.writer).await?;
+    let done = store.change(query("DELETE FROM notification WHERE created < ?").bind(micros(before))).await?;
     Ok(removed + done.rows_affected())
 }
 

@@ -15,14 +15,13 @@ const SEALED_AS: &str = "ticket/payload";
 
 pub(super) async fn put_ticket(store: &SqliteStore, ticket: &Ticket) -> sqlx::Result<()> {
     let payload = store.seal.seal(SEALED_AS, ticket.payload.expose().as_bytes());
-    query("INSERT INTO ticket (hash, host, browser, payload, expires) VALUES (?, ?, ?, ?, ?)")
+    let insert = query("INSERT INTO ticket (hash, host, browser, payload, expires) VALUES (?, ?, ?, ?, ?)")
         .bind(&ticket.hash.as_bytes()[..])
         .bind(ticket.host.as_str())
         .bind(&ticket.browser.as_bytes()[..])
         .bind(payload.map_err(|error| sqlx::Error::Encode(error.into()))?)
-        .bind(micros(ticket.expires))
-        .execute(&store.writer)
-        .await?;
+        .bind(micros(ticket.expires));
+    store.change(insert).await?;
     Ok(())
 }
 
@@ -35,6 +34,7 @@ pub(super) async fn take_ticket(
     browser: TokenHash,
     now: Timestamp,
 ) -> sqlx::Result<Option<Secret>> {
+    let mut change = store.begin().await?;
     let payload: Option<Vec<u8>> = query_scalar(
         "DELETE FROM ticket WHERE hash = ? AND host = ? AND browser = ? AND expires > ? RETURNING payload",
     )
@@ -42,19 +42,19 @@ pub(super) async fn take_ticket(
     .bind(host.as_str())
     .bind(&browser.as_bytes()[..])
     .bind(micros(now))
-    .fetch_optional(&store.writer)
+    .fetch_optional(&mut *change)
     .await?;
+    change.commit().await?;
     let Some(payload) = payload else { return Ok(None) };
     let open = store.seal.open(SEALED_AS, &payload).map_err(|error| sqlx::Error::Decode(error.into()))?;
     Ok(Some(Secret::new(String::from_utf8(open).map_err(|_| malformed("ticket.payload"))?)))
 }
 
 pub(super) async fn spend(store: &SqliteStore, what: TokenHash, until: Timestamp) -> sqlx::Result<bool> {
-    let done = query("INSERT INTO spent (hash, until) VALUES (?, ?) ON CONFLICT DO NOTHING")
+    let insert = query("INSERT INTO spent (hash, until) VALUES (?, ?) ON CONFLICT DO NOTHING")
         .bind(&what.as_bytes()[..])
-        .bind(micros(until))
-        .execute(&store.writer)
-        .await?;
+        .bind(micros(until));
+    let done = store.change(insert).await?;
     Ok(done.rows_affected() > 0)
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn sweep(store: &SqliteStore, now: Timestamp) -> sqlx::Result<u
     let mut removed = 0;
     for delete in DELETES {
         loop {
-            let done = query(delete).bind(micros(now)).bind(SWEEP_ROWS).execute(&store.writer).await?.rows_affected();
+            let done = store.change(query(delete).bind(micros(now)).bind(SWEEP_ROWS)).await?.rows_affected();
             removed += done;
             if done < SWEEP_ROWS.unsigned_abs() {
                 break;

@@ -6,11 +6,12 @@ use std::os::unix::fs::{DirBuilderExt, FileExt as _, MetadataExt as _, OpenOptio
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::Connection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
 use zeroize::Zeroize;
 
 use super::seal::{KEY_BYTES, SealKey};
+use super::writer::Writer;
 use super::{SqliteStore, audit};
 
 /// Each takes the store from the version that is its place in this list to the next.
@@ -29,7 +30,7 @@ const APPLICATION_ID: i64 = 1_448_301_634;
 const READERS: u32 = 4;
 /// The file that the running gateway holds locked, and that says which process it is.
 const LOCK: &str = "lock";
-/// How long a call waits for a connection when many write at once.
+/// How long a call waits for a connection when many read at once.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A store of up to so many pages is looked through whole for damage: 64 MiB, as long as nobody makes its pages larger.
 const MOST_PAGES_READ: i64 = 16 * 1024;
@@ -170,14 +171,14 @@ pub async fn open_after(data: &Path, passed: Option<File>) -> Result<SqliteStore
     sync_folder(data).map_err(at(data, OpenProblem::Folder))?;
 
     let failed = |error: sqlx::Error| OpenError { path: database.clone(), problem: problem(&error) };
-    let writer = pool(1).connect_with(options(&database)).await.map_err(failed)?;
-    migrate(&writer, &database, &key).await?;
-    if let Some(damage) = damage(&writer, MOST_PAGES_READ).await.map_err(failed)? {
+    let mut writer = options(&database).connect().await.map_err(failed)?;
+    migrate(&mut writer, &database, &key).await?;
+    if let Some(damage) = damage(&mut writer, MOST_PAGES_READ).await.map_err(failed)? {
         return Err(OpenError { path: database, problem: OpenProblem::Corrupt(damage) });
     }
     let readers = pool(READERS).connect_with(options(&database).read_only(true)).await.map_err(failed)?;
 
-    let store = SqliteStore::new(writer, readers, key, Some(lock));
+    let store = SqliteStore::new(Writer::new(writer, options(&database)), readers, key, Some(lock));
     match store.fits_key().await {
         Ok(true) => Ok(store),
         Ok(false) => Err(OpenError { path: data.join("seal.key"), problem: OpenProblem::KeyWrong }),
@@ -197,9 +198,9 @@ pub async fn open_beside(data: &Path) -> Result<SqliteStore, OpenError> {
     }
     let key = read_or_make_key(&data.join("seal.key"), &database)?;
     let failed = |error: sqlx::Error| refused(problem(&error));
-    let writer = pool(1).connect_with(options(&database)).await.map_err(failed)?;
-    let owner: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&writer).await.map_err(failed)?;
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&writer).await.map_err(failed)?;
+    let mut writer = options(&database).connect().await.map_err(failed)?;
+    let owner: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut writer).await.map_err(failed)?;
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut writer).await.map_err(failed)?;
     let known = MIGRATIONS.len();
     match usize::try_from(found) {
         _ if owner != APPLICATION_ID => return Err(refused(OpenProblem::Foreign)),
@@ -208,7 +209,7 @@ pub async fn open_beside(data: &Path) -> Result<SqliteStore, OpenError> {
         _ => return Err(refused(OpenProblem::Newer { found, known })),
     }
     let readers = pool(1).connect_with(options(&database).read_only(true)).await.map_err(failed)?;
-    let store = SqliteStore::new(writer, readers, key, None);
+    let store = SqliteStore::new(Writer::new(writer, options(&database)), readers, key, None);
     match store.fits_key().await {
         Ok(true) => Ok(store),
         Ok(false) => Err(OpenError { path: data.join("seal.key"), problem: OpenProblem::KeyWrong }),
@@ -350,9 +351,6 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .max_lifetime(None)
         // A file does not hang up; asking it each time is a way to its thread and back.
         .test_before_acquire(false)
-        // On a full disk SQLite itself ends the transaction, and then `ROLLBACK` fails and the connection counts as within
-        // one for ever. Such a connection is given up for a new one, or no write would succeed any more.
-        .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
 }
 
 fn options(database: &Path) -> SqliteConnectOptions {
@@ -369,19 +367,19 @@ fn options(database: &Path) -> SqliteConnectOptions {
 
 /// What is wrong with the database, if anything. Of a large one, the certificates are left out: they are most of it, to read them all
 /// would take longer than the rest of a start, and each has to fit its sealed key when it is used.
-pub(super) async fn damage(writer: &SqlitePool, most_pages: i64) -> sqlx::Result<Option<String>> {
+pub(super) async fn damage(connection: &mut SqliteConnection, most_pages: i64) -> sqlx::Result<Option<String>> {
     const ALL: &str = "PRAGMA quick_check(1)";
     const BUT_CERTIFICATES: &str =
         "SELECT found.quick_check FROM sqlite_schema AS entry, pragma_quick_check(entry.name) AS found
          WHERE entry.type = 'table' AND entry.name <> 'certificate' AND found.quick_check <> 'ok' LIMIT 1";
-    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writer).await?;
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *connection).await?;
     let check = if pages <= most_pages { ALL } else { BUT_CERTIFICATES };
-    let found: Option<String> = sqlx::query_scalar(check).fetch_optional(writer).await?;
+    let found: Option<String> = sqlx::query_scalar(check).fetch_optional(connection).await?;
     Ok(found.filter(|found| found != "ok"))
 }
 
 /// Brings the database to our version, or finds out why not.
-async fn migrate(writer: &SqlitePool, path: &Path, key: &SealKey) -> Result<(), OpenError> {
+async fn migrate(writer: &mut SqliteConnection, path: &Path, key: &SealKey) -> Result<(), OpenError> {
     let refused = |problem| OpenError { path: path.to_owned(), problem };
     let failed = |error: sqlx::Error| refused(problem(&error));
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;

@@ -103,10 +103,8 @@ pub(super) async fn forget(store: &SqliteStore, id: i64, end: MailEnd) -> sqlx::
 }
 
 pub(super) async fn defer(store: &SqliteStore, id: i64, until: Timestamp) -> sqlx::Result<()> {
-    query("UPDATE outbox SET tries = tries + 1, due = ? WHERE id = ?")
-        .bind(micros(until))
-        .bind(id)
-        .execute(&store.writer)
+    store
+        .change(query("UPDATE outbox SET tries = tries + 1, due = ? WHERE id = ?").bind(micros(until)).bind(id))
         .await?;
     Ok(())
 }

@@ -75,13 +75,12 @@ pub(super) async fn used(
     key: &str,
     now: Timestamp,
 ) -> sqlx::Result<bool> {
-    let done = query("UPDATE passkey SET key = ?, last_used = ? WHERE host = ? AND credential = ?")
+    let update = query("UPDATE passkey SET key = ?, last_used = ? WHERE host = ? AND credential = ?")
         .bind(key)
         .bind(micros(now))
         .bind(host.as_str())
-        .bind(credential)
-        .execute(&store.writer)
-        .await?;
+        .bind(credential);
+    let done = store.change(update).await?;
     Ok(done.rows_affected() > 0)
 }
 
@@ -92,13 +91,12 @@ pub(super) async fn rename(
     credential: &[u8],
     name: &str,
 ) -> sqlx::Result<bool> {
-    let done = query("UPDATE passkey SET name = ? WHERE host = ? AND email = ? AND credential = ?")
+    let update = query("UPDATE passkey SET name = ? WHERE host = ? AND email = ? AND credential = ?")
         .bind(name)
         .bind(host.as_str())
         .bind(email.as_str())
-        .bind(credential)
-        .execute(&store.writer)
-        .await?;
+        .bind(credential);
+    let done = store.change(update).await?;
     Ok(done.rows_affected() > 0)
 }
 
@@ -108,12 +106,11 @@ pub(super) async fn remove(
     email: &Email,
     credential: &[u8],
 ) -> sqlx::Result<bool> {
-    let done = query("DELETE FROM passkey WHERE host = ? AND email = ? AND credential = ?")
+    let delete = query("DELETE FROM passkey WHERE host = ? AND email = ? AND credential = ?")
         .bind(host.as_str())
         .bind(email.as_str())
-        .bind(credential)
-        .execute(&store.writer)
-        .await?;
+        .bind(credential);
+    let done = store.change(delete).await?;
     Ok(done.rows_affected() > 0)
 }
 

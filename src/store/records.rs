@@ -132,10 +132,7 @@ async fn change(store: &SqliteStore, steps: &[Step], terms: Terms<'_>, now: Time
             transaction.commit().await?;
             Ok(Changed::Done { records, before, after })
         }
-        Err(changed) => {
-            transaction.rollback().await?;
-            Ok(changed)
-        }
+        Err(changed) => Ok(changed),
     }
 }
 

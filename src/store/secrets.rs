@@ -45,11 +45,10 @@ pub(super) async fn fits_key(store: &SqliteStore) -> sqlx::Result<bool> {
 
 /// Writes something: a full or read-only disk shows only then.
 pub(super) async fn check(store: &SqliteStore) -> sqlx::Result<()> {
-    query(
+    let insert = query(
         "INSERT INTO meta (name, value) VALUES ('checked', randomblob(8))
          ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    )
-    .execute(&store.writer)
-    .await?;
+    );
+    store.change(insert).await?;
     Ok(())
 }

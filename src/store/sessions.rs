@@ -32,7 +32,6 @@ struct StoredProof {
 pub(super) async fn open(store: &SqliteStore, opening: &Opening) -> sqlx::Result<bool> {
     let mut transaction = store.begin().await?;
     if !insert(&mut transaction, &store.seal, opening).await? {
-        transaction.rollback().await?;
         return Ok(false);
     }
     transaction.commit().await?;
@@ -167,11 +166,13 @@ pub(super) async fn page(
 
 /// One statement, so that a session does not slip away under a new id between looking and ending.
 pub(super) async fn end(store: &SqliteStore, id: SessionId) -> sqlx::Result<Option<SessionId>> {
+    let mut change = store.begin().await?;
     let ended: Option<Vec<u8>> =
         query_scalar("DELETE FROM session WHERE id = ?1 OR id = (SELECT new FROM moved WHERE old = ?1) RETURNING id")
             .bind(&id.as_bytes()[..])
-            .fetch_optional(&store.writer)
+            .fetch_optional(&mut *change)
             .await?;
+    change.commit().await?;
     ended.as_deref().map(read_id).transpose()
 }
 
@@ -183,7 +184,9 @@ pub(super) async fn everywhere(store: &SqliteStore, email: &Email) -> sqlx::Resu
 
 pub(super) async fn end_everywhere(store: &SqliteStore, email: &Email) -> sqlx::Result<Vec<SessionId>> {
     let delete = query_scalar("DELETE FROM session WHERE email = ? RETURNING id").bind(email.as_str());
-    let ended: Vec<Vec<u8>> = delete.fetch_all(&store.writer).await?;
+    let mut change = store.begin().await?;
+    let ended: Vec<Vec<u8>> = delete.fetch_all(&mut *change).await?;
+    change.commit().await?;
     ended.iter().map(|id| read_id(id)).collect()
 }
 
@@ -214,15 +217,13 @@ pub(super) async fn sweep(store: &SqliteStore, limits: SessionLimits, now: Times
     let absolute = now.checked_sub(limits.absolute).unwrap_or(Timestamp::MIN);
     let mut removed = 0;
     loop {
-        let done = query(
+        let delete = query(
             "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE last_used <= ? OR created <= ? LIMIT ?)",
         )
         .bind(micros(idle))
         .bind(micros(absolute))
-        .bind(SWEEP_ROWS)
-        .execute(&store.writer)
-        .await?
-        .rows_affected();
+        .bind(SWEEP_ROWS);
+        let done = store.change(delete).await?.rows_affected();
         removed += done;
         if done < SWEEP_ROWS.unsigned_abs() {
             return Ok(removed);

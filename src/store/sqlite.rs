@@ -10,10 +10,11 @@ use aws_lc_rs::hmac;
 use futures_util::{Stream, TryStreamExt as _};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{Sqlite, Transaction};
+use sqlx::sqlite::{SqlitePool, SqliteQueryResult, SqliteRow};
+use sqlx::{Execute, Executor as _, Sqlite};
 
 use super::seal::SealKey;
+use super::writer::{Change, Writer};
 use super::{
     attempts, audit, farewells, languages, links, once, open, outbox, passkeys, personal, previews, secrets, sessions,
     tokens,
@@ -33,7 +34,7 @@ use crate::types::{AppName, Email, HostName, Language, ProviderName, Secret};
 
 /// The store of a single gateway: one SQLite database, one writer, a few readers.
 pub struct SqliteStore {
-    pub(super) writer: SqlitePool,
+    writer: Writer,
     pub(super) readers: SqlitePool,
     pub(super) seal: SealKey,
     /// Held as long as the store lives; last, so that the connections go first. A command beside the gateway has none.
@@ -41,7 +42,7 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    pub(super) const fn new(writer: SqlitePool, readers: SqlitePool, seal: SealKey, lock: Option<File>) -> Self {
+    pub(super) const fn new(writer: Writer, readers: SqlitePool, seal: SealKey, lock: Option<File>) -> Self {
         Self { writer, readers, seal, lock }
     }
 
@@ -74,9 +75,17 @@ impl SqliteStore {
         self.writer.close().await;
     }
 
-    /// Begins a change. It takes the write lock at once: a lock taken half-way could be refused half-way.
-    pub(super) async fn begin(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+    /// Begins a change of several statements, when it is its turn.
+    pub(super) async fn begin(&self) -> sqlx::Result<Change> {
+        self.writer.begin().await
+    }
+
+    /// Makes a change of one statement.
+    pub(super) async fn change<'q>(&self, statement: impl Execute<'q, Sqlite> + 'q) -> sqlx::Result<SqliteQueryResult> {
+        let mut change = self.writer.begin().await?;
+        let done = change.execute(statement).await?;
+        change.commit().await?;
+        Ok(done)
     }
 
     /// Whether the key opens what the database holds.

@@ -79,14 +79,15 @@ async fn damage_is_found_in_a_small_store_and_in_what_is_looked_at_of_a_large_on
         store.open_session(&opening(&session(number), None)).await.expect("stored");
     }
     for most_pages in [i64::MAX, 0] {
-        let damage = super::open::damage(&store.writer, most_pages).await.expect("it can be looked at");
+        let mut writer = store.begin().await.expect("a turn");
+        let damage = super::open::damage(&mut writer, most_pages).await.expect("it can be looked at");
         assert_eq!(damage, None, "{most_pages}");
     }
     let root: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_schema WHERE name = 'session'")
-        .fetch_one(&store.writer)
+        .fetch_one(&store.readers)
         .await
         .expect("read");
-    let size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&store.writer).await.expect("read");
+    let size: i64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&store.readers).await.expect("read");
     store.close().await;
     drop(store);
     let database = folder.path().join("store.db");
@@ -95,9 +96,10 @@ async fn damage_is_found_in_a_small_store_and_in_what_is_looked_at_of_a_large_on
     // The head of a page stays, so that it is read as one; what it holds is gone.
     bytes[start + 12..start + usize::try_from(size).expect("a size")].fill(0xa5);
     fs::write(&database, bytes).expect("written");
-    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", database.display())).await.expect("it opens");
+    let path = format!("sqlite:{}", database.display());
+    let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&path).await.expect("it opens");
     for most_pages in [i64::MAX, 0] {
-        let damage = super::open::damage(&pool, most_pages).await;
+        let damage = super::open::damage(&mut connection, most_pages).await;
         assert!(!matches!(damage, Ok(None)), "{most_pages}: {damage:?}");
     }
 }
@@ -106,14 +108,15 @@ async fn damage_is_found_in_a_small_store_and_in_what_is_looked_at_of_a_large_on
 async fn commits_are_on_disk_before_they_are_acknowledged() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = opened(folder.path()).await;
-    for pool in [&store.writer, &store.readers] {
-        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await.expect("read");
+    let mut writer = store.begin().await.expect("a turn");
+    for connection in [&mut *writer, &mut *store.readers.acquire().await.expect("a connection")] {
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(connection).await.expect("read");
         assert_eq!(mode, "wal");
     }
-    let ask = |pragma| sqlx::query_scalar::<_, i64>(pragma).fetch_one(&store.writer);
-    assert_eq!(ask("PRAGMA synchronous").await.expect("read"), 2, "FULL");
-    assert_eq!(ask("PRAGMA foreign_keys").await.expect("read"), 1);
-    assert_eq!(ask("PRAGMA user_version").await.expect("read"), 8);
+    for (pragma, expected) in [("PRAGMA synchronous", 2), ("PRAGMA foreign_keys", 1), ("PRAGMA user_version", 8)] {
+        let found: i64 = sqlx::query_scalar(pragma).fetch_one(&mut *writer).await.expect("read");
+        assert_eq!(found, expected, "{pragma}");
+    }
     let refused = sqlx::query("DELETE FROM session").execute(&store.readers).await;
     assert!(refused.is_err(), "readers cannot write");
 }
@@ -341,13 +344,14 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
     let store = opened(folder.path()).await;
     store.open_session(&opening(&session(1), None)).await.expect("stored");
     // SQLite answers a full disk and a full page budget alike: SQLITE_FULL, and the transaction is rolled back.
-    sqlx::query("PRAGMA max_page_count = 1").fetch_one(&store.writer).await.expect("set");
+    let mut writer = store.begin().await.expect("a turn");
+    sqlx::query("PRAGMA max_page_count = 1").fetch_one(&mut *writer).await.expect("set");
+    drop(writer);
     let big = crate::session::SessionRecord { device: "x".repeat(200_000), ..session(2) };
     let error = store.open_session(&opening(&big, Some(hash(1)))).await.expect_err("full");
     assert!(error.to_string().contains("full"), "{error}");
     assert!(!error.to_string().contains("xxx") && !error.to_string().contains("ann@"));
     assert_eq!(store.session(hash(1)).await.expect("read"), Some(session(1)), "what it replaced is still there");
-    sqlx::query("PRAGMA max_page_count = 1000000").fetch_one(&store.writer).await.expect("set");
     store.open_session(&opening(&big, Some(hash(1)))).await.expect("goes on when there is space again");
 }
 
@@ -359,7 +363,7 @@ async fn a_mail_that_cannot_be_read_does_not_stand_before_the_others() {
         let id = store.ask(&attempt(browser)).await.expect("stored");
         store.answer(id, Some(&answer(browser)), after(1)).await.expect("answered");
     }
-    sqlx::query("UPDATE outbox SET mail = x'00' WHERE id = 1").execute(&store.writer).await.expect("spoilt");
+    store.change(sqlx::query("UPDATE outbox SET mail = x'00' WHERE id = 1")).await.expect("spoilt");
     let due = store.mail_due(after(1), 9).await.expect("read");
     assert_eq!(due.iter().map(|queued| queued.mail.clone()).collect::<Vec<_>>(), [answer(2).mail]);
     assert_eq!(store.queued_mails().await.expect("read"), 1);
@@ -371,7 +375,7 @@ async fn a_row_that_cannot_be_read_is_skipped_in_lists_and_an_error_alone() {
     let store = opened(folder.path()).await;
     store.ask(&attempt(1)).await.expect("stored");
     store.ask(&attempt(2)).await.expect("stored");
-    sqlx::query("UPDATE attempt SET host = 'a b' WHERE id = 1").execute(&store.writer).await.expect("spoilt");
+    store.change(sqlx::query("UPDATE attempt SET host = 'a b' WHERE id = 1")).await.expect("spoilt");
     assert_eq!(store.unanswered(&attempt(1).app, Asker::Stranger, i64::MAX, 9).await.expect("read").len(), 1);
     let error = store.attempt_of(hash(1)).await.expect_err("unreadable");
     assert!(error.to_string().contains("attempt.host"), "{error}");

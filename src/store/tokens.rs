@@ -64,11 +64,7 @@ pub(super) async fn remove(store: &SqliteStore, name: &str, entry: &Entry) -> sq
 }
 
 pub(super) async fn used(store: &SqliteStore, hash: &[u8; 32], now: Timestamp) -> sqlx::Result<()> {
-    query("UPDATE token SET last_used = ? WHERE hash = ?")
-        .bind(micros(now))
-        .bind(&hash[..])
-        .execute(&store.writer)
-        .await?;
+    store.change(query("UPDATE token SET last_used = ? WHERE hash = ?").bind(micros(now)).bind(&hash[..])).await?;
     Ok(())
 }
 

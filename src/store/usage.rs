@@ -57,15 +57,14 @@ impl UsageStore for SqliteStore {
                 ("DELETE FROM usage_page WHERE app = ? AND day < ?", details_before),
                 ("DELETE FROM usage_person WHERE app = ? AND day < ?", details_before),
             ] {
-                query(statement).bind(app.as_str()).bind(before).execute(&self.writer).await?;
+                self.change(query(statement).bind(app.as_str()).bind(before)).await?;
             }
-            query(
+            let delete = query(
                 "DELETE FROM usage_customer WHERE app = ?1 AND NOT EXISTS (SELECT 1 FROM usage_day
                  WHERE usage_day.app = ?1 AND usage_day.customer = usage_customer.customer)",
             )
-            .bind(app.as_str())
-            .execute(&self.writer)
-            .await
+            .bind(app.as_str());
+            self.change(delete).await
         };
         forget.await.map(|_| ()).map_err(failed("forget what customers used"))
     }

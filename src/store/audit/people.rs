@@ -111,12 +111,11 @@ pub(in crate::store) async fn forget(
 
 /// Forgets people whom no entry names any more.
 pub(super) async fn forget_unnamed(store: &SqliteStore) -> sqlx::Result<()> {
-    query(
+    let delete = query(
         "DELETE FROM person WHERE NOT EXISTS (SELECT 1 FROM audit WHERE actor_person = person.id)
          AND NOT EXISTS (SELECT 1 FROM audit WHERE subject = person.id)
          AND NOT EXISTS (SELECT 1 FROM audit WHERE customer_person = person.id)",
-    )
-    .execute(&store.writer)
-    .await?;
+    );
+    store.change(delete).await?;
     Ok(())
 }

@@ -55,7 +55,7 @@ async fn found(store: &SqliteStore) -> String {
 async fn check(tampering: &str, expected: &str) {
     let (store, _folder) = house(9).await;
     assert_eq!(found(&store).await, "9 whole, 1..=9");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(tampering.to_owned())).execute(&store.writer).await.expect(tampering);
+    store.change(sqlx::raw_sql(sqlx::AssertSqlSafe(tampering.to_owned()))).await.expect(tampering);
     assert_eq!(found(&store).await, expected, "{tampering}");
 }
 
@@ -103,12 +103,10 @@ async fn whatever_other_hands_do_to_the_log_shows() {
 #[tokio::test]
 async fn a_name_in_the_log_that_is_put_in_anothers_place_does_not_open() {
     let (store, _folder) = house(2).await;
-    sqlx::raw_sql(
+    let update = sqlx::raw_sql(
         "UPDATE person SET address = (SELECT address FROM person AS other WHERE other.id <> person.id LIMIT 1)",
-    )
-    .execute(&store.writer)
-    .await
-    .expect("written");
+    );
+    store.change(update).await.expect("written");
     let question = Question { most: 9, ..Question::default() };
     assert!(store.entries(&question).await.is_err(), "nobody is named in another's place");
 }
@@ -149,7 +147,7 @@ async fn what_is_old_is_removed_and_the_rest_is_whole() {
 async fn a_log_that_is_broken_is_kept_as_evidence() {
     let (store, _folder) = house(9).await;
     // Dated back, so that it would be removed for its age.
-    query("UPDATE audit SET at = -99000000 WHERE number < 9").execute(&store.writer).await.expect("written");
+    store.change(query("UPDATE audit SET at = -99000000 WHERE number < 9")).await.expect("written");
     assert_eq!(store.prune(at(-50)).await.expect("asked"), 0);
     assert_eq!(found(&store).await, "1: it was changed");
 }
