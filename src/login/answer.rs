@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +19,14 @@ use crate::pages::mail::login_letter;
 use crate::session::{Asker, Attempt, AttemptId, Code, Token};
 use crate::state::audit::{Event, Scene};
 use crate::state::clock::Clock;
-use crate::state::ports::{Answer, OutgoingMail, StoreError};
-use crate::types::{AppName, Way};
+use crate::state::ports::{Answer, OutgoingMail, StoreError, Unavailable};
+use crate::state::snapshot::{Site, Snapshot};
+use crate::types::{AppName, Language, Way};
 
 /// How many attempts are taken up at a time.
 const BATCH: u32 = 64;
+/// How many of them are answered side by side, so that they wait for the disk together.
+const SIDE_BY_SIDE: usize = 16;
 /// How many attempts of one queue are looked at before the next has its turn.
 const MOST_AT_A_TURN: u32 = 8 * BATCH;
 /// When to look again for what could not be answered.
@@ -76,6 +80,15 @@ enum Outcome {
     WaitsForQuota(Duration),
 }
 
+/// Why it was not found out where somebody may enter.
+#[derive(Debug, thiserror::Error)]
+enum NotFound {
+    #[error(transparent)]
+    Table(#[from] Unavailable),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl LoginRoom {
     /// Gives every queue a turn; tells when to look again, where something waits.
     async fn answer_all(
@@ -122,15 +135,18 @@ impl LoginRoom {
         let (mut before, mut newest, mut looked_at, mut answered) = (AttemptId::MAX, None, 0, 0);
         loop {
             let attempts = self.store.unanswered(app, *asker, before, BATCH).await?;
-            for attempt in attempts.iter().take_while(|attempt| attempt.id > down_to) {
-                before = attempt.id;
-                looked_at += 1;
-                let newest = *newest.get_or_insert(attempt.id);
-                match self.answer(attempt, mailed, time()).await? {
-                    Outcome::Answered => answered += 1,
-                    Outcome::WaitsForTable => waits = Some(Waits::ForTable(later(now, LOOK_AGAIN), newest)),
-                    Outcome::WaitsForQuota(wait) => {
-                        return Ok((Some(Waits::ForQuota(later(now, wait.max(SOONEST)))), false));
+            let open: Vec<_> = attempts.iter().take_while(|attempt| attempt.id > down_to).collect();
+            for some in open.chunks(SIDE_BY_SIDE) {
+                for (attempt, outcome) in some.iter().zip(self.answer(some, mailed, time()).await?) {
+                    before = attempt.id;
+                    looked_at += 1;
+                    let newest = *newest.get_or_insert(attempt.id);
+                    match outcome {
+                        Outcome::Answered => answered += 1,
+                        Outcome::WaitsForTable => waits = Some(Waits::ForTable(later(now, LOOK_AGAIN), newest)),
+                        Outcome::WaitsForQuota(wait) => {
+                            return Ok((Some(Waits::ForQuota(later(now, wait.max(SOONEST)))), false));
+                        }
                     }
                 }
             }
@@ -141,44 +157,86 @@ impl LoginRoom {
         }
     }
 
-    /// Answers an attempt, unless it has to wait.
+    /// Answers some attempts side by side; what waits for the quota ends them. Whatever is begun is done when this returns, be it
+    /// with an error.
     async fn answer(
         &self,
-        attempt: &Attempt,
+        some: &[&Attempt],
         mailed: &tokio::sync::Notify,
         now: Timestamp,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Vec<Outcome>, StoreError> {
         let current = self.current.load_full();
-        let site = current.place(&attempt.app, &attempt.host).filter(|site| site.app.enabled);
-        let entrance = match site {
-            // An address that a provider speaks for is mailed nothing, though nothing says so.
-            Some(site) if !site.app.ways.lets_in(&Way::Email, &attempt.email) => None,
-            Some(site) if now < attempt.expires => match self.sessions.entrance(site, &attempt.email, &[]).await {
-                Ok(entrance) => entrance.map(|entrance| (site, entrance)),
-                Err(error) => {
+        let found = join_all(some.iter().map(|attempt| self.entrance(&current, attempt, now))).await;
+        let (mut outcomes, mut replies) = (Vec::with_capacity(some.len()), Vec::with_capacity(some.len()));
+        let mut failed = None;
+        // The first of them has the first mail.
+        for (&attempt, found) in some.iter().zip(found) {
+            let entrance = match found {
+                Ok(entrance) => entrance,
+                Err(NotFound::Table(error)) => {
                     tracing::warn!(app = %attempt.app, attempt = attempt.id, %error, "a log-in waits for its table");
-                    return Ok(Outcome::WaitsForTable);
+                    outcomes.push(Outcome::WaitsForTable);
+                    continue;
                 }
-            },
-            _ => None,
+                Err(NotFound::Store(error)) => {
+                    failed = Some(error);
+                    break;
+                }
+            };
+            let scene = Scene::background(&attempt.app, &attempt.host, now);
+            if entrance.is_some()
+                && let Err(wait) = self.limits.mail(scene, &attempt.app, attempt.asker)
+            {
+                outcomes.push(Outcome::WaitsForQuota(wait));
+                break;
+            }
+            outcomes.push(Outcome::Answered);
+            replies.push(self.reply(attempt, entrance, mailed, now));
+        }
+        let replied = join_all(replies).await.into_iter().collect::<Result<(), _>>();
+        failed.map_or(replied, Err).map(|()| outcomes)
+    }
+
+    /// Where somebody may enter who asked by mail, if anywhere, and the language of their mail.
+    async fn entrance<'a>(
+        &self,
+        current: &'a Snapshot,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> Result<Option<(&'a Arc<Site>, Language)>, NotFound> {
+        let Some(site) = current.place(&attempt.app, &attempt.host).filter(|site| site.app.enabled) else {
+            return Ok(None);
         };
+        // An address that a provider speaks for is mailed nothing, though nothing says so.
+        if !site.app.ways.lets_in(&Way::Email, &attempt.email) || now >= attempt.expires {
+            return Ok(None);
+        }
+        let Some(entrance) = self.sessions.entrance(site, &attempt.email, &[]).await? else { return Ok(None) };
+        let chosen = self.store.language_of(&attempt.email).await?;
+        Ok(Some((site, chosen.or(entrance.language).unwrap_or(attempt.language))))
+    }
+
+    /// Writes what an attempt is answered with. Until it stands in line for that it waits for nothing, so mails of several are queued
+    /// in their order.
+    async fn reply(
+        &self,
+        attempt: &Attempt,
+        entrance: Option<(&Arc<Site>, Language)>,
+        mailed: &tokio::sync::Notify,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let app = attempt.app.as_str();
         let scene = Scene::background(&attempt.app, &attempt.host, now);
-        let Some((site, entrance)) = entrance else {
+        let Some((site, language)) = entrance else {
             self.store.answer(attempt.id, None, now).await?;
             self.journal.write(scene, &Event::LoginUnknown(&attempt.email));
             self.metrics.logins.with_label_values(&[app, "unknown"]).inc();
-            return Ok(Outcome::Answered);
+            return Ok(());
         };
-        if let Err(wait) = self.limits.mail(scene, &attempt.app, attempt.asker) {
-            return Ok(Outcome::WaitsForQuota(wait));
-        }
         let token = Token::generate();
         let code = Code::of(&token);
         let link = format!("{}/.access/link/{}", attempt.origin, token.expose());
-        let minutes = u32::try_from(current.login.lifetime.as_secs().div_ceil(60)).unwrap_or(u32::MAX);
-        let chosen = self.store.language_of(&attempt.email).await?;
-        let language = chosen.or(entrance.language).unwrap_or(attempt.language);
+        let minutes = u32::try_from(self.current.load().login.lifetime.as_secs().div_ceil(60)).unwrap_or(u32::MAX);
         let look = Look { brand: &site.domain.brand, language };
         let letter = login_letter(look, &link, &code.expose(), minutes, attempt.host.as_str());
         let answer = Answer {
@@ -197,7 +255,7 @@ impl LoginRoom {
         mailed.notify_one();
         self.journal.write(scene, &Event::LoginMailed(&attempt.email));
         self.metrics.logins.with_label_values(&[app, "mailed"]).inc();
-        Ok(Outcome::Answered)
+        Ok(())
     }
 }
 

@@ -131,7 +131,7 @@ impl House {
 
     /// To whom mails are queued, oldest first.
     async fn mails(&self) -> Vec<String> {
-        let due = self.room.store.mail_due(later(self.now, Duration::from_secs(1)), 1000).await.expect("read");
+        let due = self.room.store.mail_due(later(self.now, Duration::from_secs(1)), 1000, &[]).await.expect("read");
         due.into_iter().map(|mail| mail.mail.to).collect()
     }
 

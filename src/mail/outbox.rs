@@ -109,12 +109,11 @@ impl Outbox {
         if under_way.is_full() {
             return Ok(LONGEST_PAUSE);
         }
-        // Those under way are still queued, so as many as there are places at all must be asked for.
-        let due = self.store.mail_due((self.now)(), MOST_AT_ONCE).await?;
-        for queued in due {
-            if !under_way.is_full() && !under_way.has(queued.id) {
-                self.start(queued, under_way);
-            }
+        let free = MOST_AT_ONCE.saturating_sub(u32::try_from(under_way.tickets.len()).unwrap_or(u32::MAX));
+        // Those under way are still queued.
+        let ids: Vec<i64> = under_way.tickets.values().map(|ticket| ticket.id).collect();
+        for queued in self.store.mail_due((self.now)(), free, &ids).await? {
+            self.start(queued, under_way);
         }
         if under_way.is_full() {
             return Ok(LONGEST_PAUSE);
@@ -227,10 +226,6 @@ impl Outbox {
 impl UnderWay {
     fn is_full(&self) -> bool {
         self.tickets.len() >= MOST_AT_ONCE as usize
-    }
-
-    fn has(&self, id: i64) -> bool {
-        self.tickets.values().any(|ticket| ticket.id == id)
     }
 
     fn spawn(&mut self, ticket: Ticket, work: impl Future<Output = ()> + Send + 'static) {

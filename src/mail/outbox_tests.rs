@@ -45,10 +45,11 @@ impl MailQueue for Queue {
         self.put(id, &mail.to, now, expires);
         Ok(())
     }
-    async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError> {
+    async fn mail_due(&self, now: Timestamp, most: u32, under_way: &[i64]) -> Result<Vec<QueuedMail>, StoreError> {
         self.is_whole()?;
         let mails = self.mails.lock().expect("whole");
-        Ok(mails.values().filter(|(_, due)| *due <= now).take(most as usize).map(|(mail, _)| mail.clone()).collect())
+        let due = mails.values().filter(|(mail, due)| *due <= now && !under_way.contains(&mail.id));
+        Ok(due.take(most as usize).map(|(mail, _)| mail.clone()).collect())
     }
     async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {
         self.is_whole()?;

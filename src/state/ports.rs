@@ -138,8 +138,8 @@ pub trait Store: MailQueue {
 pub trait MailQueue: Send + Sync {
     /// Queues a mail that is of no use after `expires`.
     async fn queue_mail(&self, mail: &OutgoingMail, now: Timestamp, expires: Timestamp) -> Result<(), StoreError>;
-    /// Queued mails that are due, oldest first, at most `most`.
-    async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError>;
+    /// Queued mails that are due, oldest first, at most `most`; without those of these numbers, which are under way.
+    async fn mail_due(&self, now: Timestamp, most: u32, under_way: &[i64]) -> Result<Vec<QueuedMail>, StoreError>;
     /// When the next queued mail is due.
     async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError>;
     /// A mail went out, or never will: forgets it, and notes with the notification that it belongs to what became of it.

@@ -54,7 +54,7 @@ pub(super) async fn unanswered(
     most: u32,
 ) -> sqlx::Result<Vec<Attempt>> {
     const NEWEST: &str = "SELECT * FROM attempt WHERE state = 'asked' AND app = ? AND known = ? AND id < ?
-                          ORDER BY id DESC LIMIT ?";
+                          ORDER BY id DESC LIMIT ? + 0";
     let rows = query(NEWEST)
         .bind(app.as_str())
         .bind(asker == Asker::Known)
@@ -152,7 +152,7 @@ pub(super) async fn sweep(store: &SqliteStore, now: Timestamp) -> sqlx::Result<u
     let before = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
     let mut removed = 0;
     loop {
-        let delete = query("DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE expires <= ? LIMIT ?)")
+        let delete = query("DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE expires <= ? LIMIT ? + 0)")
             .bind(micros(before))
             .bind(sessions::SWEEP_ROWS);
         let done = store.change(delete).await?.rows_affected();

@@ -168,7 +168,7 @@ impl DomainStore for SqliteStore {
         most: usize,
     ) -> Result<Vec<CertificateName>, StoreError> {
         let last = last.map(CertificateName::to_string).unwrap_or_default();
-        let select = query("SELECT name FROM progress WHERE name > ? ORDER BY name LIMIT ?")
+        let select = query("SELECT name FROM progress WHERE name > ? ORDER BY name LIMIT ? + 0")
             .bind(last)
             .bind(i64::try_from(most).unwrap_or(i64::MAX));
         let rows = select.fetch(&self.readers);
@@ -185,7 +185,7 @@ impl DomainStore for SqliteStore {
     }
 
     async fn asked_for(&self, most: u32) -> Result<Vec<(CertificateName, Wish)>, StoreError> {
-        let select = query("SELECT name, wish FROM wish WHERE answer IS NULL ORDER BY asked LIMIT ?").bind(most);
+        let select = query("SELECT name, wish FROM wish WHERE answer IS NULL ORDER BY asked LIMIT ? + 0").bind(most);
         let rows = select.fetch_all(&self.readers).await.map_err(failed("read which domains are to be looked at"))?;
         Ok(readable(&rows, |row| {
             let wish = Wish::parse(row.try_get("wish")?).ok_or_else(|| malformed("wish"))?;

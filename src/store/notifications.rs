@@ -203,7 +203,7 @@ async fn their_turn(store: &SqliteStore, now: Timestamp, most: u32) -> sqlx::Res
     if room <= 0 {
         return Ok(Vec::new());
     }
-    let which = "WHERE notified.state = 'waiting' AND notified.due <= ? ORDER BY notified.due, notified.id LIMIT ?";
+    let which = "WHERE notified.state = 'waiting' AND notified.due <= ? ORDER BY notified.due, notified.id LIMIT ? + 0";
     let rows = query(sqlx::AssertSqlSafe(format!("{PERSON}{which}")))
         .bind(micros(now))
         .bind(room)
@@ -358,7 +358,7 @@ async fn forget(store: &SqliteStore, before: Timestamp) -> sqlx::Result<u64> {
     loop {
         let delete = query(
             "DELETE FROM notified WHERE id IN (SELECT notified.id FROM notification
-             JOIN notified ON notified.notification = notification.id WHERE notification.created < ? LIMIT ?)",
+             JOIN notified ON notified.notification = notification.id WHERE notification.created < ? LIMIT ? + 0)",
         )
         .bind(micros(before))
         .bind(PIECE);

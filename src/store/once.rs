@@ -61,9 +61,9 @@ pub(super) async fn spend(store: &SqliteStore, what: TokenHash, until: Timestamp
 /// Removes what is too old to be used, or to be used again.
 pub(super) async fn sweep(store: &SqliteStore, now: Timestamp) -> sqlx::Result<u64> {
     const DELETES: [&str; 3] = [
-        "DELETE FROM ticket WHERE hash IN (SELECT hash FROM ticket WHERE expires <= ? LIMIT ?)",
-        "DELETE FROM spent WHERE hash IN (SELECT hash FROM spent WHERE until <= ? LIMIT ?)",
-        "DELETE FROM moved WHERE old IN (SELECT old FROM moved WHERE until <= ? LIMIT ?)",
+        "DELETE FROM ticket WHERE hash IN (SELECT hash FROM ticket WHERE expires <= ? LIMIT ? + 0)",
+        "DELETE FROM spent WHERE hash IN (SELECT hash FROM spent WHERE until <= ? LIMIT ? + 0)",
+        "DELETE FROM moved WHERE old IN (SELECT old FROM moved WHERE until <= ? LIMIT ? + 0)",
     ];
     let mut removed = 0;
     for delete in DELETES {

@@ -64,9 +64,17 @@ pub(super) async fn queue(
     transaction.commit().await
 }
 
-pub(super) async fn due(store: &SqliteStore, now: Timestamp, most: u32) -> sqlx::Result<Vec<QueuedMail>> {
-    let rows = query("SELECT * FROM outbox WHERE due <= ? ORDER BY rank, id LIMIT ?")
+pub(super) async fn due(
+    store: &SqliteStore,
+    now: Timestamp,
+    most: u32,
+    under_way: &[i64],
+) -> sqlx::Result<Vec<QueuedMail>> {
+    const DUE: &str = "SELECT * FROM outbox WHERE due <= ? AND id NOT IN (SELECT value FROM json_each(?))
+                       ORDER BY rank, id LIMIT ? + 0";
+    let rows = query(DUE)
         .bind(micros(now))
+        .bind(serde_json::to_string(under_way).map_err(|error| sqlx::Error::Encode(error.into()))?)
         .bind(most)
         .fetch_all(&store.readers)
         .await?;

@@ -28,7 +28,7 @@ pub(super) async fn note(
     .await?;
     query(
         "DELETE FROM previewed WHERE app = ?1 AND actor = ?2 AND (email, customer) NOT IN (
-             SELECT email, customer FROM previewed WHERE app = ?1 AND actor = ?2 ORDER BY at DESC, email, customer LIMIT ?3)",
+             SELECT email, customer FROM previewed WHERE app = ?1 AND actor = ?2 ORDER BY at DESC, email, customer LIMIT ?3 + 0)",
     )
     .bind(session.app.as_str())
     .bind(session.email.as_str())
@@ -39,12 +39,13 @@ pub(super) async fn note(
 }
 
 pub(super) async fn of_actor(store: &SqliteStore, app: &AppName, actor: &Email) -> sqlx::Result<Vec<Previewed>> {
-    let rows = query("SELECT * FROM previewed WHERE app = ? AND actor = ? ORDER BY at DESC, email, customer LIMIT ?")
-        .bind(app.as_str())
-        .bind(actor.as_str())
-        .bind(MOST_PREVIEWED)
-        .fetch_all(&store.readers)
-        .await?;
+    let rows =
+        query("SELECT * FROM previewed WHERE app = ? AND actor = ? ORDER BY at DESC, email, customer LIMIT ? + 0")
+            .bind(app.as_str())
+            .bind(actor.as_str())
+            .bind(MOST_PREVIEWED)
+            .fetch_all(&store.readers)
+            .await?;
     Ok(readable(&rows, read))
 }
 

@@ -66,7 +66,7 @@ async fn of_person(store: &SqliteStore, app: &AppName, email: &Email) -> sqlx::R
     let mut select = QueryBuilder::<Sqlite>::new(SELECT);
     select.push(" WHERE record.app = ").push_bind(app.as_str().to_owned());
     select.push(" AND record.email = ").push_bind(email.as_str().to_owned());
-    select.push(" ORDER BY record.customer LIMIT ").push_bind(MOST_OF_A_PERSON);
+    select.push(" ORDER BY record.customer LIMIT ").push_bind(MOST_OF_A_PERSON).push(" + 0");
     // One that cannot be read fails them all: it may be the one that keeps the person out.
     select.build().fetch_all(&store.readers).await?.iter().map(read).collect()
 }
@@ -96,7 +96,7 @@ fn select(filter: RecordFilter<'_>) -> QueryBuilder<Sqlite> {
         select.push(") > 0 OR instr(lower(coalesce(first_name, '') || ' ' || coalesce(last_name, '')), ");
         select.push_bind(text).push(") > 0)");
     }
-    select.push(" ORDER BY record.id LIMIT ").push_bind(filter.most);
+    select.push(" ORDER BY record.id LIMIT ").push_bind(filter.most).push(" + 0");
     select
 }
 

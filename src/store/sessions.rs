@@ -128,7 +128,7 @@ pub(super) async fn find(store: &SqliteStore, id: SessionId) -> sqlx::Result<Opt
 
 /// The sessions of a person; without their links, which no list shows.
 pub(super) async fn of_person(store: &SqliteStore, app: &AppName, email: &Email) -> sqlx::Result<Vec<SessionRecord>> {
-    let rows = query("SELECT * FROM session WHERE app = ? AND email = ? ORDER BY created DESC, id LIMIT ?")
+    let rows = query("SELECT * FROM session WHERE app = ? AND email = ? ORDER BY created DESC, id LIMIT ? + 0")
         .bind(app.as_str())
         .bind(email.as_str())
         .bind(MOST_OF_A_PERSON)
@@ -159,7 +159,7 @@ pub(super) async fn page(
     if let Some((created, id)) = &after {
         select.push(" AND (created, id) < (").push_bind(*created).push(", ").push_bind(&id.as_bytes()[..]).push(")");
     }
-    select.push(" ORDER BY created DESC, id DESC LIMIT ").push_bind(most);
+    select.push(" ORDER BY created DESC, id DESC LIMIT ").push_bind(most).push(" + 0");
     let rows = select.build().fetch_all(&store.readers).await?;
     Ok(readable(&rows, read))
 }
@@ -218,7 +218,7 @@ pub(super) async fn sweep(store: &SqliteStore, limits: SessionLimits, now: Times
     let mut removed = 0;
     loop {
         let delete = query(
-            "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE last_used <= ? OR created <= ? LIMIT ?)",
+            "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE last_used <= ? OR created <= ? LIMIT ? + 0)",
         )
         .bind(micros(idle))
         .bind(micros(absolute))

@@ -1,6 +1,7 @@
 //! The store's port, kept by SQLite.
 //!
-//! Here stands what each call is named when it fails; the statements are in the file of their subject.
+//! Here stands what each call is named when it fails; the statements are in the file of their subject. A limit in them is written
+//! `? + 0`: one that is a parameter alone has SQLite make its plan anew whenever it is bound.
 
 use std::fs::File;
 use std::io;
@@ -105,8 +106,8 @@ impl MailQueue for SqliteStore {
         outbox::queue(self, mail, now, expires).await.map_err(failed("queue a mail"))
     }
 
-    async fn mail_due(&self, now: Timestamp, most: u32) -> Result<Vec<QueuedMail>, StoreError> {
-        outbox::due(self, now, most).await.map_err(failed("read the mail that is due"))
+    async fn mail_due(&self, now: Timestamp, most: u32, under_way: &[i64]) -> Result<Vec<QueuedMail>, StoreError> {
+        outbox::due(self, now, most, under_way).await.map_err(failed("read the mail that is due"))
     }
 
     async fn next_mail(&self) -> Result<Option<Timestamp>, StoreError> {

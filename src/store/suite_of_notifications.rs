@@ -107,7 +107,7 @@ async fn a_person_turns_into_one_mail_however_often_it_is_tried() {
     assert_eq!(store.take_turns(&turns, NOBODY_HAD_ANY, after(1)).await.expect("taken"), [State::Queued; 2]);
     // As after a crash of the one who read them.
     assert_eq!(store.take_turns(&turns, NOBODY_HAD_ANY, after(1)).await.expect("taken"), []);
-    let due = store.mail_due(after(2), 9).await.expect("read");
+    let due = store.mail_due(after(2), 9, &[]).await.expect("read");
     assert_eq!(due.len(), 2);
     assert_eq!(due[0].notified, Some(people[0].id));
     store.forget_mail(due[0].id, MailEnd::Sent).await.expect("forgotten");
@@ -129,7 +129,7 @@ async fn log_in_mail_goes_before_notifications_and_few_of_those_lie_there() {
     assert_eq!(store.their_turn(after(1), 16).await.expect("read"), [], "the outbox has enough of them");
     let id = store.ask(&attempt(1)).await.expect("stored");
     store.answer(id, Some(&answer(9)), after(1)).await.expect("answered");
-    let due = store.mail_due(after(2), 4).await.expect("read");
+    let due = store.mail_due(after(2), 4, &[]).await.expect("read");
     assert_eq!(due[0].notified, None, "somebody waits for that one");
     store.forget_mail(due[1].id, MailEnd::Sent).await.expect("forgotten");
     assert_eq!(store.their_turn(after(1), 16).await.expect("read").len(), 1);
@@ -157,7 +157,7 @@ async fn who_switched_a_topic_off_or_had_enough_gets_no_mail() {
     assert_eq!(mail_all(&store, Allowance { since: after(2), ..two }).await, [q, q]);
     // Switched off between the mail's writing and its sending.
     store.switch(&app(), &ann, &off, after(6)).await.expect("done");
-    let ann_has = store.mail_due(after(9), 99).await.expect("read");
+    let ann_has = store.mail_due(after(9), 99, &[]).await.expect("read");
     let mine = ann_has.iter().find(|mail| mail.mail.to == "ann@example.com").and_then(|mail| mail.notified);
     let (person, switch) = store.notified(mine.expect("hers")).await.expect("read").expect("there");
     assert_eq!((person.email, switch), (ann, Switch::Off));

@@ -52,7 +52,7 @@ async fn what_was_acknowledged_is_there_again_without_an_orderly_end() {
     let store = opened(folder.path()).await;
     assert_eq!(store.session(hash(1)).await.expect("read"), Some(session(1)));
     assert_eq!(store.attempt_by_link(hash(9)).await.expect("read").expect("there").state, AttemptState::Mailed);
-    assert_eq!(store.mail_due(after(1), 9).await.expect("read")[0].mail, answer(9).mail);
+    assert_eq!(store.mail_due(after(1), 9, &[]).await.expect("read")[0].mail, answer(9).mail);
     assert_eq!(store.secret("jwt", Vec::new).await.expect("read"), secret);
 }
 
@@ -364,7 +364,7 @@ async fn a_mail_that_cannot_be_read_does_not_stand_before_the_others() {
         store.answer(id, Some(&answer(browser)), after(1)).await.expect("answered");
     }
     store.change(sqlx::query("UPDATE outbox SET mail = x'00' WHERE id = 1")).await.expect("spoilt");
-    let due = store.mail_due(after(1), 9).await.expect("read");
+    let due = store.mail_due(after(1), 9, &[]).await.expect("read");
     assert_eq!(due.iter().map(|queued| queued.mail.clone()).collect::<Vec<_>>(), [answer(2).mail]);
     assert_eq!(store.queued_mails().await.expect("read"), 1);
 }

@@ -33,7 +33,7 @@ impl UsageStore for SqliteStore {
         let rows = query(
             "SELECT usage_day.customer, usage_customer.name, sum(usage_day.requests) AS requests FROM usage_day
              LEFT JOIN usage_customer USING (app, customer) WHERE app = ? AND day >= ?
-             GROUP BY usage_day.customer ORDER BY requests DESC, usage_day.customer LIMIT ?",
+             GROUP BY usage_day.customer ORDER BY requests DESC, usage_day.customer LIMIT ? + 0",
         )
         .bind(app.as_str())
         .bind(from)

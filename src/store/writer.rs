@@ -40,6 +40,8 @@ enum Call {
 /// A turn: a transaction for its holder. It is undone when it is dropped.
 pub(super) struct Change {
     connection: OwnedMutexGuard<SqliteConnection>,
+    /// Whether it is the first of its transaction, which begins it.
+    is_first: bool,
     done: oneshot::Sender<Told>,
 }
 
@@ -60,7 +62,12 @@ impl Writer {
             self.line.send(Call::Turn(give)).await.map_err(|_| sqlx::Error::PoolClosed)?;
             turn.await.map_err(|_| sqlx::Error::PoolClosed)?
         };
-        tokio::time::timeout(QUEUE_TIMEOUT, given).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+        // The line is what takes long. For the lock, SQLite has a limit of its own.
+        let mut change = tokio::time::timeout(QUEUE_TIMEOUT, given).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        if change.is_first {
+            run(&mut change, "BEGIN IMMEDIATE").await?;
+        }
+        Ok(change)
     }
 
     /// Closes the connection after whatever is under way.
@@ -78,7 +85,7 @@ impl Change {
     /// # Errors
     /// When it is not: then nothing of it is kept.
     pub(super) async fn commit(self) -> sqlx::Result<()> {
-        let Self { connection, done } = self;
+        let Self { connection, done, .. } = self;
         let (tell, told) = oneshot::channel();
         let _ = done.send(tell);
         drop(connection);
@@ -165,18 +172,17 @@ impl Desk {
 
     async fn turns(&mut self, together: &mut Together) -> sqlx::Result<Option<Call>> {
         let mut connection = Arc::clone(&self.connection).lock_owned().await;
-        run(&mut connection, "BEGIN IMMEDIATE").await?;
         while let Some(caller) = together.caller.take() {
             let (done, ended) = oneshot::channel();
             // Of somebody who left meanwhile, it comes straight back.
-            let _ = caller.send(Ok(Change { connection, done }));
+            let _ = caller.send(Ok(Change { connection, is_first: together.kept.is_empty(), done }));
             let verdict = ended.await.ok();
             connection = Arc::clone(&self.connection).lock_owned().await;
             let is_kept = verdict.is_some();
             together.kept.extend(verdict);
             let kept = together.kept.len();
             if !is_kept {
-                // The first to be kept needs no savepoint. Another's is gone where SQLite has ended all of it, as on a full disk.
+                // The first to be kept needs no savepoint. Where SQLite has ended all of it, as on a full disk, this fails.
                 run(&mut connection, if kept == 0 { "ROLLBACK" } else { "ROLLBACK TO turn" }).await?;
             }
             match if kept < MOST_TOGETHER { self.calls.try_recv().ok() } else { None } {
@@ -188,12 +194,9 @@ impl Desk {
                     return Ok(other);
                 }
             }
-            match (is_kept, kept) {
-                (false, 0) => run(&mut connection, "BEGIN IMMEDIATE").await?,
-                // The savepoint that was rolled back to still stands.
-                (false, _) => {}
-                (true, 1) => run(&mut connection, "SAVEPOINT turn").await?,
-                (true, _) => run(&mut connection, "RELEASE turn; SAVEPOINT turn").await?,
+            // One that was rolled back to still stands.
+            if is_kept {
+                run(&mut connection, if kept == 1 { "SAVEPOINT turn" } else { "RELEASE turn; SAVEPOINT turn" }).await?;
             }
         }
         Ok(None)

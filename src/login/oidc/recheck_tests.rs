@@ -244,7 +244,8 @@ async fn attack_25_a_session_whose_answer_was_lost_is_over() {
     assert_eq!(said(&house.party.recheck(session, &link).await), "ended");
 }
 
-#[tokio::test]
+// The provider's task stands still while the session ends, so the store's needs another thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attack_25_a_session_that_ends_meanwhile_stays_ended() {
     let house = House::with(rechecked, eager()).await;
     let (session, link) = house.due_session().await;
