@@ -32,13 +32,21 @@ def run(cpu, command):
     return done.stdout
 
 
-def http1(proxy, cpu, seconds, connections, path="/", body=0, close=False):
-    """Requests made in so many seconds, one after another on each connection; or each on a connection of its own."""
+def http1(proxy, cpu, seconds, connections, path="/", body=0, close=False, cookies=()):
+    """Requests made in so many seconds, one after another on each connection; or each on a connection of its own. With cookies, each
+    request has the next of them."""
     lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers(proxy.cookie).items()]
     if close:
         lines.append('wrk.headers["Connection"] = "close"')
     if body:
         lines += ['wrk.method = "POST"', f'wrk.body = string.rep("x", {body})', 'wrk.headers["Sec-Fetch-Site"] = "same-origin"']
+    if cookies:
+        of_each = ", ".join(f'"{cookie}"' for cookie in cookies)
+        lines += [
+            f"local cookies, all, last = {{{of_each}}}, {{}}, 0",
+            'init = function() for i, cookie in ipairs(cookies) do wrk.headers["Cookie"] = cookie; all[i] = wrk.format() end end',
+            "request = function() last = last % #all + 1; return all[last] end",
+        ]
     lines.append('done = function(s) io.write("REQUESTS " .. s.requests .. " BAD " .. s.errors.status + s.errors.read + s.errors.write + s.errors.connect + s.errors.timeout .. "\\n") end')
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write("\n".join(lines))

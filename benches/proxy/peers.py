@@ -12,6 +12,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -259,13 +260,14 @@ backend app
         before = [self.start_vestibule("vestibule before", binary=self.before)] if self.before else []
         return [*before, self.start_vestibule()]
 
-    def start_vestibule(self, name="vestibule", binary=None, config="", people="email\nann@example.com\n", app="identity = { jwt = {} }"):
+    def start_vestibule(self, name="vestibule", binary=None, config="", people=("ann@example.com",), app="identity = { jwt = {} }", more="", sessions=None):
+        """`app` goes into its app, `config` behind it. `sessions` are put into its store: so many, each of the next of `people`."""
         own = self.folder / name.replace(" ", "-")
         own.mkdir()
         sink = MailSink()
         sink.start()
         port = free_port()
-        (own / "people.csv").write_text(people)
+        (own / "people.csv").write_text("\n".join(["email", *people]) + "\n")
         (own / "vestibule.toml").write_text(f"""
 [server]
 https = "127.0.0.1:{port}"
@@ -280,7 +282,7 @@ from = "login@example.com"
 [source.people]
 url = "csv:people.csv"
 [app.orders]
-domains = ["{HOST}"]
+domains = ["{HOST}"{more}]
 upstream = "http://127.0.0.1:{self.upstream}"
 body_bytes = "1GiB"
 {app}
@@ -290,12 +292,23 @@ email = "email"
 {config}
 """)
         level = {} if self.logs else {"VESTIBULE_LOG": "warn"}
-        with open(own / "log", "w") as log:
-            process = pinned(self.proxy_cpu, [binary or self.binary, "serve", "--config", own / "vestibule.toml"], stderr=log, env={**os.environ, **level})
-        self.started.append(process)
-        wait_for(port)
+
+        def start():
+            with open(own / "log", "a") as log:
+                process = pinned(self.proxy_cpu, [binary or self.binary, "serve", "--config", own / "vestibule.toml"], stderr=log, env={**os.environ, **level})
+            self.started.append(process)
+            wait_for(port)
+            return process
+
+        process, cookies = start(), []
+        if sessions:
+            # The first start has made the store.
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+            cookies = fill(own / "data/store.db", people, sessions)
+            process = start()
         proxy = Proxy(name, port, process, "", sink)
-        proxy.cookie = f"__Host-access={Client(port).log_in(sink)}"
+        proxy.cookie, proxy.cookies = f"__Host-access={Client(port).log_in(sink)}", cookies
         return proxy
 
     def stop(self, proxy):
@@ -320,6 +333,7 @@ class Proxy:
 
     def __init__(self, name, port, process, cookie, sink=None):
         self.name, self.port, self.process, self.cookie, self.sink = name, port, process, cookie, sink
+        self.cookies = []
 
     def pids(self, pid=None):
         """Its process and all under it."""
@@ -345,6 +359,25 @@ class Proxy:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
             total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.M)[1])
         return total
+
+
+def fill(store, people, sessions):
+    """Puts sessions into a store, as if people had logged in; gives the cookies of the first ten thousand."""
+    now, cookies = int(time.time() * 1_000_000), []
+
+    def rows():
+        for number in range(sessions):
+            secret = os.urandom(32)
+            if number < 10_000:
+                cookies.append("__Host-access=" + base64.urlsafe_b64encode(secret).rstrip(b"=").decode())
+            proofs = json.dumps([{"way": "email", "at": now}])
+            yield hashlib.sha256(secret).digest(), "orders", HOST, people[number % len(people)], now, now, "Firefox on Linux", proofs
+
+    database = sqlite3.connect(store)
+    with database:
+        database.executemany("INSERT INTO session (id, app, host, email, created, last_used, device, proofs) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows())
+    database.close()
+    return cookies
 
 
 def token():

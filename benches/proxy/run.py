@@ -120,7 +120,62 @@ def idle(house, options):
             table(f"each of {many:,} idle TLS connections, {'h2' if h2 else 'HTTP/1.1'}", "KiB", figures, "nginx")
 
 
-PARTS = {"requests": requests, "latency": latency, "handshakes": handshakes, "bodies": bodies, "idle": idle}
+def growth(house, options):
+    """A request where there is much of everything, and the memory of sessions and grants in use."""
+    several = [f"person{number}@example.com" for number in range(10_000)]
+    rules = "".join(f'{{ allow = "GET /api/v1/things{number}/*/parts/**" }},\n' for number in range(1, 1000))
+    shops = "".join(f"""
+[app.shop{number}]
+domains = ["shop{number}.apps.test"]
+upstream = "http://127.0.0.1:9"
+[[app.shop{number}.customers]]
+source = "people"
+email = "email"
+""" for number in range(10_000))
+    everybody = {"people": ["ann@example.com", *several]}
+    proxies = [
+        house.start_vestibule("one of each"),
+        house.start_vestibule("1,000,000 sessions", **everybody, sessions=1_000_000),
+        house.start_vestibule("10,000 domains", more="".join(f', "shop{number}.apps.test"' for number in range(10_000))),
+        house.start_vestibule("10,000 apps", config=shops),
+        house.start_vestibule("1,000 rules", app='identity = { jwt = {} }\nroles_default = "reader"', config=f'[app.orders.role.reader]\nrules = [\n{rules}{{ allow = "* /**" }},\n]\n'),
+    ]
+    def one(proxy):
+        return cpu_each(proxy, lambda: load.http1(proxy, house.load_cpu, options.seconds, 32))
+    table("a signed-in request, HTTP/1.1, with", "us of CPU", take_turns(proxies, options.rounds, one), "one of each")
+    for proxy in proxies:
+        house.stop(proxy)
+
+    figures, memory = {}, {}
+    for name, people, sessions in (("1 person, 1 session", several[:1], 1), ("1 person, 10,000 sessions", several[:1], 10_000), ("10,000 people, a session each", several, 10_000)):
+        proxy = house.start_vestibule(name, people=["ann@example.com", *people], sessions=sessions)
+        def all_of_them(proxy):
+            return cpu_each(proxy, lambda: load.http1(proxy, house.load_cpu, options.seconds, 32, cookies=proxy.cookies))
+        # One first, so that what is made once does not count.
+        load.http1(proxy, house.load_cpu, 1, 32)
+        before = proxy.memory_kib()
+        figures |= take_turns([proxy], options.rounds, all_of_them)
+        memory[name] = [(proxy.memory_kib() - before) * 1024 / sessions]
+        house.stop(proxy)
+    table("a signed-in request, HTTP/1.1, of the next session of", "us of CPU", figures, "1 person, 1 session")
+    del memory["1 person, 1 session"]
+    table("each of these sessions in memory", "bytes", memory, "1 person, 10,000 sessions")
+
+
+def price(house, options):
+    """What rules, identity headers and the signed JWT add to the session that every request must have."""
+    rules = "".join(f'{{ allow = "GET /api/v1/things{number}/*/parts/**" }},\n' for number in range(1, 100))
+    rules = f'[app.orders.role.reader]\nrules = [\n{rules}{{ allow = "* /**" }},\n]\n'
+    proxies = [
+        house.start_vestibule("a session alone", app='identity = { headers = "none" }'),
+        house.start_vestibule("with all of it", app='identity = { jwt = {} }\nroles_default = "reader"', config=rules),
+    ]
+    def one(proxy):
+        return cpu_each(proxy, lambda: load.http1(proxy, house.load_cpu, options.seconds, 32))
+    table("a request, HTTP/1.1", "us of CPU", take_turns(proxies, options.rounds, one), "a session alone")
+
+
+PARTS = {"requests": requests, "latency": latency, "handshakes": handshakes, "bodies": bodies, "idle": idle, "growth": growth, "price": price}
 
 
 def main():

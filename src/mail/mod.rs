@@ -8,3 +8,4 @@ mod cause;
 mod message;
 pub mod outbox;
 pub mod smtp;
+mod wire;

@@ -5,6 +5,7 @@
 //! could end up in the middle of this one's). And the step says what a refusal is about: only one of the recipient or the
 //! mail itself is final; all else is ours or the server's trouble, and worth another try.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,17 +15,23 @@ use lettre::Message;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
+};
 use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Category;
-use rustls_pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
 
+use super::wire::{self, Encrypted};
 use super::{cause, message};
 use crate::state::clock::Clock;
 use crate::state::ports::{MailError, Mailer, OutgoingMail};
+use crate::state::trust::system_roots;
 use crate::types::{SenderAddress, SmtpSecurity, SmtpServer};
 
 /// For the TCP connection to each of the server's addresses.
@@ -74,12 +81,22 @@ pub enum MailSetupError {
 /// Sends through one SMTP server.
 pub struct SmtpMailer {
     server: SmtpServer,
-    tls: Option<TlsParameters>,
+    tls: Tls,
     hello: ClientId,
     credentials: Option<Credentials>,
     from: Mailbox,
     clock: Clock,
     kept: Arc<Mutex<Vec<Kept>>>,
+}
+
+/// How a conversation is encrypted.
+enum Tls {
+    /// Not at all.
+    Never,
+    /// After its first words, which ask for it.
+    Later(TlsParameters),
+    /// From its beginning.
+    AtOnce(TlsConnector, ServerName<'static>),
 }
 
 struct Kept {
@@ -99,6 +116,7 @@ enum Step {
 
 /// Why a step failed.
 enum Failure {
+    Io(io::Error),
     Smtp(Error),
     TooLong,
 }
@@ -110,9 +128,15 @@ impl SmtpMailer {
     /// [`MailSetupError`] when the CA file or the sender is of no use.
     pub fn new(settings: &MailSettings, clock: Clock) -> Result<Self, MailSetupError> {
         let server = settings.server.clone();
+        let ca = settings.ca.as_deref().map(read_ca).transpose()?;
         let tls = match server.security {
-            SmtpSecurity::Plain => None,
-            SmtpSecurity::StartTls | SmtpSecurity::Tls => Some(tls_parameters(&server.host, settings.ca.as_deref())?),
+            SmtpSecurity::Plain => Tls::Never,
+            SmtpSecurity::StartTls => Tls::Later(tls_parameters(&server.host, ca)?),
+            SmtpSecurity::Tls => {
+                let wrong = |error: &dyn std::error::Error| MailSetupError::Tls(error.to_string());
+                let name = ServerName::try_from(server.host.clone()).map_err(|error| wrong(&error))?;
+                Tls::AtOnce(connector(ca).map_err(|error| wrong(&error))?, name)
+            }
         };
         let credentials =
             server.login.as_ref().map(|login| Credentials::new(login.user.clone(), login.password.expose().to_owned()));
@@ -145,12 +169,12 @@ impl SmtpMailer {
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
-        let implicit = self.tls.clone().filter(|_| self.server.security == SmtpSecurity::Tls);
-        let address = (self.server.host.as_str(), self.server.port);
-        let connecting = AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &self.hello, implicit, None);
-        let connected = within(CONNECT + COMMAND, connecting).await;
-        let mut connection = connected.map_err(|failure| self.judge(Step::Connect, &failure))?;
-        if let (SmtpSecurity::StartTls, Some(tls)) = (self.server.security, &self.tls) {
+        let stream = timeout(CONNECT + COMMAND, self.reach()).await;
+        let stream = stream.map_err(|_| Failure::TooLong).and_then(|reached| reached.map_err(Failure::Io));
+        let stream = stream.map_err(|failure| self.judge(Step::Connect, &failure))?;
+        let greeted = within(COMMAND, AsyncSmtpConnection::connect_with_transport(stream, &self.hello)).await;
+        let mut connection = greeted.map_err(|failure| self.judge(Step::Connect, &failure))?;
+        if let Tls::Later(tls) = &self.tls {
             let upgraded = within(COMMAND, connection.starttls(tls.clone(), &self.hello)).await;
             upgraded.map_err(|failure| self.judge(Step::Connect, &failure))?;
         }
@@ -161,6 +185,14 @@ impl SmtpMailer {
             }
         }
         Ok(connection)
+    }
+
+    async fn reach(&self) -> io::Result<Box<dyn AsyncTokioStream>> {
+        let stream = wire::connect(&self.server.host, self.server.port, CONNECT).await?;
+        Ok(match &self.tls {
+            Tls::AtOnce(tls, name) => Box::new(Encrypted::begin(tls, name.clone(), stream).await?),
+            Tls::Never | Tls::Later(_) => Box::new(stream),
+        })
     }
 
     async fn take_kept(&self) -> Option<AsyncSmtpConnection> {
@@ -197,6 +229,7 @@ impl SmtpMailer {
     fn judge(&self, step: Step, failure: &Failure) -> MailError {
         let server = &self.server;
         let text = match failure {
+            Failure::Io(error) => cause::tidy(&error.to_string()),
             Failure::Smtp(error) => cause::tidy(error.to_string().trim_start_matches("Connection error: ")),
             Failure::TooLong => "no answer in time".to_owned(),
         };
@@ -251,7 +284,7 @@ fn is_final(step: Step, failure: &Failure) -> bool {
                 && error.is_permanent()
                 && error.status().is_some_and(|code| code.category == Category::MailSystem)
         }
-        Failure::TooLong => false,
+        Failure::Io(_) | Failure::TooLong => false,
     }
 }
 
@@ -280,15 +313,34 @@ async fn say_goodbye(mut connection: AsyncSmtpConnection) {
     let _ = timeout(COURTESY, connection.abort()).await;
 }
 
-fn tls_parameters(host: &str, ca: Option<&Path>) -> Result<TlsParameters, MailSetupError> {
+fn read_ca(path: &Path) -> Result<Vec<CertificateDer<'static>>, MailSetupError> {
+    let pem = std::fs::read(path).map_err(|cause| MailSetupError::CaUnreadable { path: path.to_owned(), cause })?;
+    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
+    if certificates.is_empty() { Err(MailSetupError::CaEmpty(path.to_owned())) } else { Ok(certificates) }
+}
+
+/// TLS from the beginning: with a CA of our own, that one alone is believed.
+fn connector(ca: Option<Vec<CertificateDer<'static>>>) -> Result<TlsConnector, rustls::Error> {
+    let roots = match ca {
+        None => system_roots(),
+        Some(certificates) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates {
+                roots.add(certificate)?;
+            }
+            roots
+        }
+    };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth())))
+}
+
+/// TLS that is asked for, for lettre.
+fn tls_parameters(host: &str, ca: Option<Vec<CertificateDer<'static>>>) -> Result<TlsParameters, MailSetupError> {
     let failed = |error: Error| MailSetupError::Tls(error.to_string());
     let mut tls = TlsParameters::builder(host.to_owned());
-    if let Some(path) = ca {
-        let pem = std::fs::read(path).map_err(|cause| MailSetupError::CaUnreadable { path: path.to_owned(), cause })?;
-        let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
-        if certificates.is_empty() {
-            return Err(MailSetupError::CaEmpty(path.to_owned()));
-        }
+    if let Some(certificates) = ca {
         tls = tls.certificate_store(CertificateStore::None);
         for certificate in certificates {
             tls = tls.add_root_certificate(Certificate::from_der(certificate.to_vec()).map_err(failed)?);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::index::RuleIndex;
 use super::pattern::CompiledPattern;
 use super::{
     Actor, AppPolicy, CompiledFilters, Condition, ConditionFacts, Effect, FieldValues, Grant, IdentityPlan, Looked,
@@ -22,6 +23,7 @@ pub struct Access {
     level: Option<u32>,
     zone: TimeZone,
     rules: Vec<CompiledRule>,
+    index: Option<RuleIndex>,
     headers: Vec<(HeaderName, HeaderValue)>,
     actor: Option<Actor>,
 }
@@ -82,9 +84,10 @@ impl Access {
                 text: rule.to_string(),
             }
         });
-        let rules = rules.collect();
+        let rules: Vec<_> = rules.collect();
+        let index = RuleIndex::of(rules.iter().map(|rule| rule.pattern.beginning()));
         let headers = identity.headers(values);
-        Self { since, level, zone: policy.time_zone.clone(), rules, headers, grant, actor: None }
+        Self { since, level, zone: policy.time_zone.clone(), rules, index, headers, grant, actor: None }
     }
 
     /// The same access in a preview: it is the customer's, and a member of staff acts with it.
@@ -143,11 +146,18 @@ impl Access {
     /// Which of [`Self::rules`] matches a request first, for `explain`.
     #[must_use]
     pub fn first_match(&self, request: &Request<'_>) -> Option<usize> {
-        self.rules.iter().position(|rule| {
-            rule.methods.contains(request.method)
-                && rule.pattern.matches(request.path, rule.effect)
-                && rule.when.as_ref().is_none_or(|when| self.applies(when, rule.effect, request))
-        })
+        match &self.index {
+            Some(index) if request.path.is_without_escapes() => index.first(request.path.as_str(), |number| {
+                self.rules.get(number).is_some_and(|rule| self.matches(rule, request))
+            }),
+            _ => self.rules.iter().position(|rule| self.matches(rule, request)),
+        }
+    }
+
+    fn matches(&self, rule: &CompiledRule, request: &Request<'_>) -> bool {
+        rule.methods.contains(request.method)
+            && rule.pattern.matches(request.path, rule.effect)
+            && rule.when.as_ref().is_none_or(|when| self.applies(when, rule.effect, request))
     }
 
     /// What each rule's `when` comes to where methods and path match, for `explain`: by the rule's number in [`Self::rules`].

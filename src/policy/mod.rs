@@ -15,6 +15,7 @@ mod filter;
 mod grant;
 mod hidden;
 mod identity;
+mod index;
 mod looks;
 mod nominate;
 mod parameters;

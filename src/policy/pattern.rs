@@ -148,6 +148,11 @@ impl CompiledPattern {
         Self { segments, beginning: beginning.into() }
     }
 
+    /// How every path begins that it covers and that has no escapes: with these whole segments.
+    pub(super) fn beginning(&self) -> &[u8] {
+        &self.beginning
+    }
+
     /// Whether the pattern covers a path. With a path that has two readings, a deny need cover but one of them and an allow
     /// must cover both, for we cannot know which one the upstream takes.
     pub(super) fn matches(&self, path: &RequestPath, effect: Effect) -> bool {
