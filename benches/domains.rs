@@ -101,6 +101,7 @@ async fn run(plan: &Plan) {
     if (plan.domains, plan.hot) == PROMISED && !cfg!(debug_assertions) {
         let kept = if holds { "kept" } else { "BROKEN" };
         println!("\npromised: ready within {MOST_START:?}, below {} MiB: {kept}", MOST_KIB / 1024);
+        folder.close().unwrap();
         std::process::exit(i32::from(!holds));
     }
 }

@@ -1,11 +1,15 @@
 //! Logs: pretty on a terminal, one JSON object a line otherwise, always on standard error.
 
 mod json;
+mod lines;
 
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+
+use self::lines::Lines;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -23,6 +27,16 @@ pub enum LogFormat {
 const SILENT: &str = "sqlx=off,rustls=off,h2=off,hyper=off,lettre=off,pingora=off,pingora_core=off,pingora_proxy=off,\
                       webauthn_rs=off,webauthn_rs_core=off";
 
+/// The lines of this process that programs read.
+static LINES: OnceLock<Lines> = OnceLock::new();
+
+/// Writes what waits to be written. To be called before the process ends.
+pub fn flush() {
+    if let Some(lines) = LINES.get() {
+        lines.flush();
+    }
+}
+
 /// Starts logging from a level up, `info` for a server. A second call changes nothing.
 ///
 /// Lines of the `log` crate are not taken in, for the same reason.
@@ -32,15 +46,18 @@ pub fn start(format: Option<LogFormat>, level: &str) {
     let filter = EnvFilter::try_new(format!("{SILENT},{chosen}"))
         .unwrap_or_else(|_| EnvFilter::new(format!("{SILENT},{level}")));
     let format = format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json });
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE);
     // `set_global_default` instead of `init`, which would take in the lines of `log` too.
     let result = match format {
         LogFormat::Pretty => {
             let ansi = std::io::stderr().is_terminal();
-            tracing::subscriber::set_global_default(builder.with_ansi(ansi).with_target(false).finish())
+            let builder = builder.with_ansi(ansi).with_target(false).with_writer(std::io::stderr);
+            tracing::subscriber::set_global_default(builder.finish())
         }
-        LogFormat::Json => tracing::subscriber::set_global_default(builder.event_format(json::Json).finish()),
+        LogFormat::Json => {
+            let lines = LINES.get_or_init(|| Lines::to(std::io::stderr())).clone();
+            tracing::subscriber::set_global_default(builder.event_format(json::Json).with_writer(lines).finish())
+        }
     };
     drop(result);
 }

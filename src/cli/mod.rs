@@ -402,7 +402,9 @@ impl From<ConfigErrors> for Failure {
 /// Runs the command that this process was called with.
 #[must_use]
 pub fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    let done = run(&Cli::parse());
+    telemetry::flush();
+    match done {
         Ok(code) => code,
         Err(failure) => {
             // With stderr closed, the exit code alone has to tell.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
@@ -194,18 +195,15 @@ pub(super) fn read_id(bytes: &[u8]) -> sqlx::Result<SessionId> {
     TokenHash::from_bytes(bytes).ok_or_else(|| malformed("session.id"))
 }
 
+/// Notes when sessions were used. Notes may come out of order; a session never grows older by one.
 pub(super) async fn touch(store: &SqliteStore, used: &[(SessionId, Timestamp)]) -> sqlx::Result<()> {
-    for some in used.chunks(500) {
-        let mut transaction = store.begin().await?;
-        for (id, moment) in some {
-            // Notes may come out of order; a session never grows older by one.
-            query("UPDATE session SET last_used = ?2 WHERE id = ?1 AND last_used < ?2")
-                .bind(&id.as_bytes()[..])
-                .bind(micros(*moment))
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
+    const TOUCH: &str = "UPDATE session SET last_used = used.at FROM
+         (SELECT unhex(value ->> 0) AS id, max(value ->> 1) AS at FROM json_each(?) GROUP BY 1) AS used
+         WHERE session.id = used.id AND session.last_used < used.at";
+    for some in used.chunks(1000) {
+        let rows: Vec<_> = some.iter().map(|(id, at)| (HEXLOWER.encode(id.as_bytes()), micros(*at))).collect();
+        let rows = serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        store.change(query(TOUCH).bind(rows)).await?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row, query, query_scalar};
@@ -12,13 +13,16 @@ use crate::state::ports::StoreError;
 use crate::state::usage::{self, Counted, CustomerUse, Kept, MOST_PAGES, OTHER_PAGES, Span, UsageStore};
 use crate::types::{AppName, CustomerId, DisplayName, Email};
 
+/// So many rows of a table are written by one statement: each is a way to the thread of the database and back.
+const ROWS: usize = 1000;
+
 #[async_trait]
 impl UsageStore for SqliteStore {
     async fn add_usage(&self, counted: &[Counted]) -> Result<(), StoreError> {
         let write = async {
             let mut transaction = self.begin().await?;
-            for counted in counted {
-                add(&mut transaction, counted).await?;
+            for some in counted.chunks(ROWS) {
+                add(&mut transaction, some).await?;
             }
             transaction.commit().await
         };
@@ -107,55 +111,48 @@ pub(super) async fn forget(connection: &mut SqliteConnection, key: &[u8], email:
     Ok(gone)
 }
 
-async fn add(connection: &mut SqliteConnection, counted: &Counted) -> sqlx::Result<()> {
-    let Counted { app, customer, name, day, taken } = counted;
-    let (app, customer) = (app.as_str(), customer.as_str());
-    query(
-        "INSERT INTO usage_day (app, customer, day, requests, refusals, logins) VALUES (?, ?, ?, ?, ?, ?)
+async fn add(connection: &mut SqliteConnection, counted: &[Counted]) -> sqlx::Result<()> {
+    const DAYS: &str = "INSERT INTO usage_day (app, customer, day, requests, refusals, logins)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?) WHERE true
          ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
-         refusals = refusals + excluded.refusals, logins = logins + excluded.logins",
-    )
-    .bind(app)
-    .bind(customer)
-    .bind(day)
-    .bind(signed(taken.requests))
-    .bind(signed(taken.refusals))
-    .bind(signed(taken.logins))
-    .execute(&mut *connection)
-    .await?;
-    if let Some(name) = name {
-        query(
-            "INSERT INTO usage_customer (app, customer, name) VALUES (?, ?, ?)
-             ON CONFLICT DO UPDATE SET name = excluded.name WHERE name IS NOT excluded.name",
-        )
-        .bind(app)
-        .bind(customer)
-        .bind(name.as_str())
-        .execute(&mut *connection)
-        .await?;
+         refusals = refusals + excluded.refusals, logins = logins + excluded.logins";
+    const NAMES: &str = "INSERT INTO usage_customer (app, customer, name)
+         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
+         ON CONFLICT DO UPDATE SET name = excluded.name WHERE name IS NOT excluded.name";
+    const PEOPLE: &str = "INSERT INTO usage_person (app, customer, day, who)
+         SELECT value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3) FROM json_each(?) WHERE true
+         ON CONFLICT DO NOTHING";
+    let days = counted.iter().map(|Counted { app, customer, day, taken, .. }| {
+        let (requests, refusals, logins) = (signed(taken.requests), signed(taken.refusals), signed(taken.logins));
+        json!([app.as_str(), customer.as_str(), day, requests, refusals, logins])
+    });
+    let names = counted.iter().filter_map(|Counted { app, customer, name, .. }| {
+        name.as_ref().map(|name| json!([app.as_str(), customer.as_str(), name.as_str()]))
+    });
+    let people = counted.iter().flat_map(|Counted { app, customer, day, taken, .. }| {
+        taken.people.iter().map(move |who| json!([app.as_str(), customer.as_str(), day, HEXLOWER.encode(who)]))
+    });
+    for (statement, rows) in [(DAYS, days.collect()), (NAMES, names.collect()), (PEOPLE, people.collect::<Vec<_>>())] {
+        for some in rows.chunks(ROWS) {
+            let some = serde_json::to_string(some).map_err(|error| sqlx::Error::Encode(error.into()))?;
+            query(statement).bind(some).execute(&mut *connection).await?;
+        }
     }
-    for (page, requests) in &taken.pages {
-        let page = if has_room(connection, counted, page).await? { page } else { OTHER_PAGES };
-        query(
-            "INSERT INTO usage_page (app, customer, day, page, requests) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
-        )
-        .bind(app)
-        .bind(customer)
-        .bind(day)
-        .bind(page)
-        .bind(signed(*requests))
-        .execute(&mut *connection)
-        .await?;
-    }
-    for who in &taken.people {
-        query("INSERT INTO usage_person (app, customer, day, who) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(app)
-            .bind(customer)
-            .bind(day)
-            .bind(&who[..])
+    for counted in counted {
+        for (page, requests) in &counted.taken.pages {
+            let page = if has_room(connection, counted, page).await? { page } else { OTHER_PAGES };
+            query(
+                "INSERT INTO usage_page (app, customer, day, page, requests) VALUES (?, ?, ?, ?, ?)
+                 ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
+            )
+            .bind(counted.app.as_str())
+            .bind(counted.customer.as_str())
+            .bind(counted.day)
+            .bind(page)
+            .bind(signed(*requests))
             .execute(&mut *connection)
             .await?;
+        }
     }
     Ok(())
 }

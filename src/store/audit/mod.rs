@@ -13,7 +13,7 @@ use aws_lc_rs::hmac;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, query, query_scalar};
 
-use self::people::PersonId;
+use self::people::{Numbers, PersonId};
 pub(super) use self::read::entries;
 pub(super) use self::verify::{prune, verify};
 use super::SqliteStore;
@@ -87,8 +87,9 @@ pub(super) async fn append_in(
         return Ok(());
     }
     let mut head = link(&mut *connection, seal, HEAD).await?.ok_or_else(|| malformed("meta.audit_head"))?;
+    let mut numbers = Numbers::default();
     for entry in entries {
-        let columns = columns(&mut *connection, seal, head.number.saturating_add(1), entry).await?;
+        let columns = columns(&mut *connection, seal, &mut numbers, head.number.saturating_add(1), entry).await?;
         head = Link { number: columns.number, hash: columns.hash(seal, &head.hash) };
         insert(&mut *connection, &columns, &head.hash).await?;
     }
@@ -120,21 +121,22 @@ async fn set_link(connection: &mut SqliteConnection, seal: &SealKey, name: &str,
 async fn columns(
     connection: &mut SqliteConnection,
     seal: &SealKey,
+    numbers: &mut Numbers,
     number: i64,
     entry: &Entry,
 ) -> sqlx::Result<Columns> {
     let actor_person = match &entry.actor {
-        Who::Person(email) | Who::Staff(email) => Some(people::number(&mut *connection, seal, email).await?),
+        Who::Person(email) | Who::Staff(email) => Some(numbers.of(&mut *connection, seal, email).await?),
         Who::Visitor | Who::Token(_) | Who::Gateway => None,
     };
     let subject = match &entry.subject {
-        Some(email) => Some(people::number(&mut *connection, seal, email).await?),
+        Some(email) => Some(numbers.of(&mut *connection, seal, email).await?),
         None => None,
     };
     // Without a customer column a customer's key is their address, and then it goes when they are erased.
     let as_person = entry.customer.as_ref().and_then(|customer| Email::parse(customer.as_str()).ok());
     let customer_person = match &as_person {
-        Some(email) => Some(people::number(&mut *connection, seal, email).await?),
+        Some(email) => Some(numbers.of(&mut *connection, seal, email).await?),
         None => None,
     };
     Ok(Columns {

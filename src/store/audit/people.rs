@@ -1,5 +1,7 @@
 //! Who the people in entries are.
 
+use std::collections::HashMap;
+
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row as _, query, query_scalar};
@@ -16,8 +18,28 @@ pub(super) type PersonId = [u8; 16];
 /// The event that tells of an erasure.
 const ERASED: &str = "person_erased";
 
-/// The number of a person, who gets one the first time.
-pub(super) async fn number(connection: &mut SqliteConnection, seal: &SealKey, email: &Email) -> sqlx::Result<PersonId> {
+/// The numbers of the people in some entries: most of what is written at a time is of a few.
+#[derive(Default)]
+pub(super) struct Numbers(HashMap<Email, PersonId>);
+
+impl Numbers {
+    /// The number of a person, who gets one the first time.
+    pub(super) async fn of(
+        &mut self,
+        connection: &mut SqliteConnection,
+        seal: &SealKey,
+        email: &Email,
+    ) -> sqlx::Result<PersonId> {
+        if let Some(id) = self.0.get(email) {
+            return Ok(*id);
+        }
+        let id = number(connection, seal, email).await?;
+        self.0.insert(email.clone(), id);
+        Ok(id)
+    }
+}
+
+async fn number(connection: &mut SqliteConnection, seal: &SealKey, email: &Email) -> sqlx::Result<PersonId> {
     if let Some(id) = find(&mut *connection, seal, email).await? {
         return Ok(id);
     }
