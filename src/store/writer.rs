@@ -14,8 +14,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 /// How long a call waits for its turn when many write at once.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many changes go to disk together at most, so that the first of them does not wait long for the last.
-const MOST_TOGETHER: usize = 128;
+/// How many have their turn before the disk has its, so that the first of them does not wait long for the last.
+const MOST_TOGETHER: usize = 32;
 /// Callers that wait in line; the others wait to be let into it.
 const LINE: usize = 1024;
 
@@ -172,20 +172,21 @@ impl Desk {
 
     async fn turns(&mut self, together: &mut Together) -> sqlx::Result<Option<Call>> {
         let mut connection = Arc::clone(&self.connection).lock_owned().await;
+        let mut turns = 0;
         while let Some(caller) = together.caller.take() {
             let (done, ended) = oneshot::channel();
             // Of somebody who left meanwhile, it comes straight back.
             let _ = caller.send(Ok(Change { connection, is_first: together.kept.is_empty(), done }));
             let verdict = ended.await.ok();
+            turns += 1;
             connection = Arc::clone(&self.connection).lock_owned().await;
             let is_kept = verdict.is_some();
             together.kept.extend(verdict);
             let kept = together.kept.len();
             if !is_kept {
-                // The first to be kept needs no savepoint. Where SQLite has ended all of it, as on a full disk, this fails.
-                run(&mut connection, if kept == 0 { "ROLLBACK" } else { "ROLLBACK TO turn" }).await?;
+                undo(&mut connection, kept > 0).await?;
             }
-            match if kept < MOST_TOGETHER { self.calls.try_recv().ok() } else { None } {
+            match if turns < MOST_TOGETHER { self.calls.try_recv().ok() } else { None } {
                 Some(Call::Turn(next)) => together.caller = Some(next),
                 other => {
                     if kept > 0 {
@@ -202,13 +203,28 @@ impl Desk {
         Ok(None)
     }
 
-    /// Takes a new connection: with the old one goes whatever it had begun. On a full disk, SQLite itself has ended the transaction.
+    /// Takes a new connection: with the old one goes whatever it had begun.
     async fn renew(&self) {
         let mut connection = Arc::clone(&self.connection).lock_owned().await;
         match self.options.connect().await {
             Ok(new) => *connection = new,
             Err(error) => tracing::warn!(%error, "the store cannot be opened anew"),
         }
+    }
+}
+
+/// Undoes the last turn, and no other where something is kept.
+async fn undo(connection: &mut SqliteConnection, is_kept: bool) -> sqlx::Result<()> {
+    if is_kept {
+        // It fails where SQLite has ended all of the transaction, as on a full disk.
+        return run(connection, "ROLLBACK TO turn").await.map_err(|error| {
+            sqlx::Error::Io(std::io::Error::other(format!("undone with another change, which failed: {error}")))
+        });
+    }
+    match run(connection, "ROLLBACK").await {
+        // The same; or whoever had the turn left before beginning.
+        Err(sqlx::Error::Database(error)) if error.message().contains("no transaction is active") => Ok(()),
+        done => done,
     }
 }
 
@@ -296,12 +312,16 @@ mod tests {
                 change.commit().await
             })
         };
-        let before = add(2);
+        let leaves_first = add(1);
         until_in_line(&writer, 1).await;
-        let leaves = add(3);
+        leaves_first.abort();
+        assert!(leaves_first.await.is_err(), "it left");
+        let before = add(2);
         until_in_line(&writer, 2).await;
-        let after = add(4);
+        let leaves = add(3);
         until_in_line(&writer, 3).await;
+        let after = add(4);
+        until_in_line(&writer, 4).await;
         leaves.abort();
         assert!(leaves.await.is_err(), "it left");
         drop(first);
