@@ -73,3 +73,23 @@ impl AsyncWrite for Encrypted {
         Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn what_is_written_waits_for_no_acknowledgement() {
+        let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = server.local_addr().expect("an address").port();
+        let stream = connect("127.0.0.1", port, PATIENCE).await.expect("it listens");
+        assert!(stream.nodelay().expect("asked"), "the end of each mail would wait 40 ms");
+        drop(server);
+        let refused = connect("127.0.0.1", port, PATIENCE).await.expect_err("nobody listens");
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

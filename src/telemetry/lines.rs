@@ -1,17 +1,20 @@
 //! Lines on their way to standard error.
 //!
-//! A write a line is as it should be while lines are few. Of thousands a second, each write would cost a request more than its rules do.
-//! So a line that comes within a millisecond of the last write waits for others, five milliseconds at most, and they are written together.
-//! A warning takes along whatever waits, and so does the end of the program; what the kernel kills loses those five milliseconds.
+//! A write a line is as it should be while lines are few. Of thousands of requests a second, each write would cost a request more than its
+//! rules do. So a request's line that comes within a millisecond of the last write waits for others, five milliseconds at most, and they
+//! are written together. Any other line takes along whatever waits, and so does the end of the program; what the kernel kills loses
+//! those five milliseconds.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tracing::{Level, Metadata};
+use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
+/// The target of the lines that may wait: one a request.
+const MAY_WAIT: &str = "access";
 /// Lines further apart are written as they come.
 const CLOSE: Duration = Duration::from_millis(1);
 /// How long a line waits for others.
@@ -127,7 +130,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 
     fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line<'a> {
-        Line { lines: self, is_urgent: *event.level() <= Level::WARN }
+        Line { lines: self, is_urgent: event.target() != MAY_WAIT }
     }
 }
 
@@ -174,7 +177,7 @@ mod tests {
         }
         assert_eq!(all(&written), [""; 0], "somebody comes for them");
         lines.take(b"f\n", true, start + CLOSE);
-        assert_eq!(all(&written), ["c\nd\ne\nf\n"], "a warning takes them along");
+        assert_eq!(all(&written), ["c\nd\ne\nf\n"], "another line takes them along");
         lines.take(b"g\n", false, start + CLOSE * 9);
         assert_eq!(all(&written), [""; 0], "somebody still comes");
         lines.flush();

@@ -54,8 +54,10 @@ async fn attack_26_what_is_malformed_at_once_is_refused_and_shows_nothing() {
     let line = house.log.named("an answer cannot be filtered").pop().expect("a warning");
     assert_eq!((line["level"].as_str(), line["fields"]["cause"].as_str()), (Some("WARN"), Some("malformed")));
     let request = line["fields"]["request_id"].as_str().expect("an id").to_owned();
-    let access = house.log.named("request").into_iter().find(|line| line["fields"]["request_id"] == request.as_str());
-    let access = access.expect("a line in the access log");
+    let access = eventually("a line in the access log", async || {
+        house.log.named("request").into_iter().find(|line| line["fields"]["request_id"] == request.as_str())
+    })
+    .await;
     assert_eq!((&access["fields"]["decision"], &access["fields"]["reason"]), (&"deny".into(), &"cannot-filter".into()));
     house.upstream.script("/hidden/orders", Script::whole(JSON, ORDERS));
     bob.ask("GET", "/hidden/orders", &[]).await.whole(200);
