@@ -124,12 +124,8 @@ impl Connection {
     /// may be on its way on the same HTTP/2 connection.
     #[must_use = "the connection is free again when the guard is dropped"]
     pub fn end_with(self: &Arc<Self>, ended: CancellationToken) -> EndGuard {
-        let id = self.ties.add(ended);
-        // The task of an HTTP/2 connection is another one, asleep perhaps. With HTTP/1 it is this one, and reads next.
-        if self.protocol == Protocol::Http2 {
-            self.turns.reader.wake();
-        }
-        EndGuard { connection: Arc::clone(self), id }
+        // Nobody has to be woken: the task that serves this request is the connection's own, and reads next.
+        EndGuard { connection: Arc::clone(self), id: self.ties.add(ended) }
     }
 }
 

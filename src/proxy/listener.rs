@@ -13,22 +13,21 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ServerApp as _};
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp};
+use pingora_core::protocols::TcpKeepalive;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::ext::set_tcp_keepalive;
-use pingora_core::protocols::{Stream, TcpKeepalive};
 use pingora_core::server::ShutdownWatch;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Closing, Connection, Protocol, Scheme, Speaking, Ties, Turns};
-use super::deadlines::{FIRST_WORDS, NEXT_WORDS};
 use super::drain::Drain;
 use super::handshake::{self, Met};
+use super::http2;
 use super::proxy_protocol::{self, Client};
 use super::stream::Downstream;
 use super::wire::Wire;
@@ -169,7 +168,7 @@ impl Listener {
                     let stream = Box::new(stream);
                     match connection.protocol {
                         Protocol::Http1 => serve_http1(&app, stream, &shutdown).await,
-                        Protocol::Http2 => serve_http2(&app, stream, &connection, shutdown, &drain).await,
+                        Protocol::Http2 => http2::serve(&app, stream, &connection, limits.idle, shutdown, &drain).await,
                     }
                 }
             });
@@ -286,34 +285,6 @@ where
         let Ok(next) = next.into_any().downcast::<Downstream>() else { return };
         (stream, settings) = (next, its_settings);
         stream.begin_request();
-    }
-}
-
-/// Serves an HTTP/2 connection to its end.
-///
-/// Pingora tells it to go away as soon as it hears of a stop. One that has just been made is made for a request, which would be lost
-/// then: some clients do not send it anew where its connection was never used. So it hears of the stop when its first request is
-/// here, or when none comes for as long as an HTTP/1 connection would have, too.
-async fn serve_http2<A>(
-    app: &Arc<A>,
-    stream: Stream,
-    connection: &Connection,
-    mut shutdown: ShutdownWatch,
-    drain: &Drain,
-) where
-    A: HttpServerApp + Send + Sync + 'static,
-{
-    let (tell, told) = watch::channel(false);
-    let leaving = async {
-        turned(&mut shutdown).await;
-        let patience = if drain.is_patient() { NEXT_WORDS } else { FIRST_WORDS };
-        let _ = timeout(patience, connection.turns.first_head()).await;
-        tell.send_replace(true);
-        std::future::pending().await
-    };
-    tokio::select! {
-        _ = app.process_new(stream, &told) => {}
-        () = leaving => {}
     }
 }
 

@@ -20,6 +20,7 @@ pub mod drain;
 mod filtering;
 mod frames;
 mod handshake;
+mod http2;
 mod identity;
 mod last_word;
 mod linger;

@@ -106,7 +106,8 @@ fn thousandths(text: &str) -> Option<u16> {
     if digits.len() > 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let part = format!("{digits:0<3}").parse::<u16>().ok()?;
+    let place = 3_u32.checked_sub(u32::try_from(digits.len()).ok()?)?;
+    let part = digits.bytes().fold(0, |part, digit| part * 10 + u16::from(digit - b'0')) * 10_u16.pow(place);
     match whole {
         "0" => Some(part),
         "1" if part == 0 => Some(1000),
