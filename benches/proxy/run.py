@@ -175,7 +175,18 @@ def price(house, options):
     table("a request, HTTP/1.1", "us of CPU", take_turns(proxies, options.rounds, one), "a session alone")
 
 
-PARTS = {"requests": requests, "latency": latency, "handshakes": handshakes, "bodies": bodies, "idle": idle, "growth": growth, "price": price}
+def training(house, options):
+    """What build/dist has a binary count that is to be made faster: one of each kind, measured by nobody."""
+    proxy = house.start_vestibule()
+    for make, connections in ((load.http1, 32), (load.http2, 8)):
+        make(proxy, house.load_cpu, options.seconds * 3, connections)
+        for path, body in (("/file/64k", 0), ("/file/1m", 0), ("/sink", 64 * 1024), ("/sink", 1024 * 1024)):
+            make(proxy, house.load_cpu, options.seconds, connections // 4, path, body)
+    load.http1(proxy, house.load_cpu, options.seconds, 32, close=True)
+    load.handshakes(proxy, options.seconds, True)
+
+
+PARTS = {"requests": requests, "latency": latency, "handshakes": handshakes, "bodies": bodies, "idle": idle, "growth": growth, "price": price, "training": training}
 
 
 def main():
@@ -184,7 +195,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count (5)")
     parser.add_argument("--seconds", type=int, default=4, help="of load in each round (4)")
     parser.add_argument("--cpus", default="0,1", help="the proxy's, and that of load and upstream (0,1)")
-    parser.add_argument("--binary", default=ROOT / "target/release/vestibule", help="Vestibule's")
+    parser.add_argument("--binary", default=ROOT / "target/release/vestibule", type=Path, help="Vestibule's")
     parser.add_argument("--before", help="another one of it, to hold it against")
     parser.add_argument("--no-logs", action="store_true", help="without access logs, of all proxies")
     options = parser.parse_args()
@@ -195,7 +206,7 @@ def main():
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     print(f"{os.uname().machine}, {os.cpu_count()} CPUs, Linux {os.uname().release}; load before: {os.getloadavg()[0]:.2f}")
-    for part in options.parts or PARTS:
+    for part in options.parts or [part for part in PARTS if part != "training"]:
         house = House(Path(tempfile.mkdtemp(prefix="bench-")), proxy_cpu, load_cpu, options.binary, options.before, not options.no_logs)
         try:
             PARTS[part](house, options)

@@ -1,20 +1,22 @@
-//! Station 7, the direct way: a request without a body, to an HTTP/1.1 server in the clear, and its answer.
+//! Station 7, the direct way: a request to an HTTP/1.1 server in the clear, and its answer.
 //!
 //! Most requests are such. Pingora's own way serves every kind of exchange: it carries both halves past each other through channels, and
-//! gives each kept connection a task that watches it. Here one task writes the head, reads the answer and passes it on, and that costs
-//! a third less. It speaks through Pingora's HTTP/1.1 session all the same, and through the same stations of ours. Whatever is
-//! not so simple goes Pingora's way, and so does every further try: there is one place that knows how to repeat a request.
+//! gives each kept connection a task that watches it. Here one task writes the head, and a body whose length is known, reads the answer
+//! and passes it on, and that costs a third less. It speaks through Pingora's HTTP/1.1 session all the same, and through the same
+//! stations of ours. Whatever is not so simple goes Pingora's way, and so does every further try: there is one place that knows how to
+//! repeat a request.
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
-use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
+use pingora::{Error, Result};
 use pingora_core::protocols::http::v1::client::HttpSession;
 
 use super::Gateway;
 use super::ctx::RequestCtx;
-use super::dispatch::{self, hang_up};
+use super::dispatch;
 use super::upstream::{Sent, UseAs};
 
 /// Whether a request may go the direct way.
@@ -27,7 +29,12 @@ pub(super) fn is_for(session: &mut Session, ctx: &RequestCtx) -> bool {
             let use_as = UseAs::of(session.req_header(), false, live.record.id);
             live.record.preview.is_none() && use_as == UseAs::Requests(None)
         });
-    is_plain && passes_as_it_is && is_simple(session.req_header()) && session.as_downstream_mut().is_body_empty()
+    is_plain && passes_as_it_is && is_simple(session.req_header()) && has_known_length(session)
+}
+
+/// Whether it is known how long a request's body is.
+fn has_known_length(session: &mut Session) -> bool {
+    session.as_downstream_mut().is_body_empty() || session.req_header().headers.contains_key(header::CONTENT_LENGTH)
 }
 
 /// Whether a head asks for no more than an answer.
@@ -57,15 +64,20 @@ impl Gateway {
         let mut server = HttpSession::new(stream);
         (server.read_timeout, server.write_timeout) = (Some(patience), Some(patience));
         let head = self.direct_head(session, ctx)?;
-        *sent = Sent::Perhaps { reused, idempotent: head.method.is_idempotent() };
+        let idempotent = head.method.is_idempotent();
+        *sent = Sent::Perhaps { reused, idempotent };
         server.write_request_header(Box::new(head)).await.map_err(|error| error.into_up())?;
+        let mut upload = Upload::of(session, idempotent);
         loop {
             let read = tokio::select! {
                 biased;
                 read = server.read_response() => read,
-                gone = hang_up(session) => return Err(gone),
+                part = upload.part(session) => {
+                    self.pass_up(part?, &mut upload, &mut server, session, ctx).await?;
+                    continue;
+                }
             };
-            read.map_err(|error| error.into_up())?;
+            read.map_err(|error| upload.why(error).into_up())?;
             let Some(mut answer) = server.resp_header().cloned().map(Box::new) else { continue };
             let is_over = server.is_body_done();
             frame(&mut answer, is_over, &session.req_header().method)?;
@@ -80,22 +92,59 @@ impl Gateway {
                 break;
             }
         }
-        while !server.is_body_done() {
+        // An answer may come before the whole of its request has gone, and the server may want the rest all the same.
+        while !server.is_body_done() || !upload.is_over {
+            // In no order, for neither way may wait for the other.
             let read = tokio::select! {
-                biased;
-                read = server.read_body_bytes() => read,
-                gone = hang_up(session) => return Err(gone),
+                read = server.read_body_bytes(), if !server.is_body_done() => read,
+                part = upload.part(session) => {
+                    self.pass_up(part?, &mut upload, &mut server, session, ctx).await?;
+                    continue;
+                }
             };
-            let part = read.map_err(|error| error.into_up())?.unwrap_or_default();
+            let part = read.map_err(|error| upload.why(error).into_up())?.unwrap_or_default();
             let written = session.as_downstream_mut().write_response_body(part, server.is_body_done()).await;
             written.map_err(|error| error.into_down())?;
         }
         if let Some(attempts) = &mut ctx.attempts {
             attempts.over();
         }
+        if upload.failed.is_some() {
+            // What the client still sends is no request.
+            session.set_keepalive(None);
+            return Ok(());
+        }
         server.respect_keepalive();
         if let (Some(stream), Some(shelf)) = (server.reuse().await, shelf) {
             shelf.put(stream);
+        }
+        Ok(())
+    }
+
+    /// Passes a part of the request's body on to the server; none is its end.
+    async fn pass_up(
+        &self,
+        mut part: Option<Bytes>,
+        upload: &mut Upload,
+        server: &mut HttpSession,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        let is_last = part.is_none() || session.as_downstream_mut().is_body_done();
+        self.body_part(session, &mut part, is_last, ctx)?;
+        upload.is_over = is_last;
+        let sending = async {
+            if let Some(part) = part {
+                server.write_body(&part).await?;
+            }
+            if is_last {
+                server.finish_body().await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = sending.await {
+            // A server that has heard enough may have answered already.
+            (upload.is_over, upload.failed) = (true, Some(error));
         }
         Ok(())
     }
@@ -111,6 +160,40 @@ impl Gateway {
         let mut head = RequestHeader::from(head);
         head.set_raw_path(target.as_bytes())?;
         Ok(head)
+    }
+}
+
+/// A request's body on its way to the server.
+struct Upload {
+    /// Whether nothing more of it goes to the server.
+    is_over: bool,
+    /// Why the server takes no more of it.
+    failed: Option<Box<Error>>,
+}
+
+impl Upload {
+    fn of(session: &mut Session, idempotent: bool) -> Self {
+        let is_over = session.as_downstream_mut().is_body_empty();
+        if !is_over && idempotent {
+            // For a second try, which others have none of.
+            session.as_downstream_mut().enable_retry_buffering();
+        }
+        Self { is_over, failed: None }
+    }
+
+    /// The next part of it. After its end: never, unless the client goes away.
+    async fn part(&self, session: &mut Session) -> Result<Option<Bytes>> {
+        let downstream = session.as_downstream_mut();
+        if self.is_over && !downstream.is_body_done() {
+            // The client is still sending what nobody wants.
+            return std::future::pending().await;
+        }
+        downstream.read_body_or_idle(self.is_over).await.map_err(|error| error.into_down())
+    }
+
+    /// Why there is no answer: for the server took no more, where that came first.
+    fn why(&mut self, error: Box<Error>) -> Box<Error> {
+        self.failed.take().unwrap_or(error)
     }
 }
 

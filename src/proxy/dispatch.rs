@@ -1,5 +1,6 @@
 //! Station 7, as Pingora calls it: a request with a permit waits for its place, gets a peer, and perhaps another.
 
+use bytes::Bytes;
 use http::StatusCode;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
@@ -72,6 +73,30 @@ impl Gateway {
         let client = Client::new(ctx.facts()?.client, connection.peer, connection.local);
         self.next_server(ctx).await?;
         ctx.attempts()?.peer(use_as, client)
+    }
+
+    /// What becomes of a part of a request's body.
+    pub(super) fn body_part(
+        &self,
+        session: &Session,
+        body: &mut Option<Bytes>,
+        is_end: bool,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        // What flows after an upgrade is no body.
+        if session.was_upgraded() {
+            return Ok(());
+        }
+        // Pingora writes an empty last part as the chunk that ends a body, and then ends the body with the same bytes again
+        // (cloudflare/pingora, issue 935): the upstream would read the second as a request, and answer it to somebody else.
+        if is_end && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        ctx.body_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
+        if ctx.body_bytes > ctx.facts()?.site.app.body_bytes {
+            return Err(self.too_large(ctx));
+        }
+        Ok(())
     }
 
     fn refused(&self, facts: &Facts, cause: &str) {

@@ -141,20 +141,7 @@ impl ProxyHttp for Gateway {
         is_end: bool,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
-        // What flows after an upgrade is no body.
-        if session.was_upgraded() {
-            return Ok(());
-        }
-        // Pingora writes an empty last part as the chunk that ends a body, and then ends the body with the same bytes again
-        // (cloudflare/pingora, issue 935): the upstream would read the second as a request, and answer it to somebody else.
-        if is_end && body.as_ref().is_some_and(Bytes::is_empty) {
-            *body = None;
-        }
-        ctx.body_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
-        if ctx.body_bytes > ctx.facts()?.site.app.body_bytes {
-            return Err(self.too_large(ctx));
-        }
-        Ok(())
+        self.body_part(session, body, is_end, ctx)
     }
 
     async fn upstream_request_filter(

@@ -41,6 +41,10 @@ const MOST_BAD_STREAMS: usize = 100;
 const MOST_TAKEN_BACK: usize = 1000;
 /// Bytes of one answer that wait for an HTTP/2 client which does not read: 100 times as much for all of its requests.
 const MOST_UNSENT: usize = 128 * 1024;
+/// Bytes of bodies that a client may send before the first of them was passed on, for a request and for a connection. HTTP/2's own 64 KiB
+/// (RFC 9113, section 6.5.2) make an upload stop at each of them until word has come back: over 50 ms, it goes at 1.3 MB a second.
+const MOST_UNREAD_BODY: u32 = 512 * 1024;
+const MOST_UNREAD: u32 = 1024 * 1024;
 
 /// Pingora's engine around our gateway.
 fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
@@ -58,6 +62,8 @@ fn engine(gateway: Proxy, config: &Config) -> HttpProxy<Proxy> {
     h2.max_local_error_reset_streams(Some(MOST_BAD_STREAMS));
     h2.max_pending_accept_reset_streams(MOST_TAKEN_BACK);
     h2.max_send_buffer_size(MOST_UNSENT);
+    h2.initial_window_size(MOST_UNREAD_BODY);
+    h2.initial_connection_window_size(MOST_UNREAD);
     proxy.h2_options = Some(h2);
     proxy.handle_init_modules();
     proxy
