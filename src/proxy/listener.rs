@@ -168,7 +168,10 @@ impl Listener {
                     let stream = Box::new(stream);
                     match connection.protocol {
                         Protocol::Http1 => serve_http1(&app, stream, &shutdown).await,
-                        Protocol::Http2 => http2::serve(&app, stream, &connection, limits.idle, shutdown, &drain).await,
+                        Protocol::Http2 => {
+                            // Apart, for it is the larger of the two.
+                            Box::pin(http2::serve(&app, stream, &connection, limits.idle, shutdown, &drain)).await;
+                        }
                     }
                 }
             });
