@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use jiff::Timestamp;
 use pingora::{Error, ErrorType};
 
@@ -95,6 +96,14 @@ impl RequestCtx {
             open: None,
             tie: None,
         }
+    }
+
+    /// Its id as a field's value, which HPACK is not to keep in its table: it never comes again, and would push out what does (RFC 7541,
+    /// section 6.2.3).
+    pub(super) fn id_value(&self) -> HeaderValue {
+        let mut value = HeaderValue::from_str(&self.id).expect("an id is hexadecimal");
+        value.set_sensitive(true);
+        value
     }
 
     /// Notes what was decided.

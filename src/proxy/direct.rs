@@ -14,10 +14,9 @@ use pingora::proxy::Session;
 use pingora::{Error, Result};
 use pingora_core::protocols::http::v1::client::HttpSession;
 
-use super::Gateway;
 use super::ctx::RequestCtx;
-use super::dispatch;
 use super::upstream::{Sent, UseAs};
+use super::{Gateway, dispatch, http2};
 
 /// Whether a request may go the direct way.
 pub(super) fn is_for(session: &mut Session, ctx: &RequestCtx) -> bool {
@@ -78,7 +77,11 @@ impl Gateway {
                 }
             };
             read.map_err(|error| upload.why(error).into_up())?;
-            let Some(mut answer) = server.resp_header().cloned().map(Box::new) else { continue };
+            let mut answer = Box::new(match server.resp_header() {
+                None => continue,
+                Some(answer) if session.is_http2() => http2::with_own_values(answer)?,
+                Some(answer) => answer.clone(),
+            });
             let is_over = server.is_body_done();
             frame(&mut answer, is_over, &session.req_header().method)?;
             self.answer_head(session, &mut answer, ctx)?;

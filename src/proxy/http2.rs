@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use http::HeaderValue;
+use pingora::http::ResponseHeader;
+use pingora::{ErrorType, OrErr as _, Result};
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{self, H2Accept, HttpSession};
@@ -24,6 +27,20 @@ use super::stream::Downstream;
 
 /// Requests of a connection that are answered or reset before any hook of ours has seen them, until the connection ends.
 const MOST_MALFORMED: usize = 32;
+
+/// An answer's head with values of its own.
+///
+/// HPACK's table (RFC 7541, section 2.3.2) keeps what was sent until other fields push it out, and a value that was read is a slice of
+/// all that was read with it. A connection would come to hold four KiB for each second whose `Date` it has told.
+pub(super) fn with_own_values(head: &ResponseHeader) -> Result<ResponseHeader> {
+    let mut own = ResponseHeader::build_no_case(head.status, Some(head.headers.len()))?;
+    own.set_version(head.version);
+    for (name, value) in &head.headers {
+        let value = HeaderValue::from_bytes(value.as_bytes());
+        own.append_header(name, value.or_err(ErrorType::InvalidHTTPHeader, "a field of an answer")?)?;
+    }
+    Ok(own)
+}
 
 /// Serves a connection to its end, or until no request was under way for so long.
 ///
@@ -46,7 +63,8 @@ pub(super) async fn serve<A>(
         proxy_digest: stream.get_proxy_digest(),
         socket_digest: stream.get_socket_digest(),
     });
-    let Ok(mut http2) = server::handshake(stream, app.h2_options()).await else { return };
+    // Apart, for it needs more room than what comes of it.
+    let Ok(mut http2) = Box::pin(server::handshake(stream, app.h2_options())).await else { return };
     let told = shutdown.clone();
     let leaving = async {
         let _ = shutdown.wait_for(|stopping| *stopping).await;
@@ -88,4 +106,25 @@ pub(super) async fn serve<A>(
     drop(http2);
     // They find that nobody is there, and end as they would have.
     while requests.next().await.is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_head_with_own_values_holds_nothing_of_what_was_read() {
+        let read = Bytes::from(b"HTTP/1.1 200 OK\r\nx-one: two\r\n\r\n".to_vec());
+        let mut head = ResponseHeader::build(200, None).expect("a head");
+        let value = HeaderValue::from_maybe_shared(read.slice(24..27)).expect("a value");
+        head.append_header("X-One", &value).expect("a field");
+        head.append_header("X-One", value).expect("a field");
+        let own = with_own_values(&head).expect("a head");
+        drop(head);
+        assert!(read.is_unique());
+        let values: Vec<_> = own.headers.get_all("x-one").iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!((own.status.as_u16(), values), (200, vec![&b"two"[..]; 2]));
+    }
 }

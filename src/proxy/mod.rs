@@ -161,6 +161,9 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
+        if session.is_http2() {
+            *response = http2::with_own_values(response)?;
+        }
         self.answer_head(session, response, ctx)
     }
 
@@ -611,7 +614,7 @@ fn shape_response(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()>
     for (name, value) in &ctx.facts()?.site.app.response_headers {
         response.insert_header(name, value)?;
     }
-    response.insert_header("x-request-id", ctx.id.as_str())?;
+    response.insert_header("x-request-id", ctx.id_value())?;
     Ok(())
 }
 

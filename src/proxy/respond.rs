@@ -33,7 +33,7 @@ pub(super) async fn send(session: &mut Session, reply: Reply, ctx: &RequestCtx) 
     for (name, value) in &reply.headers {
         head.append_header(name, value)?;
     }
-    head.insert_header("x-request-id", ctx.id.as_str())?;
+    head.insert_header("x-request-id", ctx.id_value())?;
     head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
     // What is left of a body nobody read would be taken for the next request.
     let is_last = Connection::of(session).is_some_and(|connection| connection.is_closing());
