@@ -28,6 +28,9 @@ use super::stream::Downstream;
 /// Requests of a connection that are answered or reset before any hook of ours has seen them, until the connection ends.
 const MOST_MALFORMED: usize = 32;
 
+/// How long an idle connection may take to part.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// An answer's head with values of its own.
 ///
 /// HPACK's table (RFC 7541, section 2.3.2) keeps what was sent until other fields push it out, and a value that was read is a slice of
@@ -96,10 +99,16 @@ pub(super) async fn serve<A>(
                 is_leaving = true;
             }
             () = &mut idle_until, if requests.is_empty() => {
-                if last_used.elapsed() >= idle {
+                if last_used.elapsed() < idle {
+                    idle_until.as_mut().reset(last_used + idle);
+                } else if is_leaving {
                     break;
+                } else {
+                    // A request may be on its way just now, and is served.
+                    http2.graceful_shutdown();
+                    is_leaving = true;
+                    idle_until.as_mut().reset(Instant::now() + FAREWELL);
                 }
-                idle_until.as_mut().reset(last_used + idle);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::house::{House, OPEN, eventually};
-use crate::wire_h2::WireH2;
+use crate::wire_h2::{Outcome, WireH2};
 
 /// No stream may be longer in use than this by somebody who does nothing; the limit in force is a second.
 const LONG: Duration = Duration::from_secs(10);
@@ -69,6 +69,21 @@ async fn an_answer_that_nobody_takes_over_http2_is_given_up() {
     }
     let errors: Vec<_> = house.log.events().into_iter().filter(|event| event["level"] == "ERROR").collect();
     assert!(errors.is_empty(), "whoever likes could fill the log: {errors:?}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_told_to_go_and_what_it_asks_just_then_is_served() {
+    let house = impatient().await;
+    let host = house.host("orders.test");
+    let fields = [(":method", "GET"), (":scheme", "https"), (":path", "/.access/login"), (":authority", &host)];
+    let mut wire = house.wire_h2("orders.test").await;
+    assert_eq!(wire.ask(&fields, None).await, Outcome::Status(200));
+    // No stream has this number, so this is over with GOAWAY.
+    tokio::time::timeout(LONG, wire.over(u32::MAX)).await.expect("it is told");
+    let stream = wire.begin(&fields, true).await;
+    assert_eq!(wire.outcome(stream).await, Outcome::Status(200));
+    // It never answers to that word, and is not waited for.
+    tokio::time::timeout(LONG, wire.farewell()).await.expect("it ends");
 }
 
 #[tokio::test]
