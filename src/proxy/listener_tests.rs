@@ -241,6 +241,20 @@ async fn attack_21_the_end_of_a_session_ends_its_event_stream_and_its_websocket(
 }
 
 #[tokio::test]
+async fn over_http2_a_panic_costs_its_request_only() {
+    let mut house = house(Scheme::Https, WIDE).await;
+    let client = house.h2();
+    let held = tokio::spawn(client.get(house.url("/release")).send());
+    assert_eq!(house.next().await, "/release");
+    for _ in 0..3 {
+        client.get(house.url("/panic")).send().await.expect_err("it ends without an answer");
+    }
+    house.release.notify_one();
+    assert_eq!(held.await.expect("no panic").expect("an answer").status(), 200);
+    assert_eq!(house.count(|counters| &counters.accepted), 1, "on one connection, all of it");
+}
+
+#[tokio::test]
 async fn the_answer_of_a_log_out_leaves_and_its_connection_serves_on() {
     let house = house(Scheme::Https, WIDE).await;
     let client = house.h2();
