@@ -33,7 +33,7 @@ def run(cpu, command):
 
 
 def http1(proxy, cpu, seconds, connections, path="/", body=0, close=False, cookies=()):
-    """Requests made in so many seconds, one after another on each connection; or each on a connection of its own. With cookies, each
+    """Requests made in so many seconds, one after another on each connection; or each on a connection of its own, which resumes. With cookies, each
     request has the next of them."""
     lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers(proxy.cookie).items()]
     if close:
@@ -102,6 +102,14 @@ def client(h2=False):
 def head(proxy, more=""):
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers(proxy.cookie).items())
     return f"GET / HTTP/1.1\r\nHost: {HOST}:{proxy.port}\r\n{fields}{more}\r\n".encode()
+
+
+def connections(proxy, cpu, seconds, many):
+    """Connections made in so many seconds, so many at a time, each with a full handshake and one request."""
+    until, made = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        made += h2load(proxy, cpu, ["--h1", f"-c{many}", f"-n{many}"])[0]
+    return made
 
 
 def handshakes(proxy, seconds, resumed):

@@ -80,13 +80,17 @@ def latency(house, options):
 
 
 def handshakes(house, options):
-    """Full ones, many at a time; then full ones and resumed ones by the same client, one after another, which costs more for each."""
+    """Full ones and resumed ones, many at a time; then both by the same client, one after another, which costs more for each."""
     proxies = [house.start_nginx(), house.start_haproxy(), *house.start_vestibules()]
     def many(proxy):
-        return cpu_each(proxy, lambda: load.http1(proxy, house.load_cpu, options.seconds, 32, close=True))
+        return cpu_each(proxy, lambda: load.connections(proxy, house.load_cpu, options.seconds, 32))
     table("a full handshake (X25519, P-256) with one request, 32 at a time", "us of CPU", take_turns(proxies, options.rounds, many), "nginx")
+    # wrk resumes by a ticket, from each connection's second time on.
+    def many_resumed(proxy):
+        return cpu_each(proxy, lambda: load.http1(proxy, house.load_cpu, options.seconds, 32, close=True))
+    table("a resumed handshake with one request, 32 at a time", "us of CPU", take_turns(proxies, options.rounds, many_resumed), "nginx")
     full = take_turns(proxies, options.rounds, lambda proxy: cpu_each(proxy, lambda: load.handshakes(proxy, options.seconds, False)))
-    table("the same, one after another", "us of CPU", full, "nginx")
+    table("a full handshake with one request, one after another", "us of CPU", full, "nginx")
     resumed = take_turns(proxies, options.rounds, lambda proxy: cpu_each(proxy, lambda: load.handshakes(proxy, options.seconds, True)))
     table("a resumed handshake with one request, one after another", "us of CPU", resumed, "nginx")
     for name, figures in resumed.items():

@@ -6,7 +6,8 @@
 //! stations of ours. Whatever is not so simple goes Pingora's way, and so does every further try: there is one place that knows how to
 //! repeat a request.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
@@ -166,6 +167,9 @@ impl Gateway {
     }
 }
 
+/// About so much of a body goes to the server at once.
+const GATHER_MOST: usize = 64 * 1024;
+
 /// A request's body on its way to the server.
 struct Upload {
     /// Whether nothing more of it goes to the server.
@@ -191,7 +195,20 @@ impl Upload {
             // The client is still sending what nobody wants.
             return std::future::pending().await;
         }
-        downstream.read_body_or_idle(self.is_over).await.map_err(|error| error.into_down())
+        let first = downstream.read_body_or_idle(self.is_over).await.map_err(|error| error.into_down())?;
+        let Some(first) = first else { return Ok(None) };
+        // What has come along goes along, for a write to the server costs more than a copy.
+        let mut all = BytesMut::new();
+        while first.len().max(all.len()) < GATHER_MOST && !downstream.is_body_done() {
+            let Some(next) = downstream.read_body_or_idle(false).now_or_never() else { break };
+            let Some(next) = next.map_err(|error| error.into_down())? else { break };
+            if all.is_empty() {
+                all.reserve(GATHER_MOST);
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&next);
+        }
+        Ok(Some(if all.is_empty() { first } else { all.freeze() }))
     }
 
     /// Why there is no answer: for the server took no more, where that came first.
