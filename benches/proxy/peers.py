@@ -24,6 +24,33 @@ HOST = "localhost"  # load generators send no server name for an address
 SECRET = "benchmark-secret-of-32-characters"
 
 
+# Programs, and the Debian packages that bring them.
+NEEDED = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "openssl": "openssl", "taskset": "util-linux"}
+
+
+def install():
+    """Installs the peers and load generators that are missing, or says which they are."""
+    missing = [package for program, package in NEEDED.items() if not shutil.which(program)]
+    if not missing:
+        return
+    if os.geteuid() or not shutil.which("apt-get"):
+        raise SystemExit(f"install these first, or run as root on Debian: {' '.join(missing)}")
+    print(f"installing {' '.join(missing)}", flush=True)
+    # No server is started that comes with its package: each round starts its own.
+    policy = Path("/usr/sbin/policy-rc.d")
+    is_ours = not policy.exists()
+    if is_ours:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+        subprocess.run(command, check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    finally:
+        if is_ours:
+            policy.unlink()
+
+
 def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

@@ -6,7 +6,8 @@ nginx through over keep-alive connections, with a browser's headers and an acces
 machine does meanwhile meets all alike; what counts is the median, and the ratio of medians. CPU time is that of all of a
 proxy's processes, as the kernel counts it; the spread says how much noise there is.
 
-needs: Debian's nginx, haproxy, wrk, nghttp2-client and openssl; cargo build --release; two CPUs with nothing else to do
+Debian's nginx, haproxy, wrk, nghttp2-client and openssl are installed where they are missing.
+needs: cargo build --release; two CPUs with nothing else to do
 
   benches/proxy/run.py                     all of it
   benches/proxy/run.py requests latency    parts of it
@@ -22,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import load
-from peers import ROOT, House
+from peers import ROOT, House, install
 
 
 def table(title, unit, figures, base):
@@ -205,6 +206,7 @@ def main():
     options = parser.parse_args()
     if unknown := [part for part in options.parts if part not in PARTS]:
         parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    install()
     proxy_cpu, load_cpu = options.cpus.split(",")
     os.sched_setaffinity(0, {int(load_cpu)})
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
