@@ -24,6 +24,7 @@ use super::connection::Connection;
 use super::deadlines::{FIRST_WORDS, NEXT_WORDS};
 use super::drain::Drain;
 use super::stream::Downstream;
+use crate::state::counters::ListenerCounters;
 
 /// Requests of a connection that are answered or reset before any hook of ours has seen them, until the connection ends.
 const MOST_MALFORMED: usize = 32;
@@ -66,6 +67,7 @@ pub(super) async fn serve<A>(
         proxy_digest: stream.get_proxy_digest(),
         socket_digest: stream.get_socket_digest(),
     });
+    let counters = stream.counters();
     // Apart, for it needs more room than what comes of it.
     let Ok(mut http2) = Box::pin(server::handshake(stream, app.h2_options())).await else { return };
     let told = shutdown.clone();
@@ -107,6 +109,7 @@ pub(super) async fn serve<A>(
                     // A request may be on its way just now, and is served.
                     http2.graceful_shutdown();
                     is_leaving = true;
+                    ListenerCounters::add(&counters.idle_closed);
                     idle_until.as_mut().reset(Instant::now() + FAREWELL);
                 }
             }

@@ -175,6 +175,11 @@ impl Downstream {
         }
     }
 
+    /// Counts of what the listeners see.
+    pub(super) fn counters(&self) -> Arc<ListenerCounters> {
+        Arc::clone(&self.counters)
+    }
+
     fn counter(&self, end: End) -> Option<&AtomicU64> {
         match end {
             End::Idle => Some(&self.counters.idle_closed),

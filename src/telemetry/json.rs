@@ -124,6 +124,10 @@ impl<W: Write> Write for Escaped<'_, W> {
 
 /// Writes text as it stands in a JSON string (RFC 8259, section 7).
 fn escape(out: &mut impl Write, text: &str) -> fmt::Result {
+    // Looks at all bytes, for that is many at a time.
+    if !text.bytes().fold(false, |found, byte| found | matches!(byte, 0..=0x1f | b'"' | b'\\')) {
+        return out.write_str(text);
+    }
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
         let short = match byte {

@@ -84,6 +84,7 @@ async fn an_idle_connection_is_told_to_go_and_what_it_asks_just_then_is_served()
     assert_eq!(wire.outcome(stream).await, Outcome::Status(200));
     // It never answers to that word, and is not waited for.
     tokio::time::timeout(LONG, wire.farewell()).await.expect("it ends");
+    assert_eq!(house.metric(&["limits_reached_total", "connection", "\"idle\""]).await, 1.0);
 }
 
 #[tokio::test]
