@@ -185,12 +185,17 @@ class House:
         (folder / "www").mkdir()
         for name, size in (("small", 200), ("64k", 64 * 1024), ("1m", 1024 * 1024)):
             (folder / "www" / name).write_bytes(b"x" * size)
+        rows = [{"id": number, "region": ("north", "south")[number % 2], "price": number * 7, "text": "what it is " * 4} for number in range(200)]
+        (folder / "www/rows.json").write_text(json.dumps({"rows": rows}))
+        (folder / "www/rows.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in [rows[0].keys(), *(row.values() for row in rows)]))
+        cells = "".join(f'<tr><td>{row["id"]}</td><td class="price">{row["price"]}</td></tr>' for row in rows)
+        (folder / "www/rows.html").write_text(f"<!doctype html><title>Rows</title><table>{cells}</table>")
         self.upstream = free_port()
         # A body that is sent is read whole, as an app would, and answered shortly.
         self.nginx("upstream", self.load_cpu, logs=False, config=f"""
   client_max_body_size 0; client_body_buffer_size 2m;
   server {{ listen 127.0.0.1:{self.upstream} backlog=4096; location / {{ return 200 "{"x" * 200}"; }}
-    location /file/ {{ alias {folder}/www/; sendfile on; }}
+    location /file/ {{ alias {folder}/www/; sendfile on; types {{ application/json json; text/csv csv; text/html html; }} }}
     location /sink {{ proxy_pass http://127.0.0.1:{self.upstream}/; proxy_method GET; proxy_pass_request_body off; proxy_set_header Content-Length ""; }} }}""")
         wait_for(self.upstream)
 

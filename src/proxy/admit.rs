@@ -15,7 +15,7 @@ use crate::policy::{Decision, Permit, Reason, Request, Standing, decide};
 use crate::session::{CookieName, cookie};
 use crate::state::audit::Journal;
 use crate::state::clock::Clock;
-use crate::state::sessions::{Live, Sessions, Trouble};
+use crate::state::sessions::Sessions;
 use crate::state::visit::{HubVisit, Visit};
 
 /// What the walk needs.
@@ -64,7 +64,11 @@ impl Corridor {
             ctx.decided("refuse", "app-disabled");
             return Admission::Answer(decision::disabled(facts, ctx.live.as_deref(), &ctx.id));
         }
-        match self.session(facts, headers, now).await {
+        let session = match cookie(headers, CookieName::Session) {
+            Some(token) => self.sessions.live(&token, &facts.site, now).await,
+            None => Ok(None),
+        };
+        match session {
             Ok(live) => ctx.live = live,
             // Assets and log-in must work while a session cannot be looked up.
             Err(_) if is_ours => {}
@@ -142,13 +146,6 @@ impl Corridor {
                 ctx.decided("deny", reason.name());
                 Admission::Answer(decision::deny(facts, reason, ctx.live.as_deref(), &ctx.id))
             }
-        }
-    }
-
-    async fn session(&self, facts: &Facts, headers: &HeaderMap, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
-        match cookie(headers, CookieName::Session) {
-            Some(token) => self.sessions.live(&token, &facts.site, now).await,
-            None => Ok(None),
         }
     }
 

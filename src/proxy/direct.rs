@@ -155,14 +155,12 @@ impl Gateway {
 
     /// The head that the server gets.
     fn direct_head(&self, session: &Session, ctx: &RequestCtx) -> Result<RequestHeader> {
-        let (mut head, target) = self.shaped(session.req_header().as_owned_parts(), ctx)?;
+        let mut head = self.shaped(session.req_header(), ctx)?;
         // Said between two neighbours only (RFC 9110, section 7.6.1); what else is, `identity` takes out.
         for name in [header::CONNECTION, header::TE, header::TRAILER] {
-            head.headers.remove(name);
+            head.remove_header(&name);
         }
-        head.version = Version::HTTP_11;
-        let mut head = RequestHeader::from(head);
-        head.set_raw_path(target.as_bytes())?;
+        head.set_version(Version::HTTP_11);
         Ok(head)
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::{ErrorType, OrErr as _, Result};
 use pingora_core::apps::HttpServerApp;
@@ -29,6 +29,9 @@ use crate::state::counters::ListenerCounters;
 /// Requests of a connection that are answered or reset before any hook of ours has seen them, until the connection ends.
 const MOST_MALFORMED: usize = 32;
 
+/// So many fields of ours need no second look for room.
+const ROOM_FOR_OURS: usize = 8;
+
 /// How long an idle connection may take to part.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -37,13 +40,14 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// HPACK's table (RFC 7541, section 2.3.2) keeps what was sent until other fields push it out, and a value that was read is a slice of
 /// all that was read with it. A connection would come to hold four KiB for each second whose `Date` it has told.
 pub(super) fn with_own_values(head: &ResponseHeader) -> Result<ResponseHeader> {
-    let mut own = ResponseHeader::build_no_case(head.status, Some(head.headers.len()))?;
-    own.set_version(head.version);
+    let mut own = http::Response::new(()).into_parts().0;
+    (own.status, own.version) = (head.status, head.version);
+    own.headers = HeaderMap::try_with_capacity(head.headers.len() + ROOM_FOR_OURS).unwrap_or_default();
     for (name, value) in &head.headers {
         let value = HeaderValue::from_bytes(value.as_bytes());
-        own.append_header(name, value.or_err(ErrorType::InvalidHTTPHeader, "a field of an answer")?)?;
+        own.headers.append(name, value.or_err(ErrorType::InvalidHTTPHeader, "a field of an answer")?);
     }
-    Ok(own)
+    Ok(own.into())
 }
 
 /// Serves a connection to its end, or until no request was under way for so long.

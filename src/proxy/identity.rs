@@ -14,7 +14,7 @@ use super::preview_jar;
 use super::route::Facts;
 use crate::config::{HostHeader, UpstreamServer};
 use crate::policy::{JwtPlan, Permit, Preset};
-use crate::session::is_ours;
+use crate::session::{cookie_parts, is_ours};
 use crate::state::assertion::Signer;
 use crate::state::sessions::Live;
 
@@ -65,6 +65,9 @@ const HOP_BY_HOP: [HeaderName; 5] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
+/// So many fields of ours need no second look for room.
+const ROOM_FOR_OURS: usize = 16;
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -91,15 +94,12 @@ pub(super) struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    /// Turns the fields of a client's head into those of the upstream's, and gives the target that goes with them.
-    pub(super) fn shape(self, fields: &mut HeaderMap) -> pingora::Result<String> {
+    /// The fields of the upstream's head, made of those of a client's, and the target that goes with them.
+    pub(super) fn shape(self, theirs: &HeaderMap) -> pingora::Result<(HeaderMap, String)> {
         let (permit, facts) = (self.permit, self.facts);
         let app = &facts.site.app;
-        for name in &HOP_BY_HOP {
-            fields.remove(name);
-        }
         let operators = app.request_headers.iter().map(|(name, _)| name);
-        strip(fields, app.identity.own_names().chain(operators));
+        let mut fields = kept(theirs, app.identity.own_names().chain(operators));
         // The host that was routed on, in its one spelling: an app that compares or caches by it shall not see another.
         let host = match (&app.upstream.host, self.server) {
             (HostHeader::Keep, _) | (HostHeader::Upstream, None) => value(facts.authority.as_str())?,
@@ -114,16 +114,16 @@ impl Identity<'_> {
             Some(query) => format!("{path}?{query}"),
             None => path.into_owned(),
         };
-        filtering::ask(fields, &facts.method, permit);
-        strip_cookies(fields, preview_jar::of(self.live).as_deref())?;
-        strip_referer(fields);
+        filtering::ask(&mut fields, &facts.method, permit);
+        strip_cookies(&mut fields, preview_jar::of(self.live).as_deref())?;
+        strip_referer(&mut fields);
         for (name, value) in permit.access().headers() {
             fields.insert(name, value.clone());
         }
         if let Some(plan) = &app.identity.jwt {
             fields.insert(&plan.header, self.assertion(plan)?);
         }
-        forwarded(fields, facts)?;
+        forwarded(&mut fields, facts)?;
         if !app.upstream.prefix.strip.is_empty() {
             // As many frameworks have it, to write links that work.
             fields.insert(X_FORWARDED_PREFIX, value(app.upstream.prefix.strip.as_str())?);
@@ -132,7 +132,7 @@ impl Identity<'_> {
         for (name, value) in &app.request_headers {
             fields.insert(name, value.clone());
         }
-        Ok(target)
+        Ok((fields, target))
     }
 
     /// The assertion of who asks: the session's own, as long as it is fresh.
@@ -155,47 +155,57 @@ fn value(text: impl TryInto<HeaderValue>) -> pingora::Result<HeaderValue> {
     text.try_into().map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "a value that no field can hold"))
 }
 
-/// Removes every name that only we may use.
-fn strip<'a>(fields: &mut HeaderMap, own: impl Iterator<Item = &'a HeaderName> + Clone) {
-    let is_doomed = |name: &&HeaderName| is_reserved(name.as_str(), own.clone());
-    // Nothing is allocated where there is none, which is nearly always so.
-    let doomed: Vec<HeaderName> = fields.keys().filter(is_doomed).cloned().collect();
-    for name in doomed {
-        fields.remove(name);
+/// What a client may say of itself: not what is between two neighbours, and no name that only we may use. With room for ours.
+fn kept<'a>(theirs: &HeaderMap, own: impl Iterator<Item = &'a HeaderName> + Clone) -> HeaderMap {
+    let mut kept = HeaderMap::try_with_capacity(theirs.len() + ROOM_FOR_OURS).unwrap_or_default();
+    for (name, value) in theirs {
+        if !HOP_BY_HOP.contains(name) && !is_reserved(name.as_str(), own.clone()) {
+            kept.append(name, value.clone());
+        }
     }
+    kept
 }
 
 /// Whether some upstream could read a name as one of ours: CGI and its children turn every character but letters and
 /// digits into `_` (RFC 3875, section 4.1.18), so `X_Access.Email` is `X-Access-Email` to them.
 fn is_reserved<'a>(name: &str, mut own: impl Iterator<Item = &'a HeaderName>) -> bool {
-    own.any(|other| is_same(name, other.as_str())) || (begins_as_reserved(name) && is_reserved_everywhere(name))
+    own.any(|other| is_same(name, other.as_str())) || (may_be_reserved(name) && is_reserved_everywhere(name))
 }
 
 /// Whether a name is reserved whatever the app's config says.
 fn is_reserved_everywhere(name: &str) -> bool {
     let is_prefix = |family: &&str| name.get(..family.len()).is_some_and(|start| is_same(start, family));
-    FAMILIES.iter().any(is_prefix)
-        || MISLEADING.iter().chain(&OURS).any(|other| is_same(name, other))
-        || Preset::reserved().any(|other| is_same(name, other))
+    FAMILIES.iter().any(is_prefix) || reserved_names().any(|other| is_same(name, other))
 }
 
-/// Whether any reserved name begins with the same letter: most fields of a browser need no further look.
-fn begins_as_reserved(name: &str) -> bool {
-    static FIRST: LazyLock<[bool; 256]> = LazyLock::new(|| {
-        let all = FAMILIES.into_iter().chain(MISLEADING).chain(OURS).chain(Preset::reserved());
-        let mut first = [false; 256];
-        for byte in all.filter_map(|name| name.bytes().next()) {
+fn reserved_names() -> impl Iterator<Item = &'static str> {
+    MISLEADING.into_iter().chain(OURS).chain(Preset::reserved())
+}
+
+/// Whether any reserved name begins with the same letter and is as long: most fields of a browser need no further look.
+fn may_be_reserved(name: &str) -> bool {
+    /// For each first byte a bit for each length; the last one stands for all that is longer.
+    static LENGTHS: LazyLock<[u64; 256]> = LazyLock::new(|| {
+        let families = FAMILIES.into_iter().map(|family| (family, u64::MAX << length_bit(family)));
+        let all = families.chain(reserved_names().map(|name| (name, 1 << length_bit(name))));
+        let mut lengths = [0; 256];
+        for (name, bits) in all {
             for other in 0..=u8::MAX {
-                if fold(other) == fold(byte)
-                    && let Some(entry) = first.get_mut(usize::from(other))
+                if name.bytes().next().is_some_and(|byte| fold(other) == fold(byte))
+                    && let Some(known) = lengths.get_mut(usize::from(other))
                 {
-                    *entry = true;
+                    *known |= bits;
                 }
             }
         }
-        first
+        lengths
     });
-    name.bytes().next().is_some_and(|byte| FIRST.get(usize::from(byte)).is_some_and(|begins| *begins))
+    let lengths = name.bytes().next().and_then(|byte| LENGTHS.get(usize::from(byte)));
+    lengths.is_some_and(|lengths| lengths & (1 << length_bit(name)) != 0)
+}
+
+fn length_bit(name: &str) -> usize {
+    name.len().min(63)
 }
 
 fn is_same(name: &str, other: &str) -> bool {
@@ -214,11 +224,11 @@ fn strip_cookies(fields: &mut HeaderMap, jar: Option<&str>) -> pingora::Result<(
         is_kept(String::from_utf8_lossy(name).trim())
     };
     let values = || fields.get_all(header::COOKIE).iter();
-    if values().all(|value| value.as_bytes().split(|byte| *byte == b';').all(&is_kept_pair)) {
+    if values().all(|value| cookie_parts(value.as_bytes()).all(&is_kept_pair)) {
         return Ok(());
     }
     let mut kept: Vec<u8> = Vec::new();
-    for pair in values().flat_map(|value| value.as_bytes().split(|byte| *byte == b';')) {
+    for pair in values().flat_map(|value| cookie_parts(value.as_bytes())) {
         let pair = pair.trim_ascii();
         let pair = match jar {
             Some(jar) => pair.strip_prefix(jar.as_bytes()).unwrap_or_default(),
@@ -243,18 +253,16 @@ fn strip_cookies(fields: &mut HeaderMap, jar: Option<&str>) -> pingora::Result<(
 
 /// Takes the address of a page away that holds a token, a code, a ticket or an address: a browser names it as the page that it came from.
 fn strip_referer(fields: &mut HeaderMap) {
-    const HOLD_SECRETS: [&[u8]; 7] = [
-        b"/.access/link/",
-        b"/.access/oidc/",
-        b"/.access/invitation/",
-        b"/.access/unsubscribe/",
-        b"/.access/login?",
-        b"/.access/preview?",
-        b"/.access/team?",
-    ];
+    const HOLD_SECRETS: [&[u8]; 7] =
+        [b"link/", b"oidc/", b"invitation/", b"unsubscribe/", b"login?", b"preview?", b"team?"];
+    fn after<'a>(text: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
+        let (begin, rest) = text.split_at_checked(start.len())?;
+        begin.eq_ignore_ascii_case(start).then_some(rest)
+    }
     let holds_secret = |value: &HeaderValue| {
-        let text = value.as_bytes().to_ascii_lowercase();
-        HOLD_SECRETS.iter().any(|secret| text.windows(secret.len()).any(|part| part == *secret))
+        let text = value.as_bytes();
+        let mut ours = memchr::memchr_iter(b'/', text).filter_map(|slash| after(text.get(slash..)?, b"/.access/"));
+        ours.any(|page| HOLD_SECRETS.iter().any(|secret| after(page, secret).is_some()))
     };
     if fields.get_all(header::REFERER).iter().any(holds_secret) {
         fields.remove(header::REFERER);
@@ -302,6 +310,12 @@ mod tests {
             "x-auth-request-email",
         ] {
             assert!(is_reserved(name, own.iter()), "{name}");
+        }
+        let long = format!("x-forwarded-{}", "x".repeat(80));
+        assert!(is_reserved(&long, own.iter()));
+        for name in reserved_names() {
+            assert!(is_reserved(name, [].iter()), "{name}");
+            assert!(is_reserved(&name.to_uppercase().replace('-', "_"), [].iter()), "{name}");
         }
         for name in ["accept", "x-tenants", "authorization", "x-access-token", "remote-x", "cookie"] {
             assert!(!is_reserved(name, own.iter()), "{name}");

@@ -126,7 +126,8 @@ impl ProxyHttp for Gateway {
             Some(reply) => reply,
         };
         ctx.decided_in.get_or_insert_with(|| ctx.started.elapsed());
-        respond::send(session, reply, ctx).await.map_err(of_client)?;
+        // Apart, as all that few requests come to: each future has room for the largest part of it, and is moved as a whole.
+        Box::pin(respond::send(session, reply, ctx)).await.map_err(of_client)?;
         Ok(true)
     }
 
@@ -150,9 +151,8 @@ impl ProxyHttp for Gateway {
         upstream: &mut RequestHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
-        let (fields, target) = self.shaped(upstream.as_owned_parts(), ctx)?;
-        *upstream = fields.into();
-        upstream.set_raw_path(target.as_bytes())
+        *upstream = self.shaped(upstream, ctx)?;
+        Ok(())
     }
 
     async fn response_filter(
@@ -257,8 +257,8 @@ impl ProxyHttp for Gateway {
         if let Some(attempts) = &mut ctx.attempts {
             attempts.over();
         }
-        if error.is_none() {
-            self.end_late(session, ctx).await;
+        if error.is_none() && ctx.filtering.is_some() {
+            Box::pin(self.end_late(session, ctx)).await;
         }
         let status = session.response_written().map_or(0, |response| response.status.as_u16());
         let sent = session.body_bytes_sent();
@@ -266,7 +266,7 @@ impl ProxyHttp for Gateway {
         access_log::write(ctx, session.req_header().method.as_str(), status, sent, &self.metrics);
         if ctx.failed_early {
             // Pingora drops the connection after this hook, without closing it in the way that lets the answer arrive.
-            session.as_downstream_mut().shutdown().await;
+            Box::pin(session.as_downstream_mut().shutdown()).await;
         }
     }
 
@@ -426,8 +426,8 @@ impl Gateway {
         filtering::hold_head(session, response, ctx)
     }
 
-    /// A client's head as the upstream gets it, and its target.
-    fn shaped(&self, mut head: http::request::Parts, ctx: &RequestCtx) -> Result<(http::request::Parts, String)> {
+    /// A client's head as the upstream gets it.
+    fn shaped(&self, theirs: &RequestHeader, ctx: &RequestCtx) -> Result<RequestHeader> {
         let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
         let identity = Identity {
             permit: ctx.permit()?,
@@ -438,8 +438,13 @@ impl Gateway {
             request_id: &ctx.id,
             now: self.corridor.clock.now(),
         };
-        let target = identity.shape(&mut head.headers)?;
-        Ok((head, target))
+        let (fields, target) = identity.shape(&theirs.headers)?;
+        let mut head = http::Request::new(()).into_parts().0;
+        (head.method, head.version, head.headers) = (theirs.method.clone(), theirs.version, fields);
+        head.extensions = theirs.extensions.clone();
+        let mut head = RequestHeader::from(head);
+        head.set_raw_path(target.as_bytes())?;
+        Ok(head)
     }
 
     /// The answer of one of our own pages.

@@ -104,7 +104,7 @@ pub(super) enum Routed {
 pub(super) fn read(head: &RequestHeader, connection: &Connection, snapshot: &Snapshot) -> Result<Routed, Refusal> {
     let asks_for = asks_for(&head.method, &head.headers);
     let languages = AskedLanguages::of(&head.headers);
-    let refuse = |status, reason| Refusal { status, reason, site: None, asks_for, languages };
+    let refuse = |status, reason| Refusal { status, reason, site: None, asks_for, languages: languages.clone() };
     limits(head, snapshot).map_err(|reason| refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason))?;
     let authority = authority(head).ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "no-host"))?;
     let host = HostName::parse_authority(authority).map_err(|_| refuse(StatusCode::BAD_REQUEST, "malformed-host"))?;
@@ -126,7 +126,8 @@ pub(super) fn read(head: &RequestHeader, connection: &Connection, snapshot: &Sna
     if !connection.certificate.as_ref().is_some_and(|certificate| certificate.covers(&host)) {
         return Err(refuse(StatusCode::MISDIRECTED_REQUEST, "host-not-covered"));
     }
-    let refuse = |status, reason| Refusal { status, reason, site: site.cloned(), asks_for, languages };
+    let refuse =
+        |status, reason| Refusal { status, reason, site: site.cloned(), asks_for, languages: languages.clone() };
     // TRACE, and TRACK as some servers have it, would show the identity headers to the client (RFC 9110, section 9.3.8).
     if matches!(head.method, Method::TRACE | Method::CONNECT) || head.method.as_str() == "TRACK" {
         return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "method"));
@@ -181,7 +182,7 @@ fn normal_authority(host: &HostName, authority: &str) -> String {
     // `0443` is a port too, though no browser writes it so.
     match authority.split_once(':').and_then(|(_, port)| port.parse::<u16>().ok()) {
         Some(port) if port != 443 => format!("{host}:{port}"),
-        _ => host.to_string(),
+        _ => host.as_str().to_owned(),
     }
 }
 

@@ -165,11 +165,17 @@ impl SealedCookie {
 
 /// Every `name=value` of a request. Read as bytes: an app's own cookie may hold anything, and must not hide ours.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
-        .map(<[u8]>::trim_ascii)
+    headers.get_all(header::COOKIE).iter().flat_map(|value| cookie_parts(value.as_bytes())).map(<[u8]>::trim_ascii)
+}
+
+/// What stands between the semicolons of a `Cookie` field. Browsers send kilobytes, so many bytes are looked at at once.
+pub fn cookie_parts(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b';', field).chain([field.len()]);
+    ends.scan(0, |start, end| {
+        let part = field.get(*start..end);
+        *start = end + 1;
+        part
+    })
 }
 
 /// The value of the only cookie with a name. With two of them the request is as good as without: we cannot tell which one an
@@ -192,6 +198,15 @@ mod tests {
             headers.append(header::COOKIE, HeaderValue::from_bytes(cookie.as_bytes()).expect("a header"));
         }
         assert_eq!(cookie(&headers, CookieName::Session).is_some(), found, "{cookies:?}");
+    }
+
+    #[test]
+    fn a_field_is_read_part_by_part() {
+        for field in ["", ";", "a=b", "a=b;", ";a=b;; c=d ", "a=b; c=d"] {
+            let read: Vec<_> = cookie_parts(field.as_bytes()).collect();
+            let expected: Vec<_> = field.as_bytes().split(|byte| *byte == b';').collect();
+            assert_eq!(read, expected, "{field:?}");
+        }
     }
 
     #[test]

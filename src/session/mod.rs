@@ -13,8 +13,8 @@ mod token;
 
 pub use attempt::{Asker, Attempt, AttemptId, AttemptState, Code, MOST_WRONG_CODES};
 pub use cookie::{
-    CookieName, LANGUAGE_COOKIE, NO_PASSKEY_COOKIE, SealedCookie, chosen_language, clearing, cookie, is_ours, setting,
-    setting_language,
+    CookieName, LANGUAGE_COOKIE, NO_PASSKEY_COOKIE, SealedCookie, chosen_language, clearing, cookie, cookie_parts,
+    is_ours, setting, setting_language,
 };
 pub use passkey::{MOST_PASSKEYS, PasskeyRecord};
 pub use proof::{Link, Proof, amr};

@@ -1,42 +1,43 @@
 //! Which language somebody is spoken to in: what they chose, else what the table says of them, else what their browser asks for.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::sessions::Live;
 use crate::session::chosen_language;
 use crate::types::Language;
 
 /// The languages that a browser asks for.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct AskedLanguages {
     /// The one that was chosen in it, before anybody logged in.
-    pub chosen: Option<Language>,
-    /// The one that its settings ask for.
-    pub accepted: Option<Language>,
+    chosen: Option<Language>,
+    /// What its settings ask for, as it says it: few requests come to be spoken to.
+    accepted: Option<HeaderValue>,
 }
 
 impl AskedLanguages {
     /// What a request asks for.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let field = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        Self { chosen: chosen_language(headers), accepted: field.and_then(Language::from_accept_language) }
+        Self { chosen: chosen_language(headers), accepted: headers.get(header::ACCEPT_LANGUAGE).cloned() }
     }
 
     /// The language for whoever asks, with the session that they have, if any. What a person chose for themself counts for more
     /// than what was chosen in a browser that may be anybody's, and any choice for more than what others say of them.
     #[must_use]
-    pub fn spoken(self, live: Option<&Live>) -> Language {
+    pub fn spoken(&self, live: Option<&Live>) -> Language {
         let own = live.and_then(|live| live.chosen_language.load().as_deref().copied());
         let said = live.and_then(|live| live.granted_language);
-        own.or(self.chosen).or(said).or(self.accepted).unwrap_or_default()
+        own.or(self.chosen).or(said).or_else(|| self.accepted()).unwrap_or_default()
+    }
+
+    fn accepted(&self) -> Option<Language> {
+        Language::from_accept_language(self.accepted.as_ref()?.to_str().ok()?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -59,6 +60,6 @@ mod tests {
         }
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_bytes(b"de\xff").expect("a header may hold it"));
-        assert_eq!(AskedLanguages::of(&headers), AskedLanguages::default());
+        assert_eq!(AskedLanguages::of(&headers).accepted(), None);
     }
 }

@@ -140,10 +140,7 @@ impl Sessions {
     /// # Errors
     /// [`Trouble`] when that cannot be found out.
     pub async fn live(&self, token: &Token, site: &Site, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
-        self.by_id(token.hash(), site, now).await
-    }
-
-    async fn by_id(&self, id: SessionId, site: &Site, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
+        let id = token.hash();
         let limits = self.current.load().session;
         let mut live = self.cache.get(&id).await;
         if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
@@ -151,8 +148,8 @@ impl Sessions {
         }
         let is_old =
             |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, live.record.subject()), now);
+        // Whatever has to be waited for is apart, for it needs much more room than what is known.
         if live.as_ref().is_some_and(is_old) {
-            // Apart, for what is asked then needs much more room than what is known.
             live = Box::pin(self.refresh(id, site, now)).await?;
         } else if live.is_none() {
             live = Box::pin(self.fill(id, site, now, None)).await?;
@@ -166,11 +163,11 @@ impl Sessions {
             let cause = "the domain is being changed".to_owned();
             return Err(Unavailable { source_name: site.app.name.to_string(), cause }.into());
         }
-        if !self.is_still_there(id).await? {
+        if self.sharing.is_due(id) && !Box::pin(self.is_still_there(id)).await? {
             return Ok(None);
         }
         if self.ended.contains_key(&id) {
-            self.cache.invalidate(&id).await;
+            Box::pin(self.cache.invalidate(&id)).await;
             return Ok(None);
         }
         // The store keeps it for the sweep: should only the clock be wrong, it is good again when the clock is mended.
@@ -188,9 +185,6 @@ impl Sessions {
 
     /// Whether no other process has ended a session meanwhile.
     async fn is_still_there(&self, id: SessionId) -> Result<bool, StoreError> {
-        if !self.sharing.is_due(id) {
-            return Ok(true);
-        }
         let is_there = self.store.session(id).await?.is_some();
         match is_there {
             true => self.sharing.found(id),

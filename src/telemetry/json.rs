@@ -3,13 +3,15 @@
 //! Every request has a line, so what stands between an event and its bytes is kept short: nothing is collected, and nothing is
 //! allocated but the line, whose memory its thread uses again.
 
+use std::cell::Cell;
 use std::error::Error;
-use std::fmt::{self, Write};
+use std::fmt;
 
+use serde::Serializer as _;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -22,82 +24,100 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let metadata = event.metadata();
-        line.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut line)?;
-        write!(line, "\",\"level\":\"{}\",\"fields\":{{", metadata.level())?;
-        let mut fields = Fields { line: &mut line, is_first: true, written: Ok(()) };
-        event.record(&mut fields);
-        fields.written?;
-        line.write_str("},\"target\":\"")?;
-        escape(&mut line, metadata.target())?;
-        line.write_str("\"}\n")
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        thread_local! {
+            static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        }
+        out.write_str("{\"timestamp\":\"")?;
+        SystemTime.format_time(&mut out)?;
+        // Taken, for what is told may have something to tell while it is looked at.
+        let mut line = LINE.take();
+        line.clear();
+        let written = write_rest(&mut line, event).map_err(|_| fmt::Error).and_then(|()| {
+            let text = std::str::from_utf8(&line).map_err(|_| fmt::Error)?;
+            out.write_str(text)
+        });
+        LINE.set(line);
+        written
     }
 }
 
-/// The fields of an event, one after another.
-struct Fields<'a, W> {
-    line: &'a mut W,
-    is_first: bool,
-    written: fmt::Result,
+/// Writes all that stands behind the time.
+fn write_rest(line: &mut Vec<u8>, event: &Event<'_>) -> serde_json::Result<()> {
+    let metadata = event.metadata();
+    line.extend_from_slice(b"\",\"level\":\"");
+    line.extend_from_slice(metadata.level().as_str().as_bytes());
+    line.extend_from_slice(b"\",\"fields\":{");
+    let mut fields = Fields { line, is_first: true, written: Ok(()) };
+    event.record(&mut fields);
+    fields.written?;
+    line.extend_from_slice(b"},\"target\":");
+    serde_json::to_writer(&mut *line, metadata.target())?;
+    line.extend_from_slice(b"}\n");
+    Ok(())
 }
 
-impl<W: Write> Fields<'_, W> {
-    fn field(&mut self, field: &Field, value: impl FnOnce(&mut W) -> fmt::Result) {
+/// The fields of an event, one after another.
+struct Fields<'a> {
+    line: &'a mut Vec<u8>,
+    is_first: bool,
+    written: serde_json::Result<()>,
+}
+
+impl Fields<'_> {
+    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) {
         if self.written.is_ok() {
             self.written = self.try_field(field.name(), value);
         }
     }
 
-    fn try_field(&mut self, name: &str, value: impl FnOnce(&mut W) -> fmt::Result) -> fmt::Result {
+    fn try_field(
+        &mut self,
+        name: &str,
+        value: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+    ) -> serde_json::Result<()> {
         if !std::mem::take(&mut self.is_first) {
-            self.line.write_char(',')?;
+            self.line.push(b',');
         }
-        self.line.write_char('"')?;
         // A name that is a keyword of Rust's is written raw.
-        escape(self.line, name.strip_prefix("r#").unwrap_or(name))?;
-        self.line.write_str("\":")?;
+        serde_json::to_writer(&mut *self.line, name.strip_prefix("r#").unwrap_or(name))?;
+        self.line.push(b':');
         value(self.line)
     }
 
-    fn number(&mut self, field: &Field, number: impl fmt::Display) {
-        self.field(field, |line| write!(line, "{number}"));
+    fn value(&mut self, field: &Field, value: impl serde::Serialize) {
+        self.field(field, |line| serde_json::to_writer(line, &value));
     }
 }
 
-impl<W: Write> Visit for Fields<'_, W> {
+impl Visit for Fields<'_> {
+    /// JSON has no word for what is no number (RFC 8259, section 6): that is `null`.
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no word for what is no number (RFC 8259, section 6).
-        self.field(field, |line| if value.is_finite() { write!(line, "{value}") } else { line.write_str("null") });
+        self.value(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.number(field, value);
+        self.value(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.number(field, value);
+        self.value(field, value);
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.number(field, value);
+        self.value(field, value);
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.number(field, value);
+        self.value(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.field(field, |line| line.write_str(if value { "true" } else { "false" }));
+        self.value(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field, |line| {
-            line.write_char('"')?;
-            escape(line, value)?;
-            line.write_char('"')
-        });
+        self.value(field, value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
@@ -105,48 +125,8 @@ impl<W: Write> Visit for Fields<'_, W> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.field(field, |line| {
-            line.write_char('"')?;
-            write!(Escaped(line), "{value:?}")?;
-            line.write_char('"')
-        });
+        self.field(field, |line| serde_json::Serializer::new(line).collect_str(&format_args!("{value:?}")));
     }
-}
-
-/// Takes text and writes it as part of a JSON string.
-struct Escaped<'a, W>(&'a mut W);
-
-impl<W: Write> Write for Escaped<'_, W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        escape(self.0, text)
-    }
-}
-
-/// Writes text as it stands in a JSON string (RFC 8259, section 7).
-fn escape(out: &mut impl Write, text: &str) -> fmt::Result {
-    // Looks at all bytes, for that is many at a time.
-    if !text.bytes().fold(false, |found, byte| found | matches!(byte, 0..=0x1f | b'"' | b'\\')) {
-        return out.write_str(text);
-    }
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let short = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            ..=0x1f => "",
-            _ => continue,
-        };
-        out.write_str(text.get(plain..at).unwrap_or_default())?;
-        match short {
-            "" => write!(out, "\\u{byte:04x}")?,
-            short => out.write_str(short)?,
-        }
-        plain = at + 1;
-    }
-    out.write_str(text.get(plain..).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -198,6 +178,7 @@ mod tests {
             tracing::warn!(
                 target: "access",
                 number = -3,
+                large = u128::from(u64::MAX),
                 part = 0.25,
                 none = f64::NAN,
                 yes = true,
@@ -209,7 +190,7 @@ mod tests {
             );
         });
         assert_eq!((&line["level"], &line["target"]), (&json!("WARN"), &json!("access")));
-        let expected = json!({"message": "it \\ happened", "number": -3, "part": 0.25, "none": null, "yes": true,
+        let expected = json!({"message": "it \\ happened", "number": -3, "large": u64::MAX, "part": 0.25, "none": null, "yes": true,
             "somebody": "ann", "for": "3s", "error": "a \"quoted\"\nline"});
         assert_eq!(line["fields"], expected);
         let told = line["timestamp"].as_str().expect("text");
