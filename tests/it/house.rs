@@ -605,9 +605,16 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
-/// The built binary, with nothing of this process's environment that could change it.
+/// The program that the stories are about: the one that was built with them, or another (`VESTIBULE_BINARY=… cargo test --test it`).
+pub(crate) fn program() -> PathBuf {
+    let other = std::env::var_os("VESTIBULE_BINARY")
+        .map(|path| std::fs::canonicalize(path).expect("VESTIBULE_BINARY is a file"));
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_vestibule").into())
+}
+
+/// It, with nothing of this process's environment that could change it.
 pub(crate) fn vestibule() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    let mut command = Command::new(program());
     command.env_remove("RUST_LOG").env_remove("SMTP_PASSWORD").stderr(Stdio::piped());
     command
 }

@@ -4,14 +4,14 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::house::{House, OPEN, eventually};
+use crate::house::{House, OPEN, eventually, program};
 use crate::mailbox::support;
 
 /// A command that starts the gateway with these sockets; each `NAME=HOST`.
 fn activated(note: &Path, sockets: &[&str]) -> Command {
     let mut command = Command::new("python3");
     command.arg(support().join("activate.py")).arg(note).args(sockets).arg("--");
-    command.arg(env!("CARGO_BIN_EXE_vestibule")).env_remove("RUST_LOG").stderr(Stdio::piped());
+    command.arg(program()).env_remove("RUST_LOG").stderr(Stdio::piped());
     command
 }
 

@@ -130,9 +130,9 @@ async fn three_upgrades_under_load_lose_no_request() {
 async fn with_program_of_its_own(plan: Plan) -> (House, PathBuf) {
     let mut house = plan.furnish().await;
     let program = house.dir.path().join("vestibule");
-    let built = env!("CARGO_BIN_EXE_vestibule");
-    if std::fs::hard_link(built, &program).is_err() {
-        std::fs::copy(built, &program).expect("a copy");
+    let built = crate::house::program();
+    if std::fs::hard_link(&built, &program).is_err() {
+        std::fs::copy(&built, &program).expect("a copy");
     }
     let mut command = Command::new(&program);
     command.env_remove("RUST_LOG").stderr(Stdio::piped());
@@ -178,9 +178,9 @@ async fn a_successor_that_fails_or_is_killed_changes_nothing() {
     socket.send(Message::text("still here")).await.expect("it is open");
     assert_eq!(socket.next().await.expect("an echo").expect("a message"), Message::text("still here"));
     std::fs::remove_file(&program).expect("there");
-    let built = env!("CARGO_BIN_EXE_vestibule");
-    if std::fs::hard_link(built, &program).is_err() {
-        std::fs::copy(built, &program).expect("a copy");
+    let built = crate::house::program();
+    if std::fs::hard_link(&built, &program).is_err() {
+        std::fs::copy(&built, &program).expect("a copy");
     }
     house.upgrade().expect("an upgrade");
     ann.fetch("/").await.expect(200);
