@@ -79,11 +79,14 @@ def http2(proxy, cpu, seconds, connections, path="/", body=0, streams=4):
         return h2load(proxy, cpu, options, path)[0]
 
 
-def latencies(proxy, cpu, seconds, connections, rate, h2):
-    """The times of requests at a steady rate, in microseconds, sorted."""
+def latencies(proxy, cpu, seconds, connections, rate, h2, at_once):
+    """The times of requests at a steady rate, in microseconds, sorted. All connections ask at once, each time, or one after the other."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         options = [f"-c{connections}", "-m1", f"-n{rate * seconds}", f"--rps={rate / connections}", f"--log-file={log}"]
+        if not at_once:
+            # Each connection asks at times of its own from when it was made.
+            options += ["--rate=1", f"--rate-period={1000 // rate}ms"]
         h2load(proxy, cpu, options if h2 else ["--h1", *options])
         # The first second warms up.
         rows = [line.split() for line in log.read_text().splitlines()]

@@ -68,16 +68,17 @@ def requests(house, options):
 
 def latency(house, options):
     proxies = [house.start_haproxy(), *house.start_vestibules()]
-    for name, h2 in (("HTTP/1.1", False), ("h2", True)):
+    ways = [(how, name) for how in ("one by one", "twenty at once") for name in ("HTTP/1.1", "h2")]
+    for how, name in ways:
         halves, worst = {}, {}
         for number in range(options.rounds + 1):
             for proxy in proxies:
-                times = load.latencies(proxy, house.load_cpu, options.seconds + 1, 20, 1000, h2)
+                times = load.latencies(proxy, house.load_cpu, options.seconds + 1, 20, 1000, name == "h2", how == "twenty at once")
                 if number:
                     halves.setdefault(proxy.name, []).append(times[len(times) // 2])
                     worst.setdefault(proxy.name, []).append(times[len(times) * 99 // 100])
-        table(f"1,000 requests a second, {name}, half take longer than", "us", halves, "haproxy JWT")
-        table(f"1,000 requests a second, {name}, one in a hundred takes longer than", "us", worst, "haproxy JWT")
+        table(f"1,000 requests a second, {how}, {name}, half take longer than", "us", halves, "haproxy JWT")
+        table(f"1,000 requests a second, {how}, {name}, one in a hundred takes longer than", "us", worst, "haproxy JWT")
 
 
 def handshakes(house, options):
