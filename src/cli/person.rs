@@ -47,7 +47,7 @@ pub(super) async fn run(args: &PersonArgs) -> Result<ExitCode, Failure> {
     }
     if args.end_sessions {
         let ended = count(store.end_everywhere(&email).await.map_err(failed)?.len(), "session", "sessions");
-        let _ = writeln!(text, "ended: {ended}; a running gateway sees it within a minute");
+        let _ = writeln!(text, "ended: {ended}; a running gateway sees it within a second");
     }
     store.close().await;
     print(&text)

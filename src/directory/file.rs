@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use super::csv::{self, MOST_BYTES, Needed};
 use super::memory::{Shown, Table};
 use super::source::{Found, Step, Terms, View};
-use super::standing::{MOST_WAIT, age};
+use super::standing::{MOST_WAIT, after, age};
 use crate::policy::CustomerList;
 use crate::state::health::SourceHealth;
 use crate::types::Email;
@@ -164,7 +164,9 @@ impl CsvFile {
 
     /// The rows for an address.
     pub(super) fn find(&self, list: &CustomerList, email: &Email, now: Timestamp) -> Result<Found, String> {
-        self.shown.load().find(list, email, &self.terms, now)
+        let found = self.shown.load().find(list, email, &self.terms, now)?;
+        // The file is looked at all the time, and another one has another generation: until then nobody has to ask again.
+        Ok(Found { good_until: after(found.fetched, self.terms.max_stale), ..found })
     }
 
     pub(super) fn terms(&self) -> &Terms {

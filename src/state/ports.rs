@@ -18,6 +18,9 @@ use crate::types::{AppName, CustomerId, Email, HostName, Language, ProviderName,
 /// disk.
 #[async_trait]
 pub trait Store: MailQueue {
+    /// A number that is another one when another process has changed something since it was asked for last: a command beside the
+    /// gateway, or its successor.
+    async fn version(&self) -> Result<u64, StoreError>;
     /// Stores a new session with its links and, in the same step, ends the one it replaces; `false` when that one had to be
     /// there and is gone, or its provider has logged the person out meanwhile, and then nothing is stored.
     async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError>;

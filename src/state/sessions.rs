@@ -7,12 +7,13 @@ mod log_out;
 mod logged;
 mod looks;
 mod counting;
+mod others;
 mod preview;
 mod uses;
 mod spoken;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -35,13 +36,12 @@ use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
 pub use log_out::{LoggedOut, Reach};
 pub use logged::Logged;
 use looks::Looks;
+use others::{Stored, look_again};
 pub use preview::{Begun, Recent};
 pub use spoken::Entrance;
 
 /// How many sessions are kept compiled.
 const MOST_CACHED: u64 = 100_000;
-/// After this long at most a session is looked up anew, whatever its tables and providers allow.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Longer than any look-up takes.
 const REMEMBER_ENDED: Duration = Duration::from_secs(120);
 
@@ -71,7 +71,9 @@ pub struct Live {
     /// The customer that the domain was pinned to then; pinned to another, it is compiled anew.
     pinned: Option<CustomerId>,
     fresh_until: Timestamp,
-    /// The tables' epoch that it was compiled in.
+    /// When the store was asked for it.
+    found: Timestamp,
+    /// The epoch that it was compiled in.
     epoch: u64,
     last_used: AtomicI64,
     last_stored: AtomicI64,
@@ -115,6 +117,8 @@ pub struct Sessions {
     ended: moka::sync::Cache<SessionId, ()>,
     open: OpenRequests,
     sharing: Sharing,
+    /// Goes up when others may have changed the store.
+    others: AtomicU64,
     usage: Option<Arc<Usage>>,
 }
 
@@ -132,7 +136,19 @@ impl Sessions {
         let cache = Cache::new(MOST_CACHED);
         let recheck = Recheck::new(providers);
         let (open, sharing) = (OpenRequests::default(), Sharing::default());
-        Self { current, store, directory, recheck, journal, cache, ended, open, sharing, usage: None }
+        Self {
+            current,
+            store,
+            directory,
+            recheck,
+            journal,
+            cache,
+            ended,
+            open,
+            sharing,
+            others: AtomicU64::new(0),
+            usage: None,
+        }
     }
 
     /// The session of a token on a domain; `None` when there is none, or it is over, or it began on another domain.
@@ -146,8 +162,7 @@ impl Sessions {
         if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
             return Ok(None);
         }
-        let is_old =
-            |live: &Arc<Live>| !live.is_fresh(site, self.directory.epoch(&site.app.name, live.record.subject()), now);
+        let is_old = |live: &Arc<Live>| !live.is_fresh(site, self.epoch_now(&site.app.name, &live.record), now);
         // Whatever has to be waited for is apart, for it needs much more room than what is known.
         if live.as_ref().is_some_and(is_old) {
             live = Box::pin(self.refresh(id, site, now)).await?;
@@ -211,16 +226,16 @@ impl Sessions {
     ) -> Result<Option<Arc<Live>>, Trouble> {
         let last_used = old.map(Live::last_used);
         let look_up = async {
-            let record = self.store.session(id).await.map_err(|error| Some(Trouble::from(error)))?.ok_or(None)?;
+            let mut stored =
+                self.find(id, site, now, old).await.map_err(|error| Some(Trouble::from(error)))?.ok_or(None)?;
             // Checked before anything is compiled: what one domain's policy says must never be kept for another.
-            if !is_of(&record, site) {
+            if !is_of(&stored.record, site) {
                 return Err(None);
             }
-            let (record, asked_until) = self.recheck_links(record, now).await?;
-            let mut live = self.compile(record, site, now, last_used).await.map_err(Some)?.ok_or(None)?;
+            let asked_until = self.recheck_links(&mut stored.record, now).await?;
+            let mut live = self.compile(stored, site, now, last_used).await.map_err(Some)?.ok_or(None)?;
             self.tell_of_preview_end(old, &live, now);
-            let soon = now.checked_add(LOOK_AGAIN).unwrap_or(now);
-            live.fresh_until = live.fresh_until.min(asked_until).min(soon);
+            live.fresh_until = live.fresh_until.min(asked_until).min(look_again(live.found));
             Ok::<_, Option<Trouble>>(Arc::new(live))
         };
         match self.cache.try_get_with(id, look_up).await {
@@ -243,13 +258,9 @@ impl Sessions {
 
     /// Asks the providers that a session hangs on, where it is time to; answers until when that is good. A session whose
     /// provider says that its person is gone is over.
-    async fn recheck_links(
-        &self,
-        mut record: SessionRecord,
-        now: Timestamp,
-    ) -> Result<(SessionRecord, Timestamp), Option<Trouble>> {
+    async fn recheck_links(&self, record: &mut SessionRecord, now: Timestamp) -> Result<Timestamp, Option<Trouble>> {
         match self.recheck.check(record.id, &mut record.links, now).await {
-            Checked::Until(moment) => Ok((record, moment)),
+            Checked::Until(moment) => Ok(moment),
             Checked::Unavailable(cause) => Err(Some(Trouble::Provider(cause))),
             Checked::Ended(provider) => {
                 let scene = Scene::background(&record.app, &record.host, now);
@@ -270,7 +281,7 @@ impl Sessions {
     /// What a session may do; `None` when the app no longer lets anybody in by the ways that its person came.
     async fn compile(
         &self,
-        mut record: SessionRecord,
+        Stored { mut record, language, found, others }: Stored,
         site: &Site,
         now: Timestamp,
         last_used: Option<Timestamp>,
@@ -289,7 +300,7 @@ impl Sessions {
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
         // Read before the tables: a change that comes meanwhile makes this old at once.
-        let epoch = self.directory.epoch(&app.name, record.subject());
+        let epoch = self.epoch(&app.name, &record, others);
         let compiled = match &record.preview {
             Some(preview) => self.compile_preview(&record, preview, site, now).await?,
             None => self.compile_own(&record, site, now).await?,
@@ -308,7 +319,7 @@ impl Sessions {
         };
         Ok(Some(Live {
             logged: Logged::of(&record, grant),
-            chosen_language: ArcSwapOption::new(self.store.language_of(&record.email).await?.map(Arc::new)),
+            chosen_language: ArcSwapOption::new(language),
             record,
             standing,
             choices,
@@ -319,6 +330,7 @@ impl Sessions {
             app: Arc::clone(app),
             pinned: site.domain.customer.clone(),
             fresh_until,
+            found,
             epoch,
             last_used: AtomicI64::new(used.as_second()),
             last_stored: AtomicI64::new(stored.as_second()),
@@ -518,9 +530,13 @@ impl Sessions {
         open
     }
 
-    /// Runs in the background: ends requests of sessions that are over or may do less than before, and stores when
-    /// sessions were last used.
+    /// Runs in the background: ends requests of sessions that are over or may do less than before, stores when sessions were
+    /// last used, and hears of what others change in the store.
     pub async fn run(self: Arc<Self>, clock: super::clock::Clock, stop: tokio_util::sync::CancellationToken) {
+        tokio::join!(self.keep_looking(clock, &stop), self.hear(&stop));
+    }
+
+    async fn keep_looking(self: &Arc<Self>, clock: super::clock::Clock, stop: &tokio_util::sync::CancellationToken) {
         const LOOK: Duration = Duration::from_secs(1);
         const STORE_EVERY: u32 = 30;
         let mut ticks: u32 = 0;
@@ -567,7 +583,7 @@ impl Sessions {
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         let is_fresh = current
             .site(&live.record.host)
-            .is_some_and(|site| live.is_fresh(site, self.directory.epoch(&site.app.name, live.record.subject()), now));
+            .is_some_and(|site| live.is_fresh(site, self.epoch_now(&site.app.name, &live.record), now));
         if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
             return false;
         }

@@ -16,6 +16,9 @@ use crate::session::Proof;
 use crate::store::{self, SqliteStore};
 use crate::types::{DisplayName, HostName, ProviderName, RoleName, Secret};
 
+#[path = "sessions_others_tests.rs"]
+mod others;
+
 /// Two apps; people come by mail, or from google.
 const CONFIG: &str = r#"
 [server]
@@ -173,7 +176,7 @@ struct House {
     table: Arc<Table>,
     provider: Arc<Provider>,
     current: Arc<Current>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl House {
@@ -195,7 +198,7 @@ impl House {
             Arc::clone(&provider) as _,
             Journal::unkept(&Arc::new(Metrics::new())),
         );
-        let house = Self { sessions: Arc::new(sessions), store, table, provider, current, _folder: folder };
+        let house = Self { sessions: Arc::new(sessions), store, table, provider, current, folder };
         house.at(0);
         house
     }
@@ -615,31 +618,6 @@ async fn attack_23_an_access_counts_only_under_the_config_and_the_tables_it_was_
     house.table.epoch.fetch_add(1, Ordering::SeqCst);
     let third = house.good(&ann, "dated.example", 0).await;
     assert!(third.access().is_none(), "she is in no table any more");
-}
-
-#[tokio::test]
-async fn attack_21_what_another_process_ended_in_the_same_store_is_over_here_too() {
-    let house = House::new().await;
-    let ann = house.enter_by_mail(1, "ann@example.com", "orders.example").await;
-    house.good(&ann, "orders.example", 0).await;
-    let request = house.request(&ann, "orders.example").await;
-    // Past the sessions, as another process does it.
-    house.store.end_session(ann.hash()).await.expect("ended");
-    assert!(house.live(&ann, "orders.example", 0).await.expect("known").is_some(), "nobody else is there to end it");
-    house.sessions.share_store(true);
-    house.look(&Looks::default(), 0).await;
-    ends("a request under way", &request).await;
-    assert!(house.live(&ann, "orders.example", 0).await.expect("known").is_none());
-}
-
-#[tokio::test]
-async fn attack_21_a_request_finds_by_itself_what_another_process_ended() {
-    let house = House::new().await;
-    let ann = house.enter_by_mail(1, "ann@example.com", "orders.example").await;
-    house.good(&ann, "orders.example", 0).await;
-    house.sessions.share_store(true);
-    house.store.end_session(ann.hash()).await.expect("ended");
-    assert!(house.live(&ann, "orders.example", 0).await.expect("known").is_none());
 }
 
 #[tokio::test]

@@ -197,6 +197,10 @@ impl Store for SqliteStore {
         sessions::open(self, opening).await.map_err(failed("open a session"))
     }
 
+    async fn version(&self) -> Result<u64, StoreError> {
+        self.writer.version().await.map_err(failed("read whether another process writes"))
+    }
+
     async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         sessions::find(self, id).await.map_err(failed("read a session"))
     }

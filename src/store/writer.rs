@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, query_scalar};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 /// How long a call waits for its turn when many write at once.
@@ -33,6 +33,8 @@ pub(super) struct Writer {
 enum Call {
     /// A turn.
     Turn(Caller),
+    /// Whether somebody else writes.
+    Version(oneshot::Sender<sqlx::Result<u64>>),
     /// To close the connection.
     Close(oneshot::Sender<()>),
 }
@@ -49,7 +51,7 @@ impl Writer {
     /// Takes a connection over. `options` are those it was opened with: one that fails is replaced.
     pub(super) fn new(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (line, calls) = mpsc::channel(LINE);
-        let desk = Desk { connection: Arc::new(Mutex::new(connection)), options, calls };
+        let desk = Desk { connection: Arc::new(Mutex::new(connection)), options, calls, renewed: 0 };
         tokio::spawn(desk.run());
         Self { line }
     }
@@ -68,6 +70,16 @@ impl Writer {
             run(&mut change, "BEGIN IMMEDIATE").await?;
         }
         Ok(change)
+    }
+
+    /// A number that is another one when another process has written since it was asked for last.
+    pub(super) async fn version(&self) -> sqlx::Result<u64> {
+        let (tell, told) = oneshot::channel();
+        let asked = async {
+            self.line.send(Call::Version(tell)).await.map_err(|_| sqlx::Error::PoolClosed)?;
+            told.await.map_err(|_| sqlx::Error::PoolClosed)?
+        };
+        tokio::time::timeout(QUEUE_TIMEOUT, asked).await.map_err(|_| sqlx::Error::PoolTimedOut)?
     }
 
     /// Closes the connection after whatever is under way.
@@ -112,6 +124,8 @@ struct Desk {
     connection: Arc<Mutex<SqliteConnection>>,
     options: SqliteConnectOptions,
     calls: mpsc::Receiver<Call>,
+    /// How many connections there were before this one.
+    renewed: u64,
 }
 
 /// Those whose changes go to disk together.
@@ -135,6 +149,9 @@ impl Desk {
             };
             match call {
                 Call::Turn(first) => next = self.transaction(first).await,
+                Call::Version(tell) => {
+                    let _ = tell.send(self.version().await);
+                }
                 Call::Close(tell) => {
                     self.calls.close();
                     let connection = Arc::into_inner(self.connection).map(Mutex::into_inner);
@@ -203,8 +220,17 @@ impl Desk {
         Ok(None)
     }
 
+    /// What SQLite tells of the database's version changes for a connection when any other has written. This one writes all that
+    /// this process does.
+    async fn version(&self) -> sqlx::Result<u64> {
+        let mut connection = self.connection.lock().await;
+        let version: u32 = query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
+        Ok((self.renewed << 32) | u64::from(version))
+    }
+
     /// Takes a new connection: with the old one goes whatever it had begun.
-    async fn renew(&self) {
+    async fn renew(&mut self) {
+        self.renewed += 1;
         let mut connection = Arc::clone(&self.connection).lock_owned().await;
         match self.options.connect().await {
             Ok(new) => *connection = new,
@@ -234,8 +260,8 @@ async fn run(connection: &mut SqliteConnection, statement: &'static str) -> sqlx
 
 #[cfg(test)]
 mod tests {
+    use sqlx::query;
     use sqlx::sqlite::SqliteJournalMode;
-    use sqlx::{query, query_scalar};
     use tokio::task::JoinSet;
 
     use super::*;
@@ -297,6 +323,24 @@ mod tests {
         let mut told: Vec<i64> = others.join_all().await.into_iter().flatten().collect();
         told.sort_unstable();
         assert_eq!(told, kept[1..]);
+    }
+
+    #[tokio::test]
+    async fn what_another_writes_is_told_from_what_is_written_here() {
+        let (writer, mut reader, folder) = house().await;
+        let version = async || writer.version().await.expect("told");
+        let before = version().await;
+        let mut change = writer.begin().await.expect("a turn");
+        put(&mut change, 1).await.expect("put");
+        change.commit().await.expect("kept");
+        assert_eq!(found(&mut reader).await, [1]);
+        assert_eq!(version().await, before, "that was this one");
+        let options = SqliteConnectOptions::new().filename(folder.path().join("store.db"));
+        let mut other = options.connect().await.expect("it opens");
+        run(&mut other, "INSERT INTO number (number) VALUES (2)").await.expect("put");
+        let after = version().await;
+        assert_ne!(after, before);
+        assert_eq!(version().await, after, "it is told once");
     }
 
     #[tokio::test]

@@ -237,6 +237,8 @@ async fn erase_person(room: &ConsoleRoom, asked: &Asked, email: &Email) -> Resul
     let scene = asked.scene(None);
     let mut erased = room.personal.erase(email, &Entry::of(scene, &event)).await?;
     room.journal.tell(scene, &event);
+    // Looks of staff through these eyes went with the rest.
+    room.sessions.look_at_all_again();
     *erased.rows.entry("sessions".to_owned()).or_default() += sessions as u64;
     Ok(erased)
 }

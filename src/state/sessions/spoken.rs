@@ -25,13 +25,20 @@ pub(super) fn granted(choice: &Choice, grants: &[Arc<Grant>]) -> Option<Language
 }
 
 impl Sessions {
-    /// Keeps the language that a session's person chose. Their other sessions speak it as soon as they are looked up anew.
+    /// Keeps the language that a session's person chose, for their other sessions too.
     ///
     /// # Errors
     /// When the store fails; nothing has changed then.
     pub async fn choose_language(&self, live: &Live, language: Language) -> Result<(), StoreError> {
         self.store.choose_language(&live.record.email, language).await?;
-        live.chosen_language.store(Some(Arc::new(language)));
+        let language = Some(Arc::new(language));
+        live.chosen_language.store(language.clone());
+        // It is kept; where the others cannot be told now, they find it when they are looked up anew.
+        for id in self.store.sessions_everywhere(&live.record.email).await.unwrap_or_default() {
+            if let Some(other) = self.cache.get(&id).await {
+                other.chosen_language.store(language.clone());
+            }
+        }
         Ok(())
     }
 }

@@ -1,0 +1,106 @@
+//! What others change in the store: a command beside the gateway, or another process of it.
+//!
+//! A session that is in use is not looked for in the store time and again. The store tells instead that somebody else has written, and
+//! then each is looked for once. What the tables say is asked for more often, and not the store with it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{Live, Sessions, Site};
+use crate::session::{SessionId, SessionRecord};
+use crate::state::ports::StoreError;
+use crate::types::{AppName, Language};
+
+/// After this long at most the store is asked for a session again, whatever is heard of it.
+const LOOK_AGAIN: Duration = Duration::from_secs(600);
+
+/// How often the store is asked.
+const HEAR_EVERY: Duration = Duration::from_millis(500);
+/// So many times in vain, and nobody knows what was changed meanwhile.
+const MOST_IN_VAIN: u32 = 120;
+
+/// A session as the store has it, with its person's language.
+pub(super) struct Stored {
+    pub(super) record: SessionRecord,
+    pub(super) language: Option<Arc<Language>>,
+    /// When the store was asked.
+    pub(super) found: Timestamp,
+    /// [`Sessions::others`] before that.
+    pub(super) others: u64,
+}
+
+/// Until when what the store said at a moment holds, if nothing is heard.
+pub(super) fn look_again(found: Timestamp) -> Timestamp {
+    found.checked_add(LOOK_AGAIN).unwrap_or(found)
+}
+
+impl Sessions {
+    /// The store may have been changed past us: all sessions are looked up anew, each when it is used next.
+    pub fn look_at_all_again(&self) {
+        self.others.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What was looked up in another epoch is looked up anew. `others` is [`Sessions::others`] before the store was asked.
+    pub(super) fn epoch(&self, app: &AppName, record: &SessionRecord, others: u64) -> u64 {
+        // Either goes up by itself, so the sum is another one whenever one of them is.
+        self.directory.epoch(app, record.subject()).wrapping_add(others)
+    }
+
+    /// The epoch of a session that is looked up now.
+    pub(super) fn epoch_now(&self, app: &AppName, record: &SessionRecord) -> u64 {
+        self.epoch(app, record, self.others.load(Ordering::Acquire))
+    }
+
+    /// A session as it is in the store, which is not asked where what is known from there still holds.
+    pub(super) async fn find(
+        &self,
+        id: SessionId,
+        site: &Site,
+        now: Timestamp,
+        old: Option<&Live>,
+    ) -> Result<Option<Stored>, StoreError> {
+        // Read before the store: a change that comes meanwhile makes this old at once.
+        let others = self.others.load(Ordering::Acquire);
+        let is_known = |old: &&Live| {
+            let epoch = self.epoch(&site.app.name, &old.record, others);
+            old.is_for(site) && old.epoch == epoch && now < look_again(old.found)
+        };
+        if let Some(old) = old.filter(is_known) {
+            let (record, language) = (old.record.clone(), old.chosen_language.load_full());
+            return Ok(Some(Stored { record, language, found: old.found, others }));
+        }
+        let Some(record) = self.store.session(id).await? else { return Ok(None) };
+        let language = self.store.language_of(&record.email).await?.map(Arc::new);
+        Ok(Some(Stored { record, language, found: now, others }))
+    }
+
+    /// Hears of changes by others, until the end.
+    pub(super) async fn hear(&self, stop: &CancellationToken) {
+        let mut every = tokio::time::interval(HEAR_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut known = None;
+        let mut in_vain = 0;
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            match self.store.version().await {
+                Ok(version) => {
+                    in_vain = 0;
+                    if known.replace(version) != Some(version) {
+                        self.look_at_all_again();
+                    }
+                }
+                Err(error) => {
+                    in_vain += 1;
+                    if in_vain == MOST_IN_VAIN {
+                        in_vain = 0;
+                        tracing::warn!(%error, "whether another process ended sessions could not be read");
+                        self.look_at_all_again();
+                    }
+                }
+            }
+        }
+    }
+}
