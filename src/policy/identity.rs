@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::{Field, FieldValues, Template};
@@ -143,7 +144,7 @@ impl IdentityPlan {
             .filter_map(|(name, field)| Some((HeaderName::from_static(name), encode(&values.value(field)?))));
         let extra =
             self.extra.iter().filter_map(|(name, template)| Some((name.clone(), encode(&template.fill(values)?))));
-        preset.chain(extra).collect()
+        together(preset.chain(extra).collect())
     }
 
     /// Who acts in the person's place, in a preview; every preset but `none` tells it, for an app that believes headers has to be able
@@ -158,6 +159,18 @@ impl IdentityPlan {
     pub fn own_names(&self) -> impl Iterator<Item = &HeaderName> + Clone {
         self.extra.iter().map(|(name, _)| name).chain(self.jwt.iter().map(|jwt| &jwt.header))
     }
+}
+
+/// The same values in one piece of memory: every request copies them, and then one count of who uses them does for all.
+fn together(mut headers: Vec<(HeaderName, HeaderValue)>) -> Vec<(HeaderName, HeaderValue)> {
+    let mut all: Bytes = headers.iter().flat_map(|(_, value)| value.as_bytes()).copied().collect();
+    for (_, value) in &mut headers {
+        // What was a value is one here too.
+        if let Ok(same) = HeaderValue::from_maybe_shared(all.split_to(value.len())) {
+            *value = same;
+        }
+    }
+    headers
 }
 
 /// A header value from any text.
