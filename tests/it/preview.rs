@@ -587,3 +587,14 @@ async fn attack_27_what_an_app_remembers_of_a_preview_is_of_no_use_outside() {
     assert_eq!(house.upstream.last().header("cookie"), Some("sid=of-kim"));
     assert!(kim.cookies_named("access-preview-").is_empty());
 }
+
+#[tokio::test]
+async fn a_preview_of_somebody_who_is_erased_is_over() {
+    let house = plan().start().await;
+    let kim = kim(&house).await;
+    look_as(&kim, "ann@example.com", "42").await.expect(303);
+    kim.fetch("/c/42/x").await.expect(200);
+    let erased = house.command(&["person", "erase", "ann@example.com", "--yes"]);
+    assert!(erased.status.success(), "{}", crate::house::printed(&erased));
+    kim.fetch("/c/42/x").await.expect(401);
+}

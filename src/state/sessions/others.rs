@@ -82,25 +82,49 @@ impl Sessions {
     pub(super) async fn hear(&self, stop: &CancellationToken) {
         let mut every = tokio::time::interval(HEAR_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut known = None;
-        let mut in_vain = 0;
+        let mut heard = Heard::default();
         while stop.run_until_cancelled(every.tick()).await.is_some() {
-            match self.store.version().await {
-                Ok(version) => {
-                    in_vain = 0;
-                    if known.replace(version) != Some(version) {
-                        self.look_at_all_again();
-                    }
+            let version = self.store.version().await;
+            if heard.is_doubtful(version.as_ref().ok().copied()) {
+                if let Err(error) = &version {
+                    tracing::warn!(%error, "whether another process ended sessions could not be read");
                 }
-                Err(error) => {
-                    in_vain += 1;
-                    if in_vain == MOST_IN_VAIN {
-                        in_vain = 0;
-                        tracing::warn!(%error, "whether another process ended sessions could not be read");
-                        self.look_at_all_again();
-                    }
-                }
+                self.look_at_all_again();
             }
         }
+    }
+}
+
+/// What the store said of others.
+#[derive(Default)]
+struct Heard {
+    version: Option<u64>,
+    in_vain: u32,
+}
+
+impl Heard {
+    /// Whether others may have written, now that the store says this, or nothing.
+    fn is_doubtful(&mut self, version: Option<u64>) -> bool {
+        if version.is_some() {
+            self.in_vain = 0;
+            return std::mem::replace(&mut self.version, version) != version;
+        }
+        self.in_vain = (self.in_vain + 1) % MOST_IN_VAIN;
+        self.in_vain == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_write_is_heard_once_and_a_store_that_says_nothing_is_not_believed_for_long() {
+        let mut heard = Heard::default();
+        let told = [Some(1), Some(1), None, Some(1), Some(3), Some(3)].map(|version| heard.is_doubtful(version));
+        assert_eq!(told, [true, false, false, false, true, false]);
+        let doubts: Vec<u32> = (1..=300).filter(|_| heard.is_doubtful(None)).collect();
+        assert_eq!(doubts, [MOST_IN_VAIN, 2 * MOST_IN_VAIN]);
+        assert!(!heard.is_doubtful(Some(3)));
     }
 }
