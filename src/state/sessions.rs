@@ -306,13 +306,14 @@ impl Sessions {
             None => self.compile_own(&record, site, now).await?,
         };
         let Compiled { standing, choices, granted_language, recent, fresh_until } = compiled;
-        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some());
-        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
         // What staff see in a preview is not what the customer does.
         let tally = match (&self.usage, &standing, &record.preview) {
             (Some(usage), Standing::Access(access), None) => usage.tally(access.grant(), now),
             _ => None,
         };
+        // What may be seen goes by days, and so does who is here.
+        let is_dated = matches!(&standing, Standing::Access(access) if access.since().is_some()) || tally.is_some();
+        let fresh_until = if is_dated { fresh_until.min(app.policy.next_midnight(now)) } else { fresh_until };
         let grant = match &standing {
             Standing::Access(access) => Some(access.grant()),
             _ => None,

@@ -82,3 +82,14 @@ async fn a_language_that_a_person_chose_is_spoken_in_all_their_sessions() {
     assert_eq!(chosen(house.good(&elsewhere, "reports.example", 0).await), Some(german));
     assert_eq!(chosen(house.good(&bob, "orders.example", 0).await), None);
 }
+
+#[tokio::test]
+async fn a_session_of_a_customer_is_looked_up_anew_on_another_day_for_it_counts_who_is_here() {
+    const MIDNIGHT: i64 = 3600;
+    let house = House::new().await;
+    *house.table.customer.lock().expect("not poisoned") = Some(CustomerId::parse("1").expect("an id"));
+    let ann = house.enter_by_mail(1, "ann@example.com", "reports.example").await;
+    let first = house.good(&ann, "reports.example", MIDNIGHT - 100).await;
+    assert!(Arc::ptr_eq(&first, &house.good(&ann, "reports.example", MIDNIGHT - 1).await), "it is kept");
+    assert!(!Arc::ptr_eq(&first, &house.good(&ann, "reports.example", MIDNIGHT).await));
+}

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::super::metrics::Metrics;
 use super::super::ports::{Known, LinkTokens, Rechecked};
+use super::super::usage;
 use super::*;
 use crate::policy::Origin;
 use crate::session::Proof;
@@ -19,7 +20,7 @@ use crate::types::{DisplayName, HostName, ProviderName, RoleName, Secret};
 #[path = "sessions_others_tests.rs"]
 mod others;
 
-/// Two apps; people come by mail, or from google.
+/// People come by mail, or from google. Where a time zone is said, the day ends an hour after these tests begin.
 const CONFIG: &str = r#"
 [server]
 https = "127.0.0.1:0"
@@ -45,10 +46,11 @@ email = "email"
 [app.reports]
 domains = ["reports.example"]
 upstream = "http://127.0.0.1:1"
+time_zone = "Pacific/Gambier"
 [[app.reports.customers]]
 source = "crm"
 email = "email"
-# In this app people see one day back; its day ends an hour after these tests begin.
+# In this app people see one day back.
 [app.dated]
 domains = ["dated.example"]
 upstream = "http://127.0.0.1:1"
@@ -77,7 +79,7 @@ fn email(text: &str) -> Email {
     Email::parse(text).expect("valid")
 }
 
-/// The table: who is in it, and that what it says is good for a second.
+/// The table: who is in it, and that what it says is good for a second, or in some apps for longer.
 #[derive(Default)]
 struct Table {
     removed: Mutex<HashSet<Email>>,
@@ -108,7 +110,7 @@ impl Directory for Table {
             origin: Origin::Workspace,
             row: Arc::default(),
         };
-        let seconds = if is_dated { 7200 } else { 1 };
+        let seconds = if is_dated || app.as_str() == "reports" { 7200 } else { 1 };
         let fresh_until = *self.now.lock().expect("not poisoned") + Duration::from_secs(seconds);
         let is_missing_one = self.is_missing_one.load(Ordering::SeqCst);
         let missing =
@@ -198,7 +200,10 @@ impl House {
             Arc::clone(&provider) as _,
             Journal::unkept(&Arc::new(Metrics::new())),
         );
-        let house = Self { sessions: Arc::new(sessions), store, table, provider, current, folder };
+        let usage =
+            Usage::new(Arc::clone(&current), Arc::clone(&store) as _, crate::state::clock::Clock, &usage::new_key());
+        let sessions = Arc::new(sessions.counting(Arc::new(usage)));
+        let house = Self { sessions, store, table, provider, current, folder };
         house.at(0);
         house
     }
