@@ -152,16 +152,19 @@ email = "email"
     for proxy in proxies:
         house.stop(proxy)
 
-    figures, memory = {}, {}
-    for name, people, sessions in (("1 person, 1 session", several[:1], 1), ("1 person, 10,000 sessions", several[:1], 10_000), ("10,000 people, a session each", several, 10_000)):
+    sizes = {"1 person, 1 session": (several[:1], 1), "1 person, 10,000 sessions": (several[:1], 10_000), "10,000 people, a session each": (several, 10_000)}
+    proxies, before = [], {}
+    for name, (people, sessions) in sizes.items():
         proxy = house.start_vestibule(name, people=["ann@example.com", *people], sessions=sessions)
-        def all_of_them(proxy):
-            return cpu_each(proxy, lambda: load.http1(proxy, house.load_cpu, options.seconds, 32, cookies=proxy.cookies))
         # One first, so that what is made once does not count.
         load.http1(proxy, house.load_cpu, 1, 32)
-        before = proxy.memory_kib()
-        figures |= take_turns([proxy], options.rounds, all_of_them)
-        memory[name] = [(proxy.memory_kib() - before) * 1024 / sessions]
+        before[name] = proxy.memory_kib()
+        proxies.append(proxy)
+    def all_of_them(proxy):
+        return cpu_each(proxy, lambda: load.http1(proxy, house.load_cpu, options.seconds, 32, cookies=proxy.cookies))
+    figures = take_turns(proxies, options.rounds, all_of_them)
+    memory = {proxy.name: [(proxy.memory_kib() - before[proxy.name]) * 1024 / sizes[proxy.name][1]] for proxy in proxies}
+    for proxy in proxies:
         house.stop(proxy)
     table("a signed-in request, HTTP/1.1, of the next session of", "us of CPU", figures, "1 person, 1 session")
     del memory["1 person, 1 session"]
