@@ -36,7 +36,7 @@ use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
 pub use log_out::{LoggedOut, Reach};
 pub use logged::Logged;
 use looks::Looks;
-use others::{Stored, look_again};
+use others::{Stored, holds_until};
 pub use preview::{Begun, Recent};
 pub use spoken::Entrance;
 
@@ -235,7 +235,7 @@ impl Sessions {
             let asked_until = self.recheck_links(&mut stored.record, now).await?;
             let mut live = self.compile(stored, site, now, last_used).await.map_err(Some)?.ok_or(None)?;
             self.tell_of_preview_end(old, &live, now);
-            live.fresh_until = live.fresh_until.min(asked_until).min(look_again(live.found));
+            live.fresh_until = live.fresh_until.min(asked_until).min(holds_until(live.found));
             Ok::<_, Option<Trouble>>(Arc::new(live))
         };
         match self.cache.try_get_with(id, look_up).await {

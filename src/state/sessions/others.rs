@@ -17,7 +17,6 @@ use crate::types::{AppName, Language};
 
 /// After this long at most the store is asked for a session again, whatever is heard of it.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
-
 /// How often the store is asked.
 const HEAR_EVERY: Duration = Duration::from_millis(500);
 /// So many times in vain, and nobody knows what was changed meanwhile.
@@ -34,7 +33,7 @@ pub(super) struct Stored {
 }
 
 /// Until when what the store said at a moment holds, if nothing is heard.
-pub(super) fn look_again(found: Timestamp) -> Timestamp {
+pub(super) fn holds_until(found: Timestamp) -> Timestamp {
     found.checked_add(LOOK_AGAIN).unwrap_or(found)
 }
 
@@ -67,7 +66,7 @@ impl Sessions {
         let others = self.others.load(Ordering::Acquire);
         let is_known = |old: &&Live| {
             let epoch = self.epoch(&site.app.name, &old.record, others);
-            old.is_for(site) && old.epoch == epoch && now < look_again(old.found)
+            old.is_for(site) && old.epoch == epoch && now < holds_until(old.found)
         };
         if let Some(old) = old.filter(is_known) {
             let (record, language) = (old.record.clone(), old.chosen_language.load_full());
