@@ -61,7 +61,7 @@ use crate::config::{self, App, Config};
 use crate::policy::{AppPolicy, Grant, Refusal};
 use crate::state::clock::Clock;
 use crate::state::health::SourceHealth;
-use crate::state::ports::{Directory, Known, Unavailable};
+use crate::state::ports::{Directory, Known, Pigeonhole, Unavailable};
 use crate::types::{AppName, Email, SourceName};
 use source::{FoundRow, Plan, Source, View};
 use standing::after;
@@ -459,7 +459,7 @@ impl Directory for TableDirectory {
         Ok(Vec::new())
     }
 
-    fn epoch(&self, app: &AppName, _: &Email) -> u64 {
+    fn epoch(&self, app: &AppName, _: Pigeonhole) -> u64 {
         // With the number of the lists, so that an epoch of others is never the same by chance.
         self.lists(app).map_or(0, |lists| {
             lists

@@ -180,7 +180,7 @@ async fn show_account(State(room): Room, Extension(visit): Extension<Visit>) -> 
         // Without a customer column each address is a customer of its own, which is nothing to tell a person.
         customer: customer.filter(|customer| *customer != record.email.as_str()),
         role: grant.map_or("", |grant| visit.site.app.policy.roles.title(&grant.role)),
-        can_switch: live.choices > 1,
+        can_switch: live.can_switch,
         doors: team::doors(&visit, live, customer),
         can_preview: room.sessions.may_preview(&visit.site, record),
         sessions: sessions.collect(),

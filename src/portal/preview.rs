@@ -173,7 +173,7 @@ struct Asked<'a> {
 
 /// Lets those in who may preview, and those who do; whoever came by too weak a way is asked for a stronger one first.
 fn admit(room: &PortalRoom, visit: &Visit, live: &Live, page: &str) -> Result<(), Reply> {
-    if live.record.preview.is_some() || room.sessions.may_preview(&visit.site, &live.record) {
+    if live.is_preview || room.sessions.may_preview(&visit.site, &live.record) {
         return Ok(());
     }
     match live.standing {
@@ -264,7 +264,7 @@ impl PortalRoom {
 
     async fn gather(&self, visit: &Visit, live: &Live, asked: &Asked<'_>) -> Result<Gathered, StoreError> {
         let recent = match live.record.preview {
-            Some(_) => live.recent.clone(),
+            Some(_) => live.recent.to_vec(),
             None => self.sessions.recent_previews(&live.record).await?,
         };
         let is_search = !asked.query.is_empty() && asked.query.len() <= MOST_QUERY_BYTES;

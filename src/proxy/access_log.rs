@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::ctx::RequestCtx;
 use crate::state::metrics::Metrics;
+use crate::state::sessions::Logged;
 
 /// Writes the line and counts.
 pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usize, metrics: &Metrics) {
@@ -42,10 +43,10 @@ pub(super) fn write(ctx: &RequestCtx, method: &str, status: u16, sent_bytes: usi
         decision = ctx.outcome.decision,
         reason = ctx.outcome.reason,
         client = client.map(tracing::field::display),
-        user = logged.map(|logged| logged.user.as_str()),
-        actor = logged.and_then(|logged| logged.actor.as_deref()),
-        customer = logged.and_then(|logged| logged.customer.as_deref()),
-        session = logged.map(|logged| logged.session.as_str()),
+        user = logged.map(Logged::user),
+        actor = logged.and_then(Logged::actor),
+        customer = logged.and_then(Logged::customer),
+        session = logged.map(Logged::session),
         sent_bytes,
         ms = milliseconds(took),
         decided_ms = ctx.decided_in.map(milliseconds),

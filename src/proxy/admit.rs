@@ -89,7 +89,7 @@ impl Corridor {
             return Admission::Answer(decision::error(facts, ctx.live.as_deref(), StatusCode::FORBIDDEN, &ctx.id));
         }
         if is_ours {
-            let is_preview = ctx.live.as_ref().is_some_and(|live| live.record.preview.is_some());
+            let is_preview = ctx.live.as_ref().is_some_and(|live| live.is_preview);
             if is_preview && !is_open_in_previews(path) {
                 ctx.decided("deny", "closed-in-preview");
                 return Admission::Answer(decision::closed_in_preview(facts, ctx.live.as_deref(), &ctx.id));

@@ -91,13 +91,13 @@ pub(super) fn deny(facts: &Facts, reason: Reason, live: Option<&Live>, request_i
             let email =
                 live.map(|live| live.access().map_or(&live.record.email, |access| &access.grant().email).as_str());
             // Whoever looks on from outside is not told what the customer would be told, who may well see the page.
-            let is_preview = live.is_some_and(|live| live.record.preview.is_some());
+            let is_preview = live.is_some_and(|live| live.is_preview);
             let why = if is_preview && reason == Reason::CannotFilter { "cannot-preview" } else { reason.name() };
             let view = DeniedView {
                 email,
                 customer: customer.filter(|customer| Some(*customer) != email),
                 reason: look.texts().reason(why),
-                can_switch: live.is_some_and(|live| live.choices > 1),
+                can_switch: live.is_some_and(|live| live.can_switch),
                 request_id,
             };
             pages::denied(look, &view)

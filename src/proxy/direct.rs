@@ -26,8 +26,8 @@ pub(super) fn is_for(session: &mut Session, ctx: &RequestCtx) -> bool {
     let passes_as_it_is = ctx.permit().is_ok_and(|permit| permit.filters().is_none())
         && ctx.live.as_ref().is_some_and(|live| {
             // NTLM logs a connection in, which then serves nobody else.
-            let use_as = UseAs::of(session.req_header(), false, live.record.id);
-            live.record.preview.is_none() && use_as == UseAs::Requests(None)
+            let use_as = UseAs::of(session.req_header(), false, live.id);
+            !live.is_preview && use_as == UseAs::Requests(None)
         });
     is_plain && passes_as_it_is && is_simple(session.req_header()) && has_known_length(session)
 }

@@ -67,7 +67,7 @@ impl Gateway {
     /// The peer of the first try, or of the next.
     pub(super) async fn next_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
         let live = ctx.live.as_ref().ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "no session"))?;
-        let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.record.id);
+        let use_as = UseAs::of(session.req_header(), session.is_upgrade_req(), live.id);
         let connection = Connection::of(session)
             .ok_or_else(|| Error::explain(ErrorType::HTTPStatus(500), "the connection came by no listener of ours"))?;
         let client = Client::new(ctx.facts()?.client, connection.peer, connection.local);

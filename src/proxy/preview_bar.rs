@@ -138,8 +138,7 @@ pub(super) fn dress(mut reply: Reply, headers: &HeaderMap, ctx: &RequestCtx) -> 
     let is_page =
         reply.headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     let (Some(facts), Some(live)) = (&ctx.facts, &ctx.live) else { return reply };
-    if !is_page || live.record.preview.is_none() || facts.path.as_str().starts_with("/.access") || !is_document(headers)
-    {
+    if !is_page || !live.is_preview || facts.path.as_str().starts_with("/.access") || !is_document(headers) {
         return reply;
     }
     let Some(bar) = bar(facts, live, ctx, true) else { return reply };

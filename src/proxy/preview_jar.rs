@@ -16,7 +16,7 @@ pub(super) const FAMILY: &str = "access-preview-";
 /// What the names of a preview's cookies begin with; `None` for a session that is none. It goes with the session's id, and so with each start
 /// and switch.
 pub(super) fn of(live: &Live) -> Option<String> {
-    live.record.preview.as_ref().map(|_| format!("{FAMILY}{}-", live.record.id.public()))
+    live.is_preview.then(|| format!("{FAMILY}{}-", live.id.public()))
 }
 
 /// Puts the cookies of an answer into the preview's jar.

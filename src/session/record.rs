@@ -74,16 +74,18 @@ impl SessionRecord {
     /// Whether it is over.
     #[must_use]
     pub fn is_over(&self, limits: SessionLimits, now: Timestamp) -> bool {
-        self.is_over_if_used(self.last_used, limits, now)
+        limits.are_over(self.created, self.last_used, now)
     }
+}
 
-    /// Whether it is over if it was last used at some other moment than the record says. A session from the future (a clock
-    /// set back) is not good either.
+impl SessionLimits {
+    /// Whether a session that began and was last used at these moments is over. One from the future (a clock set back) is not good
+    /// either.
     #[must_use]
-    pub fn is_over_if_used(&self, last_used: Timestamp, limits: SessionLimits, now: Timestamp) -> bool {
+    pub fn are_over(self, begun: Timestamp, last_used: Timestamp, now: Timestamp) -> bool {
         const SKEW: Duration = Duration::from_secs(300);
-        let ends_at = later(last_used, limits.idle).min(later(self.created, limits.absolute));
-        ends_at <= now || self.created > later(now, SKEW)
+        let ends_at = later(last_used, self.idle).min(later(begun, self.absolute));
+        ends_at <= now || begun > later(now, SKEW)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A trait stands here only where two real implementations stand behind it or where a plane must reach a room without
 //! naming it.
 
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -395,11 +396,34 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// When that cannot be found out.
     async fn invited(&self, app: &AppName, email: &Email) -> Result<Vec<Arc<Grant>>, Unavailable>;
-    /// A number that is another one whenever what is known of a person in an app may have changed at once, and so answers from
-    /// before count no more.
-    fn epoch(&self, app: &AppName, email: &Email) -> u64;
+    /// A number that is another one whenever what is known in an app of the people at a place may have changed at once, and so answers
+    /// from before count no more.
+    fn epoch(&self, app: &AppName, place: Pigeonhole) -> u64;
     /// Whether any table of an app can be asked, whoever the person is.
     fn is_available(&self, app: &AppName) -> bool;
+}
+
+/// Where a person's changes are counted. Two who share a place are looked up anew for each other's, which costs a look.
+#[derive(Clone, Copy, Debug)]
+pub struct Pigeonhole(u16);
+
+impl Pigeonhole {
+    /// So many people's changes are told apart.
+    pub const COUNT: u16 = 4096;
+
+    /// A person's.
+    #[must_use]
+    pub fn of(email: &Email) -> Self {
+        // Always the same hash: whoever chooses an address to share a place with somebody has only them looked up more often.
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(email);
+        Self(u16::try_from(hash % u64::from(Self::COUNT)).unwrap_or(0))
+    }
+
+    /// From 0 to [`Self::COUNT`].
+    #[must_use]
+    pub fn number(self) -> usize {
+        usize::from(self.0)
+    }
 }
 
 /// What the tables, and what people decided, say of one person in one app.

@@ -23,15 +23,14 @@ use moka::future::Cache;
 use super::assertion::Assertion;
 use super::audit::{Event, Journal, Scene};
 use super::open_requests::{OpenRequest, OpenRequests};
-use super::ports::{Directory, Farewell, Opening, Providers, Replaces, Store, StoreError, Unavailable};
+use super::ports::{Directory, Farewell, Opening, Pigeonhole, Providers, Replaces, Store, StoreError, Unavailable};
 use super::recheck::{Checked, Recheck};
 use super::sharing::Sharing;
 use super::snapshot::{Current, Site, Snapshot};
 use super::usage::{Tally, Usage};
-use crate::config::App;
 use crate::policy::{Access, Choice, Grant, Reason, Standing, choose};
 use crate::session::{Link, SessionId, SessionRecord, Token};
-use crate::types::{AppName, CustomerId, Email, Language, Requirement, Way};
+use crate::types::{AppName, CustomerId, Email, HostName, Language, Requirement, Way};
 
 pub use log_out::{LoggedOut, Reach};
 pub use logged::Logged;
@@ -46,16 +45,23 @@ const MOST_CACHED: u64 = 100_000;
 const REMEMBER_ENDED: Duration = Duration::from_secs(120);
 
 /// A session that is not over, and what it may do.
+///
+/// What each request looks at stands side by side, and nothing else does: where many sessions are in use, a request waits for memory more
+/// than for anything that is computed.
 #[derive(Debug)]
 pub struct Live {
-    /// The session.
-    pub record: SessionRecord,
+    /// Its record's id.
+    pub id: SessionId,
+    /// The session, for those few requests that want to know more of it.
+    pub record: Box<SessionRecord>,
+    /// Whether its person looks through somebody else's eyes.
+    pub is_preview: bool,
     /// What its person may do on its domain.
     pub standing: Standing,
-    /// How many grants the person has on this domain.
-    pub choices: usize,
+    /// Whether the person has several grants on this domain.
+    pub can_switch: bool,
     /// Whom the person can switch to, in a preview.
-    pub recent: Vec<Recent>,
+    pub recent: Box<[Recent]>,
     /// The language that the person chose.
     pub chosen_language: ArcSwapOption<Language>,
     /// The language that the table says they speak.
@@ -66,13 +72,14 @@ pub struct Live {
     pub logged: Logged,
     /// The assertion signed last.
     pub assertion: ArcSwapOption<Assertion>,
-    /// What it was compiled from; with another config it is compiled anew.
-    app: Arc<App>,
-    /// The customer that the domain was pinned to then; pinned to another, it is compiled anew.
-    pinned: Option<CustomerId>,
+    /// What it was compiled from; with another config, or pinned to another customer, it is compiled anew.
+    site: Arc<Site>,
+    begun: Timestamp,
     fresh_until: Timestamp,
     /// When the store was asked for it.
     found: Timestamp,
+    /// Where changes of what its person may do are counted.
+    place: Pigeonhole,
     /// The epoch that it was compiled in.
     epoch: u64,
     last_used: AtomicI64,
@@ -155,14 +162,14 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Trouble`] when that cannot be found out.
-    pub async fn live(&self, token: &Token, site: &Site, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
+    pub async fn live(&self, token: &Token, site: &Arc<Site>, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
         let id = token.hash();
         let limits = self.current.load().session;
         let mut live = self.cache.get(&id).await;
-        if live.as_ref().is_some_and(|live| !is_of(&live.record, site)) {
+        if live.as_ref().is_some_and(|live| !is_of(&live.site.app.name, &live.site.domain.host, site)) {
             return Ok(None);
         }
-        let is_old = |live: &Arc<Live>| !live.is_fresh(site, self.epoch_now(&site.app.name, &live.record), now);
+        let is_old = |live: &Arc<Live>| !live.is_fresh(site, self.epoch_now(&site.app.name, live.place), now);
         // Whatever has to be waited for is apart, for it needs much more room than what is known.
         if live.as_ref().is_some_and(is_old) {
             live = Box::pin(self.refresh(id, site, now)).await?;
@@ -186,7 +193,7 @@ impl Sessions {
             return Ok(None);
         }
         // The store keeps it for the sweep: should only the clock be wrong, it is good again when the clock is mended.
-        if live.record.is_over_if_used(live.last_used(), limits, now) {
+        if limits.are_over(live.begun, live.last_used(), now) {
             return Ok(None);
         }
         live.last_used.store(now.as_second(), Ordering::Relaxed);
@@ -209,7 +216,7 @@ impl Sessions {
     }
 
     /// Asks again what a session may do; its requests under way end if that has changed.
-    async fn refresh(&self, id: SessionId, site: &Site, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
+    async fn refresh(&self, id: SessionId, site: &Arc<Site>, now: Timestamp) -> Result<Option<Arc<Live>>, Trouble> {
         let old = self.cache.remove(&id).await;
         let new = self.fill(id, site, now, old.as_deref()).await?;
         self.open.keep(id, new.as_deref().and_then(Live::grant));
@@ -220,7 +227,7 @@ impl Sessions {
     async fn fill(
         &self,
         id: SessionId,
-        site: &Site,
+        site: &Arc<Site>,
         now: Timestamp,
         old: Option<&Live>,
     ) -> Result<Option<Arc<Live>>, Trouble> {
@@ -229,7 +236,7 @@ impl Sessions {
             let mut stored =
                 self.find(id, site, now, old).await.map_err(|error| Some(Trouble::from(error)))?.ok_or(None)?;
             // Checked before anything is compiled: what one domain's policy says must never be kept for another.
-            if !is_of(&stored.record, site) {
+            if !is_of(&stored.record.app, &stored.record.host, site) {
                 return Err(None);
             }
             let asked_until = self.recheck_links(&mut stored.record, now).await?;
@@ -282,7 +289,7 @@ impl Sessions {
     async fn compile(
         &self,
         Stored { mut record, language, found, others }: Stored,
-        site: &Site,
+        site: &Arc<Site>,
         now: Timestamp,
         last_used: Option<Timestamp>,
     ) -> Result<Option<Live>, Trouble> {
@@ -299,13 +306,16 @@ impl Sessions {
         }
         let stored = record.last_used;
         let used = last_used.map_or(stored, |used| used.max(stored));
+        // The same names, in the one place where all sessions have them.
+        (record.app, record.host) = (app.name.clone(), site.domain.host.clone());
+        let place = Pigeonhole::of(record.subject());
         // Read before the tables: a change that comes meanwhile makes this old at once.
-        let epoch = self.epoch(&app.name, &record, others);
+        let epoch = self.epoch(&app.name, place, others);
         let compiled = match &record.preview {
             Some(preview) => self.compile_preview(&record, preview, site, now).await?,
             None => self.compile_own(&record, site, now).await?,
         };
-        let Compiled { standing, choices, granted_language, recent, fresh_until } = compiled;
+        let Compiled { standing, can_switch, granted_language, recent, fresh_until } = compiled;
         // What staff see in a preview is not what the customer does.
         let tally = match (&self.usage, &standing, &record.preview) {
             (Some(usage), Standing::Access(access), None) => usage.tally(access.grant(), now),
@@ -319,22 +329,25 @@ impl Sessions {
             _ => None,
         };
         Ok(Some(Live {
+            id: record.id,
+            is_preview: record.preview.is_some(),
             logged: Logged::of(&record, grant),
             chosen_language: ArcSwapOption::new(language),
-            record,
             standing,
-            choices,
-            recent,
+            can_switch,
+            recent: recent.into(),
             tally,
             granted_language,
             assertion: ArcSwapOption::empty(),
-            app: Arc::clone(app),
-            pinned: site.domain.customer.clone(),
+            site: Arc::clone(site),
+            begun: record.created,
             fresh_until,
             found,
+            place,
             epoch,
             last_used: AtomicI64::new(used.as_second()),
             last_stored: AtomicI64::new(stored.as_second()),
+            record: Box::new(record),
         }))
     }
 
@@ -366,8 +379,8 @@ impl Sessions {
             Choice::Several => Standing::Undecided,
             Choice::None(reason) => Standing::Refused(reason),
         };
-        let choices = if pinned.is_some() { grants.len().min(1) } else { grants.len() };
-        Ok(Compiled { standing, choices, granted_language, recent: Vec::new(), fresh_until })
+        let can_switch = pinned.is_none() && grants.len() > 1;
+        Ok(Compiled { standing, can_switch, granted_language, recent: Vec::new(), fresh_until })
     }
 
     /// What a person has: as staff by a provider's groups, or else by the tables.
@@ -443,8 +456,12 @@ impl Sessions {
     /// When the store fails.
     pub async fn switch(&self, live: &Live, customer: CustomerId, now: Timestamp) -> Result<Option<Token>, StoreError> {
         let token = Token::generate();
-        let session =
-            SessionRecord { id: token.hash(), customer: Some(customer.clone()), last_used: now, ..live.record.clone() };
+        let session = SessionRecord {
+            id: token.hash(),
+            customer: Some(customer.clone()),
+            last_used: now,
+            ..(*live.record).clone()
+        };
         let opening = Opening { session, replaces: Replaces::Only(live.record.id), tokens: None };
         let is_open = self.store.open_session(&opening).await?;
         if let Some(usage) = &self.usage
@@ -522,7 +539,7 @@ impl Sessions {
     /// Notes a request on its way upstream.
     #[must_use]
     pub fn enter(&self, live: &Live) -> OpenRequest {
-        let id = live.record.id;
+        let id = live.id;
         let open = self.open.enter(id, live.grant());
         // The session may have ended since it was looked up, when there was nothing here yet to end.
         if self.ended.contains_key(&id) {
@@ -583,9 +600,9 @@ impl Sessions {
         // A request under way is a use: only its age ends such a session.
         live.last_used.store(now.as_second(), Ordering::Relaxed);
         let is_fresh = current
-            .site(&live.record.host)
-            .is_some_and(|site| live.is_fresh(site, self.epoch_now(&site.app.name, &live.record), now));
-        if !is_fresh || live.record.is_over_if_used(now, current.session, now) {
+            .site(&live.site.domain.host)
+            .is_some_and(|site| live.is_fresh(site, self.epoch_now(&site.app.name, live.place), now));
+        if !is_fresh || current.session.are_over(live.begun, now, now) {
             return false;
         }
         self.open.keep(id, live.grant());
@@ -594,7 +611,7 @@ impl Sessions {
 
     async fn look_again(&self, id: SessionId, current: &Snapshot, now: Timestamp) {
         let record = match self.cache.get(&id).await {
-            Some(live) => Some(live.record.clone()),
+            Some(live) => Some((*live.record).clone()),
             None => match self.store.session(id).await {
                 Ok(record) => record,
                 // A store that fails for a moment cuts nobody off: the session is still good.
@@ -603,7 +620,7 @@ impl Sessions {
         };
         let site = record.as_ref().and_then(|record| current.site(&record.host));
         let (Some(record), Some(site)) = (record, site) else { return self.open.end(id) };
-        if !site.app.enabled || record.is_over_if_used(now, current.session, now) {
+        if !site.app.enabled || current.session.are_over(record.created, now, now) {
             return self.open.end(id);
         }
         match self.refresh(id, site, now).await {
@@ -619,7 +636,7 @@ impl Sessions {
 /// What comes of a session, before it is live.
 struct Compiled {
     standing: Standing,
-    choices: usize,
+    can_switch: bool,
     granted_language: Option<Language>,
     recent: Vec<Recent>,
     fresh_until: Timestamp,
@@ -640,7 +657,7 @@ impl Live {
 
     /// Whether it was compiled for the domain as it is now.
     fn is_for(&self, site: &Site) -> bool {
-        Arc::ptr_eq(&self.app, &site.app) && self.pinned == site.domain.customer
+        Arc::ptr_eq(&self.site.app, &site.app) && self.site.domain.customer == site.domain.customer
     }
 
     fn last_used(&self) -> Timestamp {
@@ -670,10 +687,10 @@ impl Live {
     }
 }
 
-/// Whether a session belongs to a domain. The cookie is bound to one host name, so a token that comes by another was carried
-/// there.
-fn is_of(record: &SessionRecord, site: &Site) -> bool {
-    record.app == site.app.name && record.host == site.domain.host
+/// Whether a session of an app and a host belongs to a domain. The cookie is bound to one host name, so a token that comes by another was
+/// carried there.
+fn is_of(app: &AppName, host: &HostName, site: &Site) -> bool {
+    *app == site.app.name && *host == site.domain.host
 }
 
 #[cfg(test)]

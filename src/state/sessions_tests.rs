@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::super::metrics::Metrics;
-use super::super::ports::{Known, LinkTokens, Rechecked};
+use super::super::ports::{Known, LinkTokens, Pigeonhole, Rechecked};
 use super::super::usage;
 use super::*;
 use crate::policy::Origin;
@@ -123,7 +123,7 @@ impl Directory for Table {
         Ok(Vec::new())
     }
 
-    fn epoch(&self, _: &AppName, _: &Email) -> u64 {
+    fn epoch(&self, _: &AppName, _: Pigeonhole) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }
 

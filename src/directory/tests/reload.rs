@@ -65,9 +65,8 @@ impl Reloaded {
     }
 
     fn epoch(&self, app: &str) -> u64 {
-        self.house
-            .directory
-            .epoch(&AppName::parse(app).expect("a name"), &Email::parse("ann@example.com").expect("an address"))
+        let ann = Email::parse("ann@example.com").expect("an address");
+        self.house.directory.epoch(&AppName::parse(app).expect("a name"), Pigeonhole::of(&ann))
     }
 }
 

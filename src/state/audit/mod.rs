@@ -84,8 +84,8 @@ impl<'a> From<&'a Visit> for Scene<'a> {
         let actor = match visit.live.as_deref() {
             None => Actor::Visitor,
             Some(live) => {
-                let is_staff = live.record.preview.is_some()
-                    || live.access().is_some_and(|access| access.grant().origin == Origin::Workspace);
+                let is_staff =
+                    live.is_preview || live.access().is_some_and(|access| access.grant().origin == Origin::Workspace);
                 if is_staff { Actor::Staff(&live.record.email) } else { Actor::Person(&live.record.email) }
             }
         };

@@ -8,7 +8,7 @@ use crate::config::App;
 use crate::policy::{Grant, NotAllowed, Origin};
 use crate::state::audit::{Deed, Entry as AuditEntry, Event, Scene};
 use crate::state::members::{Changed, KeepOwner, Record, Step, Terms};
-use crate::state::ports::OutgoingMail;
+use crate::state::ports::{OutgoingMail, Pigeonhole};
 use crate::types::{AppName, CustomerId, Email};
 
 /// What became of whom, for the audit log.
@@ -90,7 +90,7 @@ impl People {
         let terms =
             Terms { rests_on: ready.rests_on, owners: ready.owners.as_ref(), mails: &ready.mails, entries: &entries };
         // Also where whoever waits for this goes away meanwhile.
-        let _counts = Counts { people: self, app: scene.app, told: &ready.told };
+        let _counts = Counts { people: self, told: &ready.told };
         let records = match self.store.change_records(&ready.steps, terms, scene.now).await? {
             Changed::Done { records, before, after } => {
                 self.generations.own_change(before, after);
@@ -121,14 +121,13 @@ impl People {
 /// Makes a change count when it is dropped.
 struct Counts<'a> {
     people: &'a People,
-    app: Option<&'a AppName>,
     told: &'a [Told],
 }
 
 impl Drop for Counts<'_> {
     fn drop(&mut self) {
-        for (app, told) in self.app.iter().flat_map(|app| self.told.iter().map(move |told| (*app, told))) {
-            self.people.generations.changed(app, &told.email);
+        for told in self.told {
+            self.people.generations.changed(Pigeonhole::of(&told.email));
         }
     }
 }

@@ -1,21 +1,16 @@
 //! Numbers that go up when somebody's records change.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::types::{AppName, Email};
+use crate::state::ports::Pigeonhole;
 
-/// So many people's changes are told apart; two who share a place are looked up anew for each other's, which costs a look.
-const PLACES: usize = 4096;
-
-/// For each person in each app, a number that goes up when one of their records changes. It is asked for with every request, so
-/// it is neither locked nor grown.
+/// For each person, a number that goes up when one of their records changes. It is asked for with every request, so it is neither locked
+/// nor grown.
 #[derive(Debug)]
 pub(super) struct Generations {
     places: Box<[AtomicU64]>,
     /// Goes up for everybody.
     all: AtomicU64,
-    hasher: RandomState,
     /// How often the store's records were changed, as far as is known here.
     heard: AtomicI64,
 }
@@ -23,9 +18,8 @@ pub(super) struct Generations {
 impl Default for Generations {
     fn default() -> Self {
         Self {
-            places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
+            places: (0..Pigeonhole::COUNT).map(|_| AtomicU64::new(0)).collect(),
             all: AtomicU64::new(0),
-            hasher: RandomState::new(),
             heard: AtomicI64::new(-1),
         }
     }
@@ -33,14 +27,14 @@ impl Default for Generations {
 
 impl Generations {
     /// The number for now.
-    pub(super) fn of(&self, app: &AppName, email: &Email) -> u64 {
-        let own = self.place(app, email).map_or(0, |place| place.load(Ordering::Acquire));
+    pub(super) fn of(&self, place: Pigeonhole) -> u64 {
+        let own = self.places.get(place.number()).map_or(0, |place| place.load(Ordering::Acquire));
         own.wrapping_add(self.all.load(Ordering::Acquire))
     }
 
     /// A person's records have changed: what was known from before counts no more.
-    pub(super) fn changed(&self, app: &AppName, email: &Email) {
-        if let Some(place) = self.place(app, email) {
+    pub(super) fn changed(&self, place: Pigeonhole) {
+        if let Some(place) = self.places.get(place.number()) {
             place.fetch_add(1, Ordering::AcqRel);
         }
     }
@@ -57,36 +51,33 @@ impl Generations {
             self.all.fetch_add(1, Ordering::AcqRel);
         }
     }
-
-    fn place(&self, app: &AppName, email: &Email) -> Option<&AtomicU64> {
-        let hash = self.hasher.hash_one((app, email));
-        self.places.get(usize::try_from(hash % (PLACES as u64)).unwrap_or(0))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Email;
+
+    fn place(name: &str) -> Pigeonhole {
+        Pigeonhole::of(&Email::parse(&format!("{name}@example.com")).expect("valid"))
+    }
 
     #[test]
     fn a_change_counts_for_its_person() {
         let generations = Generations::default();
-        let app = AppName::parse("orders").expect("valid");
-        let email = |name: &str| Email::parse(&format!("{name}@example.com")).expect("valid");
-        let before = generations.of(&app, &email("ann"));
-        generations.changed(&app, &email("ann"));
-        assert_ne!(generations.of(&app, &email("ann")), before);
-        let others = (0..100).filter(|number| generations.of(&app, &email(&format!("bob{number}"))) != 0).count();
+        let before = generations.of(place("ann"));
+        generations.changed(place("ann"));
+        assert_ne!(generations.of(place("ann")), before);
+        let others = (0..100).filter(|number| generations.of(place(&format!("bob{number}"))) != 0).count();
         assert!(others < 10, "others are left alone, but for a few by chance: {others}");
     }
 
     #[test]
     fn another_hands_change_counts_for_everybody_and_ones_own_does_not() {
         let generations = Generations::default();
-        let app = AppName::parse("orders").expect("valid");
-        let ann = Email::parse("ann@example.com").expect("valid");
+        let ann = place("ann");
         let mut last = 0;
-        let mut has_changed = || std::mem::replace(&mut last, generations.of(&app, &ann)) != generations.of(&app, &ann);
+        let mut has_changed = || std::mem::replace(&mut last, generations.of(ann)) != generations.of(ann);
         generations.hear(7);
         assert!(has_changed());
         generations.hear(7);

@@ -13,7 +13,7 @@ use super::People;
 use crate::config::{App, AppKind};
 use crate::policy::{AppPolicy, Customer, DaysBack, Grant, Origin, PortalRight, Refusal, Row};
 use crate::state::members::{Basis, Entry, Maker, Record, RecordState};
-use crate::state::ports::{Directory, Known, StoreError, Unavailable};
+use crate::state::ports::{Directory, Known, Pigeonhole, StoreError, Unavailable};
 use crate::types::{AppName, DisplayName, Email};
 
 /// A record, and what it comes to.
@@ -295,9 +295,9 @@ impl Directory for People {
         }
     }
 
-    fn epoch(&self, app: &AppName, email: &Email) -> u64 {
+    fn epoch(&self, app: &AppName, place: Pigeonhole) -> u64 {
         // Either goes up by itself, so the sum is another one whenever one of them is.
-        self.tables.epoch(app, email).wrapping_add(self.generations.of(app, email))
+        self.tables.epoch(app, place).wrapping_add(self.generations.of(place))
     }
 
     fn is_available(&self, app: &AppName) -> bool {

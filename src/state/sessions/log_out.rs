@@ -42,7 +42,7 @@ impl Sessions {
     ) -> Result<Option<LoggedOut>, StoreError> {
         let id = token.hash();
         let limits = self.current.load().session;
-        let record = self.store.session(id).await?.filter(|record| is_of(record, site));
+        let record = self.store.session(id).await?.filter(|record| is_of(&record.app, &record.host, site));
         // Read while they are there: they go with the session.
         let tokens = match &record {
             Some(record) => self.tokens_of(record).await,

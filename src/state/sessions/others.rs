@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Live, Sessions, Site};
 use crate::session::{SessionId, SessionRecord};
-use crate::state::ports::StoreError;
+use crate::state::ports::{Pigeonhole, StoreError};
 use crate::types::{AppName, Language};
 
 /// After this long at most the store is asked for a session again, whatever is heard of it.
@@ -44,14 +44,14 @@ impl Sessions {
     }
 
     /// What was looked up in another epoch is looked up anew. `others` is [`Sessions::others`] before the store was asked.
-    pub(super) fn epoch(&self, app: &AppName, record: &SessionRecord, others: u64) -> u64 {
+    pub(super) fn epoch(&self, app: &AppName, place: Pigeonhole, others: u64) -> u64 {
         // Either goes up by itself, so the sum is another one whenever one of them is.
-        self.directory.epoch(app, record.subject()).wrapping_add(others)
+        self.directory.epoch(app, place).wrapping_add(others)
     }
 
     /// The epoch of a session that is looked up now.
-    pub(super) fn epoch_now(&self, app: &AppName, record: &SessionRecord) -> u64 {
-        self.epoch(app, record, self.others.load(Ordering::Acquire))
+    pub(super) fn epoch_now(&self, app: &AppName, place: Pigeonhole) -> u64 {
+        self.epoch(app, place, self.others.load(Ordering::Acquire))
     }
 
     /// A session as it is in the store, which is not asked where what is known from there still holds.
@@ -65,11 +65,11 @@ impl Sessions {
         // Read before the store: a change that comes meanwhile makes this old at once.
         let others = self.others.load(Ordering::Acquire);
         let is_known = |old: &&Live| {
-            let epoch = self.epoch(&site.app.name, &old.record, others);
+            let epoch = self.epoch(&site.app.name, old.place, others);
             old.is_for(site) && old.epoch == epoch && now < holds_until(old.found)
         };
         if let Some(old) = old.filter(is_known) {
-            let (record, language) = (old.record.clone(), old.chosen_language.load_full());
+            let (record, language) = ((*old.record).clone(), old.chosen_language.load_full());
             return Ok(Some(Stored { record, language, found: old.found, others }));
         }
         let Some(record) = self.store.session(id).await? else { return Ok(None) };

@@ -56,7 +56,7 @@ impl Sessions {
         whom: &Previewed,
         now: Timestamp,
     ) -> Result<Result<Option<Begun>, PreviewRefusal>, Trouble> {
-        if live.record.preview.is_some() {
+        if live.is_preview {
             return Ok(Err(PreviewRefusal::Nested));
         }
         self.begin(live, site, whom, now).await
@@ -73,7 +73,7 @@ impl Sessions {
         whom: &Previewed,
         now: Timestamp,
     ) -> Result<Result<Option<Begun>, PreviewRefusal>, Trouble> {
-        if live.record.preview.is_none() {
+        if !live.is_preview {
             return Ok(Err(PreviewRefusal::NotAllowed));
         }
         self.begin(live, site, whom, now).await
@@ -114,7 +114,7 @@ impl Sessions {
 
     async fn turn(&self, live: &Live, preview: Option<Preview>, now: Timestamp) -> Result<Option<Token>, StoreError> {
         let token = Token::generate();
-        let session = SessionRecord { id: token.hash(), preview, last_used: now, ..live.record.clone() };
+        let session = SessionRecord { id: token.hash(), preview, last_used: now, ..(*live.record).clone() };
         let opening = Opening { session, replaces: Replaces::Only(live.record.id), tokens: None };
         let is_open = self.store.open_session(&opening).await?;
         self.forget(live.record.id).await;
@@ -225,7 +225,7 @@ impl Sessions {
         let recent = self.recent_previews(record).await?;
         let is_now = |recent: &Recent| recent.who.email == preview.email && recent.who.customer == preview.customer;
         let recent = recent.into_iter().filter(|recent| !is_now(recent)).collect();
-        Ok(Compiled { standing, choices: 1, granted_language: None, recent, fresh_until })
+        Ok(Compiled { standing, can_switch: false, granted_language: None, recent, fresh_until })
     }
 }
 
