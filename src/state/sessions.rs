@@ -46,8 +46,8 @@ const REMEMBER_ENDED: Duration = Duration::from_secs(120);
 
 /// A session that is not over, and what it may do.
 ///
-/// What each request looks at stands side by side, and nothing else does: where many sessions are in use, a request waits for memory more
-/// than for anything that is computed.
+/// What each request looks at stands side by side, and what few want to know is behind `record`: where many sessions are in use, a request
+/// waits for memory more than for anything that is computed.
 #[derive(Debug)]
 pub struct Live {
     /// Its record's id.
