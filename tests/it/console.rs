@@ -224,5 +224,5 @@ async fn a_member_of_staff_walks_through_the_console() {
     kim.log_in("kim@staff.example").await;
     let eve = [("email", "eve@example.com"), ("customer", "43"), ("to", "/")];
     kim.post("/.access/preview", &eve).await.expect(303);
-    crate::house::walk(&house, "console_walk.mjs", 60);
+    crate::house::walk(&house, "console_walk.mjs", 60).await;
 }

@@ -94,23 +94,27 @@ includes = ["reader"]
 rules = [ { allow = "GET,POST /c/{customer.id}/**" }, { deny = "* /c/**" }, { allow = "POST /api/**" } ]
 "#;
 
+/// How long a walk through a browser may take, on a busy machine too.
+const WALK: Duration = Duration::from_secs(600);
+
 /// Walks through the house in a real Chromium, with one of `tests/support`'s scripts, which says `ok …` for all that it found
 /// right: more than so many times. With `VESTIBULE_SHOTS` in the environment, it leaves pictures in that folder.
-///
-/// It is for tests on several threads: Chromium is a process of its own, for which this one waits.
-pub(crate) fn walk(house: &House, script: &str, more_than: usize) {
-    let ca = house.dir.path().join("ca.pem");
+pub(crate) async fn walk(house: &House, script: &str, more_than: usize) {
+    let (ca, told) = (house.dir.path().join("ca.pem"), house.dir.path().join("walk.txt"));
     std::fs::write(&ca, house.door.ca()).expect("the folder is writable");
-    let mut walk = Command::new("node");
-    walk.arg(support().join(script)).arg("--ca").arg(ca);
+    let all_it_says = std::fs::File::create(&told).expect("the folder is writable");
+    let mut walk = tokio::process::Command::new("node");
+    walk.arg(support().join(script)).arg("--ca").arg(ca).kill_on_drop(true);
     walk.args(["--port", &house.door.https().port().to_string(), "--mail", &house.mail.wait_url()]);
     walk.args(["--admin", &house.admin_address().port().to_string()]);
     if let Some(shots) = std::env::var_os("VESTIBULE_SHOTS") {
         walk.arg("--shots").arg(shots);
     }
-    let output = tokio::task::block_in_place(|| walk.output()).expect("node is installed");
-    let told = printed(&output);
-    assert!(output.status.success(), "{told}");
+    walk.stdout(all_it_says.try_clone().expect("a second handle")).stderr(all_it_says);
+    let ended = tokio::time::timeout(WALK, walk.status()).await;
+    let told = std::fs::read_to_string(told).expect("it is text");
+    let status = ended.unwrap_or_else(|_| panic!("the walk stands still since:\n{told}")).expect("node is installed");
+    assert!(status.success(), "{told}");
     assert!(told.matches("ok ").count() > more_than, "{told}");
 }
 

@@ -21,5 +21,5 @@ const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 4
 async fn a_person_walks_through_the_log_in() {
     let plan = House::plan(&format!("{LADDER}{BRANDS}")).file("branding/acme.svg", LOGO);
     let house = plan.login("mails_per_address = 100\ntries_per_client = 1000").start().await;
-    crate::house::walk(&house, "walk.mjs", 80);
+    crate::house::walk(&house, "walk.mjs", 80).await;
 }

@@ -156,7 +156,7 @@ async fn a_person_walks_through_the_log_in_in_german_and_bulgarian() {
     const BRAND: &str = "[app.orders.branding]\ntitle = \"Acme Orders\"\n";
     let plan = House::plan(&format!("{LADDER}{BRAND}"));
     let house = plan.login("mails_per_address = 100\ntries_per_client = 1000").start().await;
-    crate::house::walk(&house, "language_walk.mjs", 26);
+    crate::house::walk(&house, "language_walk.mjs", 26).await;
 }
 
 #[tokio::test]

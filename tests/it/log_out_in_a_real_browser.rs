@@ -11,5 +11,5 @@ async fn a_person_walks_out() {
     let plan = plan.provider("google", &google, "title = \"Google\"");
     let house = plan.login("hub = \"login.test\"\ntries_per_client = 1000").start().await;
     google.trust(&house, &["login.test"]).await;
-    crate::house::walk(&house, "out_walk.mjs", 4);
+    crate::house::walk(&house, "out_walk.mjs", 4).await;
 }

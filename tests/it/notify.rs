@@ -259,7 +259,10 @@ async fn who_left_or_switched_off_before_the_mail_server_came_back_gets_nothing(
     let id = taken["id"].as_str().expect("an id");
     eventually("their mails wait for the server", async || (progress(&house, id).await["queued"] == 3).then_some(()))
         .await;
+    let before = house.log.named("table read").len();
     house.remove_from_table("bob@example.com");
+    let is_read = async || (house.log.named("table read").len() > before).then_some(());
+    eventually("the table is read without Bob", is_read).await;
     relay.up().await;
     let told = done(&house, id).await;
     assert_eq!((&told["sent"], &told["gone"]), (&2.into(), &1.into()), "{told}");
@@ -312,5 +315,5 @@ async fn a_person_walks_through_settings_and_dashboard() {
     for path in ["/html/orders", "/html/orders/1042", "/html/orders/1043", "/html/reports", "/admin/x"] {
         ann.navigate(path).await;
     }
-    crate::house::walk(&house, "notify_walk.mjs", 20);
+    crate::house::walk(&house, "notify_walk.mjs", 20).await;
 }

@@ -525,5 +525,5 @@ async fn a_person_walks_through_passkeys_in_a_real_browser() {
                        branding = { title = \"BigCustomer\", color = \"#ffd400\" }\n";
     let plan = House::plan(&format!("{}{BIG}", guarded()));
     let house = plan.login("mails_per_address = 100\ntries_per_client = 1000").start().await;
-    crate::house::walk(&house, "passkey_walk.mjs", 30);
+    crate::house::walk(&house, "passkey_walk.mjs", 30).await;
 }

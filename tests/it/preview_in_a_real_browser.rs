@@ -87,5 +87,5 @@ async fn staff_walk_through_the_eyes_of_customers() {
         let head = if policy.is_empty() { String::new() } else { format!("content-security-policy: {policy}\r\n") };
         house.upstream.script(path, Script::whole(&format!("content-type: text/html\r\n{head}"), page(style, meta)));
     }
-    crate::house::walk(&house, "preview_walk.mjs", 60);
+    crate::house::walk(&house, "preview_walk.mjs", 60).await;
 }

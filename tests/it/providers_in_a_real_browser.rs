@@ -41,5 +41,5 @@ async fn a_person_walks_through_the_log_in_by_providers() {
     google.trust(&house, &["login.test"]).await;
     big.trust(&house, &["login.test"]).await;
 
-    crate::house::walk(&house, "provider_walk.mjs", 24);
+    crate::house::walk(&house, "provider_walk.mjs", 24).await;
 }

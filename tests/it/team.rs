@@ -134,7 +134,7 @@ async fn unknown(house: &House, count: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn three_people_look_after_a_team_in_a_real_browser() {
     let house = plan().start().await;
-    walk(&house, "team_walk.mjs", 60);
+    walk(&house, "team_walk.mjs", 60).await;
 }
 
 #[tokio::test]

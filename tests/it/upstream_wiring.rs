@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::browser::Browser;
-use crate::house::{House, OPEN};
+use crate::house::{House, OPEN, eventually};
 use crate::pki::{self, Authority};
 use crate::upstream::Upstream;
 use crate::upstream_h2::UpstreamH2;
@@ -136,17 +136,19 @@ async fn an_app_behind_a_unix_socket_is_an_app_like_any_other() {
     let path = dir.path().join("app.sock");
     let house = House::start(&with(&format!("servers = [\"unix:{}\"]", path.display()))).await;
     let ann = person(&house, "ann@example.com").await;
-    let told = |words: &str| {
-        let events = house.log.named("the upstream failed");
-        let last = events.last().expect("it is logged")["fields"]["cause"].to_string();
-        assert!(last.contains(words), "{last}");
+    let told = async |words: &str| {
+        let is_told = || {
+            let events = house.log.named("the upstream failed");
+            events.last().is_some_and(|event| event["fields"]["cause"].to_string().contains(words)).then_some(())
+        };
+        eventually(words, async || is_told()).await;
     };
     ann.fetch("/").await.expect(502);
-    told("there is no such socket");
+    told("there is no such socket").await;
     // A file that an app has left behind.
     drop(UnixListener::bind(&path).expect("the folder is writable"));
     ann.fetch("/").await.expect(502);
-    told("nobody listens on it");
+    told("nobody listens on it").await;
     std::fs::remove_file(&path).expect("it is there");
 
     let relay = unix(&path, house.upstream.address);

@@ -36,9 +36,17 @@ export async function openBrowser({ ca }) {
   };
 }
 
-/** What axe-core finds wrong with a page; the driver evaluates it, so the page's policy does not stop it. */
+/**
+ * What axe-core finds wrong with a page; the driver evaluates it, so the page's policy does not stop it. A sandbox without scripts does:
+ * there its timers never fire. Who asks there hears so after a minute.
+ */
 export async function accessibility(page) {
   await page.evaluate(AXE);
-  const { violations } = await page.evaluate((tags) => globalThis.axe.run(document, { runOnly: tags }), RULES);
+  let timer;
+  const isOver = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`axe-core did not come to an end at ${page.url()}`)), 60_000);
+  });
+  const found = page.evaluate((tags) => globalThis.axe.run(document, { runOnly: tags }), RULES);
+  const { violations } = await Promise.race([found, isOver]).finally(() => clearTimeout(timer));
   return violations.map((v) => `${v.id}: ${v.help} at ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
 }

@@ -22,6 +22,8 @@ const APPS = [
   ['books.test', ['/.web/']],
   ['orders.test', ['/plain', '/strict', '/hostile', '/meta', '/none', '/sandbox', '/two']],
 ];
+/** Whether the page lets any script run to its end: axe-core is one, and where there is none it is not asked. */
+const letsScriptsRun = (path) => path !== '/sandbox';
 
 const { complain, isContent, look } = critic(options);
 let lastMail = 0;
@@ -136,7 +138,7 @@ try {
         await open(page, at(path));
         before[path] = await boxes(page);
         margin[path] = await page.evaluate(() => parseFloat(getComputedStyle(document.documentElement).marginTop));
-        own[path] = await accessibility(page).catch(() => []);
+        own[path] = letsScriptsRun(path) ? await accessibility(page) : [];
       }
       await begin(page, at, 'bob', step);
       for (const path of paths) {
@@ -144,7 +146,7 @@ try {
         await checkBar(page, step(path), height, 'bob@example.com');
         const shifted = JSON.stringify(before[path].map(([tag, x, y, width, tall]) => [tag, x, isShown(x, y, width, tall) ? y + height - margin[path] : y, width, tall]));
         same(`${step(path)} has moved and is as it was`, JSON.stringify(await boxes(page)), shifted);
-        for (const finding of await accessibility(page).catch(() => [])) {
+        for (const finding of letsScriptsRun(path) ? await accessibility(page) : []) {
           if (!own[path].includes(finding)) complain(step(path), finding);
         }
         await shot(page, step(path));
@@ -181,7 +183,7 @@ try {
       await checkBar(page, step('switched'), height, 'zoe@example.com');
       await page.locator('access-preview .access-preview-switch > summary').click();
       await shot(page, step('switch-list'));
-      for (const finding of await accessibility(page).catch(() => [])) {
+      for (const finding of await accessibility(page)) {
         if (/access-preview/.test(finding)) complain(step('switch-list'), finding);
       }
       const here = page.url();
