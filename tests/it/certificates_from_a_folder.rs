@@ -57,9 +57,8 @@ async fn bad_files_are_named_and_the_good_ones_serve() {
         .start()
         .await;
     assert_eq!(house.wire("orders.test").await.certificate(), der(&good));
-    let log = house.log.text();
     for name in ["cut.pem", "lonely.pem"] {
-        assert!(log.contains(name), "{name} is not named:\n{log}");
+        house.log.says(name).await;
     }
     let checked = house.command(&["check"]);
     let told = printed(&checked);

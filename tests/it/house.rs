@@ -329,6 +329,16 @@ impl Log {
     pub(crate) fn named(&self, message: &str) -> Vec<Value> {
         self.events().into_iter().filter(|event| event["fields"]["message"] == message).collect()
     }
+
+    /// The last event with this message, once there is one: what a process says comes a moment after what it does.
+    pub(crate) async fn last(&self, message: &str) -> Value {
+        eventually(message, async || self.named(message).pop()).await
+    }
+
+    /// Waits until these words have been said.
+    pub(crate) async fn says(&self, words: &str) {
+        eventually(words, async || self.text().contains(words).then_some(())).await;
+    }
 }
 
 /// A furnished house, its gateway running or not.

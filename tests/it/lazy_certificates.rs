@@ -139,7 +139,7 @@ async fn attack_29_a_stored_certificate_that_is_broken_closes_its_own_name_only(
     for name in ["broken.test", "strange.test", "foreign.test"] {
         assert_eq!(shown(&house, name).await, None, "{name}");
     }
-    assert!(house.log.text().contains("the stored certificate of broken.test is of no use"), "{}", house.log.text());
+    house.log.says("the stored certificate of broken.test is of no use").await;
     assert!(house.metric(&["vestibule_certificate_fetches_failed_total"]).await >= 3.0);
 }
 
@@ -215,7 +215,7 @@ async fn a_large_folder_is_read_file_by_file_when_a_name_is_asked_for() {
         plan = plan.file(&format!("certs/n{number}.test.pem"), "not read");
     }
     let house = plan.start().await;
-    assert!(house.log.text().contains("the folder is large"), "{}", house.log.text());
+    house.log.says("the folder is large").await;
     assert!(!house.log.text().contains("n7.test.pem"), "it was read");
     let lacking = eventually("two are told of", async || {
         let told = house.log.named("the domain has no certificate, so nobody can reach it");

@@ -137,11 +137,8 @@ async fn an_app_behind_a_unix_socket_is_an_app_like_any_other() {
     let house = House::start(&with(&format!("servers = [\"unix:{}\"]", path.display()))).await;
     let ann = person(&house, "ann@example.com").await;
     let told = async |words: &str| {
-        let is_told = || {
-            let events = house.log.named("the upstream failed");
-            events.last().is_some_and(|event| event["fields"]["cause"].to_string().contains(words)).then_some(())
-        };
-        eventually(words, async || is_told()).await;
+        let told = async || house.log.last("the upstream failed").await["fields"]["cause"].to_string();
+        eventually(words, async || told().await.contains(words).then_some(())).await;
     };
     ann.fetch("/").await.expect(502);
     told("there is no such socket").await;
