@@ -8,7 +8,7 @@ use std::net::TcpListener as Listener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -29,10 +29,17 @@ use vestibule::types::HostName;
 use crate::mailbox::support;
 use crate::pki;
 
-/// Ports that nobody has just now; they are held until all are found, so that no two are the same.
+/// Ports that nobody has, and that nobody gets before those do for whom they are: below the ones that the system hands out by itself,
+/// each handed out here once. Others who do the same begin elsewhere.
 pub(crate) fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
-    let held = [(); COUNT].map(|()| Listener::bind("127.0.0.1:0").expect("a free port"));
-    held.each_ref().map(|free| free.local_addr().expect("a bound socket has an address").port())
+    const FIRST: u32 = 10_000;
+    const MANY: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(997);
+    let is_free = |port: &u16| Listener::bind(("127.0.0.1", *port)).is_ok();
+    let next = || FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % MANY;
+    let mut candidates = std::iter::repeat_with(next).filter_map(|port| u16::try_from(port).ok()).filter(is_free);
+    [(); COUNT].map(|()| candidates.next().expect("one of so many is free"))
 }
 
 /// A running authority.

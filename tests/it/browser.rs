@@ -360,11 +360,17 @@ impl Browser {
         answer
     }
 
-    /// Asks for a mail and waits for it.
+    /// Asks for a log-in mail and waits for it, whatever else comes meanwhile.
     pub(crate) async fn mail(&self, email: &str, to: &str) -> Mail {
-        let before = self.mail.all().await.last().map_or(0, |mail| mail.n);
+        let mut before = self.mail.all().await.last().map_or(0, |mail| mail.n);
         self.ask_for_mail_to(email, to).await;
-        let mail = self.mail.wait_after(email.trim(), before).await;
+        let mail = loop {
+            let mail = self.mail.wait_after(email.trim(), before).await;
+            if mail.is_log_in() {
+                break mail;
+            }
+            before = mail.n;
+        };
         self.door.secret(&mail.token());
         mail
     }

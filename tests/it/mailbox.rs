@@ -26,9 +26,14 @@ pub(crate) struct Mail {
 }
 
 impl Mail {
+    /// Whether it has a log-in link.
+    pub(crate) fn is_log_in(&self) -> bool {
+        self.links.iter().any(|link| is_log_in(link))
+    }
+
     /// The log-in link; a mail must hold exactly one.
     pub(crate) fn link(&self) -> String {
-        let ours: Vec<&String> = self.links.iter().filter(|link| link.contains("/.access/link/")).collect();
+        let ours: Vec<&String> = self.links.iter().filter(|link| is_log_in(link)).collect();
         assert_eq!(ours.len(), 1, "one log-in link in {:?}", self.links);
         ours[0].clone()
     }
@@ -45,6 +50,10 @@ impl Mail {
         assert_eq!(codes.len(), 1, "one code in {:?}", self.text);
         codes[0].to_owned()
     }
+}
+
+fn is_log_in(link: &str) -> bool {
+    link.contains("/.access/link/")
 }
 
 /// One house's part of the mail server.

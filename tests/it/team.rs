@@ -325,9 +325,6 @@ async fn somebody_becomes_an_organisation_of_their_own() {
     let last = house.upstream.last();
     let customer = last.header("x-access-customer").expect("a customer").to_owned();
     assert!(customer.starts_with("org-") && last.header("x-access-role") == Some("owner"), "{customer}");
-    ines.log_in("ines@example.com").await;
-    ines.fetch("/").await.expect(200);
-    assert_eq!(house.upstream.last().header("x-access-customer"), Some(customer.as_str()));
     // Everybody concerned hears of it, and the old customer has them no more.
     let own = house.mail.wait_after("adam@example.com", 0).await;
     assert!(own.n > 0);
@@ -342,6 +339,9 @@ async fn somebody_becomes_an_organisation_of_their_own() {
         all_told.then_some(())
     })
     .await;
+    ines.log_in("ines@example.com").await;
+    ines.fetch("/").await.expect(200);
+    assert_eq!(house.upstream.last().header("x-access-customer"), Some(customer.as_str()));
     let olga = logged_in(&house, "olga").await;
     let list = olga.navigate("/.access/team?q=ines").await.expect(200).text();
     assert!(!list.contains("ines@example.com</small>"), "{list}");
